@@ -1,0 +1,33 @@
+# The original's schedule: SGD, one warm-up epoch, batches of 32 images in all.
+_base_ = 'mmdet::_base_/default_runtime.py'
+
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=150, val_interval=10)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=4e-3, momentum=0.9, weight_decay=5e-4),
+)
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1e-6 / 4e-3,
+        by_epoch=True,
+        begin=0,
+        end=1,
+        convert_to_iter_based=True,
+    ),
+    dict(type='MultiStepLR', milestones=[90, 120, 140], gamma=0.1, by_epoch=True, end=150),
+]
+
+# (1 GPU) x (32 images); --auto-scale-lr scales lr for other batches
+auto_scale_lr = dict(enable=False, base_batch_size=32)
+
+default_hooks = dict(
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3, save_best='auto'),
+)
+custom_hooks = [
+    dict(type='NumClassCheckHook'),
+    dict(type='CheckInvalidLossHook', interval=50, priority='VERY_LOW'),
+]

@@ -1,0 +1,29 @@
+_base_ = [
+    './_base_/ssd512_hardnet68.py',
+    './_base_/schedule_ssd512.py',
+    'mmdet::_base_/datasets/voc0712.py',
+]
+
+model = dict(
+    bbox_head=dict(
+        num_classes=20,
+        anchor_generator=dict(
+            min_sizes=[35.84, 76.8, 153.6, 230.4, 307.2, 384.0, 460.8],
+            max_sizes=[76.8, 153.6, 230.4, 307.2, 384.0, 460.8, 537.6],
+        ),
+    ),
+    test_cfg=dict(max_per_img=300),
+)
+
+train_pipeline = _base_.ssd_train_pipeline
+test_pipeline = _base_.ssd_test_pipeline
+
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=8,
+    batch_sampler=None,
+    dataset=dict(
+        times=1,
+        dataset=dict(datasets=[dict(pipeline=train_pipeline), dict(pipeline=train_pipeline)]),
+    ),
+)

@@ -1,0 +1,213 @@
+"""HarDNet, the backbone."""
+
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule, ModuleList
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..registry import BACKBONES
+from .architectures import get_architecture
+from .hardnet_block import HarDBlock, depthwise_conv
+
+MIN_INPUT_SIZE = 32
+POOLS = dict(max=nn.MaxPool2d, avg=nn.AvgPool2d)
+
+
+@BACKBONES.register_module()
+class HarDNet(BaseModule):
+    """HarDNet: A Low Memory Traffic Network (ICCV 2019, https://arxiv.org/abs/1909.00948).
+
+    The stem's convolutions come first, then stages; a stage is a downsampling, then one or two
+    blocks, each followed by a transition (Conv1x1 - norm - activation). Only what the deepest
+    output needs is built, so no parameter is left without a gradient.
+
+    Args:
+        arch (str | dict): Name of a published variant ('hardnet39ds', 'hardnet68ds', 'hardnet68',
+            'hardnet85', 'fchardnet70'), or a dict of the fields in
+            :mod:`hardnet_mm.backbones.architectures`.
+        in_channels (int): Channels of the input image. Defaults to 3.
+        out_indices (Sequence[int | str]): The outputs, in the order wanted. A number is a stage:
+            0, 1, 2, 3 are the transitions at strides 4, 8, 16, 32 (fchardnet70 has a fifth).
+            'block1' is the output of stage 1's last block, before its transition, and 'stem0' that
+            of the stem's first convolution. Defaults to (0, 1, 2, 3).
+        pool (str, optional): Kind of the downsampling, 'max' or 'avg' (which counts zero padding);
+            depthwise variants have convolutions in its place. Defaults to None: the variant's own.
+        ceil_mode (bool | Sequence[bool]): Whether the 2x2 pools round sizes up, for all, or stage
+            by stage. Defaults to False.
+        frozen_stages (int): Stages to freeze, norm statistics included: 0 is the stem alone, 1 the
+            stem and the first stage, and so on; -1 is none. Defaults to -1.
+        norm_eval (bool): Whether norm layers keep their statistics while training.
+            Defaults to False.
+        with_cp (bool): Whether to recompute blocks in the backward pass, to save memory.
+            Defaults to False.
+        norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
+        act_cfg (dict, optional): Config of the activations. Defaults to None: the variant's own.
+        init_cfg (dict | list[dict], optional): Initialization config. Defaults to None:
+            He-normal convolutions.
+
+    Attributes:
+        channels (tuple[int]): Channels of each output, in the order of ``out_indices``.
+        out_strides (tuple[int]): Stride of each output, likewise.
+
+    Raises:
+        ValueError: If an argument is none of the allowed values.
+    """
+
+    def __init__(
+        self,
+        arch,
+        in_channels=3,
+        out_indices=(0, 1, 2, 3),
+        pool=None,
+        ceil_mode=False,
+        frozen_stages=-1,
+        norm_eval=False,
+        with_cp=False,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        act_cfg=None,
+        init_cfg=None,
+    ):
+        super().__init__(init_cfg or dict(type='Kaiming', layer='Conv2d'))
+        arch = get_architecture(arch)
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        pool = pool or arch['pool']
+        if pool not in POOLS:
+            raise ValueError(f'pool must be one of {list(POOLS)}, got {pool!r}')
+
+        stages = group_blocks(arch['downsample'])
+        num_stages = self._count_stages(len(arch['stem_channels']), len(stages))
+        if not -1 <= frozen_stages <= num_stages:
+            raise ValueError(
+                f'frozen_stages must be -1 to {num_stages}, the stages that out_indices '
+                f'{self.out_indices} need, got {frozen_stages}'
+            )
+        if isinstance(ceil_mode, bool):
+            ceil_mode = (ceil_mode,) * len(stages)
+        if len(ceil_mode) < num_stages:
+            raise ValueError(f'ceil_mode must be a bool or have {len(stages)}, got {ceil_mode}')
+
+        conv_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg or dict(type=arch['act']))
+        outputs = {}  # what out_indices may name: (channels, stride)
+        channels, stride = in_channels, 1
+
+        self.stem = nn.Sequential()
+        for i, (width, step) in enumerate(zip(arch['stem_channels'], arch['stem_strides'])):
+            kernel = 1 if arch['depthwise'] and i > 0 else 3
+            self.stem.append(
+                ConvModule(channels, width, kernel, stride=step, padding=kernel // 2, **conv_cfg)
+            )
+            channels, stride = width, stride * step
+            outputs[f'stem{i}'] = channels, stride
+
+        self.stages = ModuleList()
+        for index, blocks in enumerate(stages[:num_stages]):
+            stage = nn.Sequential()
+            if index > 0 or arch['stem_pool']:
+                if arch['depthwise']:
+                    downsample = depthwise_conv(channels, norm_cfg, stride=2)
+                elif index == 0:
+                    downsample = POOLS[pool](3, stride=2, padding=1)
+                else:
+                    downsample = POOLS[pool](2, stride=2, ceil_mode=ceil_mode[index])
+                stage.add_module('downsample', downsample)
+                stride *= 2
+            for i, number in enumerate(blocks):
+                block = HarDBlock(
+                    channels,
+                    arch['growth_rates'][number],
+                    arch['growth_multiplier'],
+                    arch['num_layers'][number],
+                    depthwise=arch['depthwise'],
+                    with_cp=with_cp,
+                    **conv_cfg,
+                )
+                stage.add_module(f'block{i}', block)
+                outputs[f'block{index}'] = block.out_channels, stride
+                if number == stages[num_stages - 1][-1]:
+                    if num_stages - 1 not in self.out_indices:
+                        continue  # the deepest output is before this transition
+                    if arch['dropout'] and number == len(arch['downsample']) - 1:
+                        stage.add_module('dropout', nn.Dropout(arch['dropout']))
+                channels = arch['transition_channels'][number]
+                stage.add_module(
+                    f'transition{i}', ConvModule(block.out_channels, channels, 1, **conv_cfg)
+                )
+            outputs[index] = channels, stride
+            self.stages.append(stage)
+
+        self.channels = tuple(outputs[index][0] for index in self.out_indices)
+        self.out_strides = tuple(outputs[index][1] for index in self.out_indices)
+        self._freeze_stages()
+
+    def _count_stages(self, num_stem_layers, num_stages):
+        """Return how many stages the deepest of ``out_indices`` needs; refuse unknown ones."""
+        depth = {f'stem{i}': 0 for i in range(num_stem_layers)}
+        for index in range(num_stages):
+            depth[f'block{index}'] = depth[index] = index + 1
+        if not self.out_indices or any(index not in depth for index in self.out_indices):
+            raise ValueError(f'out_indices must be some of {list(depth)}, got {self.out_indices}')
+        return max(depth[index] for index in self.out_indices)
+
+    def forward(self, x):
+        """Compute the outputs of an image batch.
+
+        Args:
+            x (Tensor): ``(N, in_channels, H, W)``, H and W at least 32 and otherwise free.
+
+        Returns:
+            tuple[Tensor]: ``(N, channels[i], H / out_strides[i], W / out_strides[i])``, sizes
+            rounded as the pools round them, in the order of ``out_indices``.
+
+        Raises:
+            ValueError: If H or W is smaller than the deepest stride can divide.
+        """
+        smallest = max(MIN_INPUT_SIZE, *self.out_strides)
+        if min(x.shape[-2:]) < smallest:
+            raise ValueError(
+                f'HarDNet needs an input of at least {smallest} x {smallest} pixels, '
+                f'got {x.shape[-2]} x {x.shape[-1]}'
+            )
+        outputs = {}
+        for i, layer in enumerate(self.stem):
+            x = outputs[f'stem{i}'] = layer(x)
+        for index, stage in enumerate(self.stages):
+            for name, layer in stage.named_children():
+                x = layer(x)
+                if name.startswith('block'):
+                    outputs[f'block{index}'] = x
+            outputs[index] = x
+        return tuple(outputs[index] for index in self.out_indices)
+
+    def _freeze_stages(self):
+        if self.frozen_stages < 0:
+            return
+        for module in (self.stem, *self.stages[: self.frozen_stages]):
+            module.eval()
+            for parameter in module.parameters():
+                parameter.requires_grad = False
+
+    def train(self, mode=True):
+        """Set the training mode, but keep frozen stages, and norms under norm_eval, in eval."""
+        super().train(mode)
+        self._freeze_stages()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+
+def group_blocks(downsample):
+    """Return the numbers of the blocks of each stage: one ends where a block is downsampled.
+
+    >>> group_blocks((1, 0, 1, 1, 0))
+    [[0], [1, 2], [3], [4]]
+    """
+    stages = [[]]
+    for number, ends in enumerate(downsample):
+        stages[-1].append(number)
+        if ends and number < len(downsample) - 1:
+            stages.append([])
+    return stages

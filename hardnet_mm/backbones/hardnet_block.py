@@ -1,0 +1,127 @@
+"""The HarDNet block: a dense block whose links follow the powers of two."""
+
+import torch
+import torch.utils.checkpoint as cp
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule, ModuleList
+from torch import nn
+
+
+def harmonic_links(layer):
+    """Return the earlier layers that a layer reads, nearest first (paper, section 3.2).
+
+    Layer ``l`` reads ``l - 2**n`` for every ``n`` such that ``2**n`` divides ``l``.
+    Layer 0 is the block's input; a layer's links number one plus the twos in its factors.
+
+    Args:
+        layer (int): Number of the layer, from 1.
+
+    Returns:
+        list[int]: Numbers of the layers it reads.
+    """
+    return [layer - 2**n for n in range(layer.bit_length()) if layer % 2**n == 0]
+
+
+def layer_width(layer, growth_rate, growth_multiplier):
+    """Return a layer's output channels: ``k * m**(links - 1)``, rounded to an even number.
+
+    The product is built by repeated multiplication, as in the original program, so that rounding
+    falls alike.
+    """
+    width = growth_rate
+    for _ in harmonic_links(layer)[1:]:
+        width *= growth_multiplier
+    return int(int(width + 1) / 2) * 2
+
+
+class HarDBlock(BaseModule):
+    """Harmonic dense block (HarDNet, ICCV 2019, section 3.2).
+
+    Every layer is Conv3x3 - norm - activation, or, with ``depthwise``, Conv1x1 - norm - activation
+    followed by a depthwise Conv3x3 - norm. The output is the concatenation, ascending, of all odd
+    layers, and of the last layer where that is even; the input is never part of it.
+
+    Args:
+        in_channels (int): Channels of the input.
+        growth_rate (int): Channels of a layer with one link (``k`` in the paper).
+        growth_multiplier (float): Factor of a layer's width for each further link (``m``).
+        num_layers (int): Number of layers.
+        depthwise (bool): Whether layers are depthwise separable. Defaults to False.
+        with_cp (bool): Whether to recompute the block in the backward pass, to save memory.
+            Defaults to False.
+        norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
+        act_cfg (dict): Config of the activations. Defaults to ``dict(type='ReLU6')``.
+        init_cfg (dict, optional): Initialization config. Defaults to None.
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        growth_rate,
+        growth_multiplier,
+        num_layers,
+        depthwise=False,
+        with_cp=False,
+        norm_cfg=dict(type='BN'),
+        act_cfg=dict(type='ReLU6'),
+        init_cfg=None,
+    ):
+        super().__init__(init_cfg)
+        self.with_cp = with_cp
+        self.links = [harmonic_links(layer) for layer in range(1, num_layers + 1)]
+        widths = [in_channels]
+        self.layers = ModuleList()
+        for layer, links in enumerate(self.links, start=1):
+            widths.append(layer_width(layer, growth_rate, growth_multiplier))
+            channels_in = sum(widths[link] for link in links)
+            if depthwise:
+                self.layers.append(
+                    depthwise_separable(channels_in, widths[layer], norm_cfg, act_cfg)
+                )
+            else:
+                self.layers.append(
+                    ConvModule(
+                        channels_in, widths[layer], 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg
+                    )
+                )
+        self.out_layers = [n for n in range(1, num_layers + 1) if n % 2 or n == num_layers]
+        self.out_channels = sum(widths[layer] for layer in self.out_layers)
+
+    def forward(self, x):
+        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
+        if self.with_cp and x.requires_grad:
+            return cp.checkpoint(self._forward, x, use_reentrant=False)
+        return self._forward(x)
+
+    def _forward(self, x):
+        features = [x]
+        for links, layer in zip(self.links, self.layers):
+            features.append(layer(concatenate([features[link] for link in links])))
+        return concatenate([features[layer] for layer in self.out_layers])
+
+
+def concatenate(features):
+    """Concatenate ``(N, C_i, H, W)`` along the channels; a single one is passed on uncopied."""
+    return features[0] if len(features) == 1 else torch.cat(features, dim=1)
+
+
+def depthwise_separable(in_channels, out_channels, norm_cfg, act_cfg):
+    """Return Conv1x1 - norm - activation, depthwise Conv3x3 - norm (no activation after it)."""
+    return nn.Sequential(
+        ConvModule(in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg),
+        depthwise_conv(out_channels, norm_cfg),
+    )
+
+
+def depthwise_conv(channels, norm_cfg, stride=1):
+    """Return a depthwise Conv3x3 - norm, padded so that only ``stride`` shrinks the map."""
+    return ConvModule(
+        channels,
+        channels,
+        3,
+        stride=stride,
+        padding=1,
+        groups=channels,
+        norm_cfg=norm_cfg,
+        act_cfg=None,
+    )
