@@ -18,17 +18,21 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
-from . import mmcv_ops
-
 
 def apply():
     """Make up for everything named above; calling it again changes nothing."""
-    if importlib.util.find_spec('mmcv._ext') is None:
-        sys.modules['mmcv._ext'] = mmcv_ops.make_extension()
+    if not _found('mmcv._ext') and _found('torchvision'):
+        from .mmcv_ops import make_extension
+
+        sys.modules['mmcv._ext'] = make_extension()
     if hasattr(torch.serialization, 'add_safe_globals'):
         torch.serialization.add_safe_globals(checkpoint_types())
     if Config._get_cfg_path is not _get_cfg_path:
         Config._get_cfg_path = staticmethod(_get_cfg_path)
+
+
+def _found(module):
+    return importlib.util.find_spec(module) is not None
 
 
 def checkpoint_types():

@@ -57,7 +57,7 @@ def load_config(args):
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('./work_dirs', osp.splitext(osp.basename(args.config))[0])
-    if args.launcher != 'none' and get_device() == 'cpu':
+    if args.launcher == 'pytorch' and get_device() == 'cpu':
         _distribute_on_cpu(cfg)
     return cfg
 

@@ -22,7 +22,8 @@ try:
     import skimage
     from sklearn.datasets import load_digits
 except ImportError as error:
-    package = {'skimage': 'scikit-image', 'sklearn': 'scikit-learn'}.get(error.name, error.name)
+    package = str(error.name).split('.')[0].replace('sklearn', 'scikit-learn')
+    package = package.replace('skimage', 'scikit-image')
     raise SystemExit(
         f'{package} is not installed: `pip install hardnet_mm[test]` brings it.'
     ) from None
@@ -133,7 +134,7 @@ def to_grey(colours):
 
 
 def choose_ink(background, rng):
-    """Choose a BGR ink, float32 (3,), which stands out from a float32 background (rows, columns, 3).
+    """Choose a BGR ink, float32 (3,), that stands out from a float32 background (height, width, 3).
 
     Returns None where the background is so dark and so bright that no ink does.
     """
@@ -206,7 +207,7 @@ def make_scene(split, samples, size, digit_size, rng):
             number, grid = len(placed) + 1, split.grids[sample]
             if paste_digit(image, instances, number, grid, boxes, digit_size, rng):
                 placed.append(int(sample))
-    noise = rng.standard_normal(image.shape, np.float32)  # as of a camera in dim light
+    noise = rng.standard_normal((*size, 1), np.float32)  # grain, as of a camera in dim light
     image = np.clip(np.rint(image + rng.uniform(0, 8) * noise), 0, 255)
     return image.astype(np.uint8), instances, placed, photo
 

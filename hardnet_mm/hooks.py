@@ -1,0 +1,41 @@
+"""Hooks that the tools add to a runner."""
+
+from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel, is_model_wrapper
+
+from .registry import HOOKS
+
+
+@HOOKS.register_module()
+class CheckpointMatchHook(Hook):
+    """Refuse a checkpoint of another model, which mmengine would only warn of.
+
+    Testing or resuming means this very model: every one of its tensors must be in the checkpoint,
+    in its shape. Fine-tuning by ``load_from`` may leave some out, so the tools do not add it there.
+    """
+
+    priority = 'LOW'  # after EMAHook, which puts the averaged weights in the checkpoint's place
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        """Compare the loaded file with the model, before its tensors are copied.
+
+        Raises:
+            ValueError: If a tensor of the model is missing or of another shape.
+        """
+        model = runner.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+            model = model.module
+        loaded = checkpoint.get('state_dict', checkpoint)
+        loaded = {key.removeprefix('module.'): value for key, value in loaded.items()}
+        wanted = model.state_dict()
+        wrong = [
+            f'{key} {tuple(value.shape)} is {tuple(loaded[key].shape) if key in loaded else None}'
+            for key, value in wanted.items()
+            if key not in loaded or loaded[key].shape != value.shape
+        ]
+        if wrong:
+            raise ValueError(
+                f'the checkpoint is not one of this config: {len(wrong)} of the '
+                f"model's {len(wanted)} tensors are missing or of another shape, "
+                f'the first: {"; ".join(wrong[:3])}'
+            )

@@ -1,0 +1,58 @@
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+# The toolboxes are extras: either stack serves, and a requirement on one would overwrite the other.
+EXTRAS = dict(
+    onedl=[
+        'onedl-mmengine>=0.10.12',
+        'onedl-mmcv>=2.3.6',
+        'onedl-mmdetection>=3.5.1',
+        'onedl-mmsegmentation>=1.4.2',
+        'onedl-mmpretrain>=1.3.6',
+        'onedl-mim>=0.5.1',
+        'torchvision',
+    ],
+    openmmlab=[
+        'mmengine>=0.10.3,<0.11',
+        'mmcv>=2.0.0rc4,<2.2.0',
+        'mmdet>=3.3.0,<3.4',
+        'mmsegmentation>=1.2.2,<1.3',
+        'mmpretrain>=1.2.0,<1.3',
+        'openmim',
+        'ftfy',  # mmseg and mmpretrain import these two without requiring them
+        'regex',
+        'torchvision',
+    ],
+    test=['pytest', 'ruff', 'scikit-image', 'scikit-learn', 'seaborn'],
+    export=['onnx', 'onnxruntime', 'openvino', 'nncf', 'ncnn', 'pnnx', 'MNN'],
+)
+
+setup(
+    name='hardnet_mm',
+    version=re.search(
+        r"__version__ = '(.+)'", (ROOT / 'hardnet_mm/__init__.py').read_text(encoding='utf-8')
+    )[1],
+    description='HarDNet, a low memory traffic network, for mmdet, mmsegmentation and mmpretrain',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['hardnet_mm', 'hardnet_mm.*']),
+    # mim finds configs, tools and the index in .mim, whose entries are links to those of the root
+    package_data={
+        'hardnet_mm': [
+            '.mim/model-index.yml',
+            '.mim/configs/**/*.py',
+            '.mim/configs/**/*.yml',
+            '.mim/tools/**/*.py',
+            '.mim/tools/**/*.sh',
+        ]
+    },
+    install_requires=['torch>=2.0', 'numpy'],
+    extras_require=EXTRAS,
+    zip_safe=False,
+)

@@ -1,0 +1,98 @@
+"""Test a model of mmdet, mmseg or mmpretrain, whichever the config belongs to."""
+
+import argparse
+import os.path as osp
+from copy import deepcopy
+
+from mmengine.config import ConfigDict
+from mmengine.evaluator import DumpResults
+from mmengine.runner import Runner
+
+from hardnet_mm.runtime import add_common_arguments, check_checkpoint, load_config
+
+# What a toolbox averages flipped images with, where its config does not say.
+TTA_MODELS = dict(
+    mmdet=dict(
+        type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
+    ),
+    mmseg=dict(type='SegTTAModel'),
+    mmpretrain=dict(type='AverageClsScoreTTA'),
+)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='test config file path')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='dump predictions to this new pickle file')
+    parser.add_argument('--show', action='store_true', help='show predictions in a window')
+    parser.add_argument(
+        '--show-dir',
+        help='directory where images with predictions are saved, below work_dir/timestamp unless '
+        'it is absolute',
+    )
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds each image is shown for'
+    )
+    parser.add_argument('--tta', action='store_true', help='average over test-time augmentation')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def draw(cfg, args):
+    """Turn on the toolbox's visualization hook, each of which spells its arguments its own way."""
+    hook = cfg.default_hooks.get('visualization')
+    if hook is None:
+        raise ValueError('--show and --show-dir need default_hooks.visualization in the config')
+    hook.update(show=args.show, wait_time=args.wait_time)
+    if cfg.default_scope == 'mmpretrain':
+        hook.update(enable=True, out_dir=args.show_dir)
+    else:
+        hook.draw = True
+    if cfg.default_scope == 'mmdet':
+        hook.test_out_dir = args.show_dir
+    elif cfg.default_scope == 'mmseg':
+        cfg.visualizer.save_dir = args.show_dir
+
+
+def augment(cfg):
+    """Put the config's test-time augmentation to work; where it has none, a horizontal flip."""
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    if 'tta_pipeline' not in cfg:
+        pack = deepcopy(dataset.pipeline[-1])
+        if 'meta_keys' in pack:
+            pack.meta_keys = (*pack.meta_keys, 'flip', 'flip_direction')
+        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+        cfg.tta_pipeline = [
+            *dataset.pipeline[:-1],
+            dict(type='TestTimeAug', transforms=[flips, [pack]]),
+        ]
+    dataset.pipeline = cfg.tta_pipeline
+    cfg.model = ConfigDict(**cfg.get('tta_model', TTA_MODELS[cfg.default_scope]), module=cfg.model)
+
+
+def main():
+    args = parse_args()
+    check_checkpoint(args.checkpoint)
+    if args.out is not None and (
+        osp.exists(args.out) or not args.out.endswith(('.pkl', '.pickle'))
+    ):
+        raise ValueError(f'--out must be a new file that ends in .pkl or .pickle, got {args.out}')
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    cfg.setdefault('custom_hooks', []).append(dict(type='CheckpointMatchHook'))
+    if args.show or args.show_dir:
+        draw(cfg, args)
+    if args.tta:
+        augment(cfg)
+
+    runner = Runner.from_cfg(cfg)
+    if args.out is not None:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    runner.test()
+
+
+if __name__ == '__main__':
+    main()
