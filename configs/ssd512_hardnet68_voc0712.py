@@ -18,12 +18,21 @@ model = dict(
 train_pipeline = _base_.ssd_train_pipeline
 test_pipeline = _base_.ssd_test_pipeline
 
+datasets = _base_.train_dataloader.dataset.dataset.datasets
+for dataset in datasets:
+    dataset.pipeline = train_pipeline
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,
     batch_sampler=None,
-    dataset=dict(
-        times=1,
-        dataset=dict(datasets=[dict(pipeline=train_pipeline), dict(pipeline=train_pipeline)]),
-    ),
+    dataset=dict(times=1, dataset=dict(datasets=datasets)),
 )
+val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+# the program's steps for VOC
+train_cfg = dict(max_epochs=300)
+param_scheduler = [
+    _base_.param_scheduler[0],
+    dict(type='MultiStepLR', milestones=[150, 200, 250], gamma=0.1, by_epoch=True, end=300),
+]

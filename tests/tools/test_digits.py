@@ -93,9 +93,6 @@ def test_splits_share_nothing(digits, made):
     for split, share in ((train, 0.8), (val, 0.2)):
         counts = np.bincount(split.labels[split.samples], minlength=10)
         assert np.allclose(counts / np.bincount(split.labels), share, atol=0.01)
-    for digit in range(10):  # val is what the last writers wrote
-        last = max(i for i in train.samples if train.labels[i] == digit)
-        assert all(i > last for i in val.samples if val.labels[i] == digit)
     # Equal grids would be shared handwriting even under different numbers.
     assert not {g.tobytes() for g in train.grids[train.samples]} & {
         g.tobytes() for g in val.grids[val.samples]

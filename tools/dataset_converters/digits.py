@@ -42,6 +42,7 @@ SIGNATURE = 'made by tools/dataset_converters/digits.py'
 OUTPUTS = {'annotations', 'train', 'val', 'masks', 'crops', MARKER}
 MIN_DIGIT = 8  # pixels: the digits themselves have only 8x8
 MIN_CONTRAST = 60  # grey levels between the ink and the bulk of the photograph behind it
+MIN_INK = 170  # grey level of the darkest ink
 MAX_OVERLAP = 0.1  # shared part of the smaller of two boxes; their IoU is smaller still
 PLACE_TRIES = 40  # positions tried for a digit before it is left out
 BGR_TO_GREY = np.array([0.114, 0.587, 0.299], np.float32)
@@ -61,13 +62,12 @@ class Split:
 def split_samples(labels):
     """Split int labels (num_samples,) into {'train', 'val'} of sorted positions, int arrays.
 
-    The last fifth of every class is val. Samples lie writer after writer, so that val is mostly
-    written by other people than train.
+    Every fifth sample of every class is val. Samples lie writer after writer, so both splits have
+    something of every hand.
     """
     val = np.zeros(len(labels), bool)
     for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        val[members[-(len(members) // 5) :]] = True
+        val[np.flatnonzero(labels == label)[4::5]] = True
     return {'train': np.flatnonzero(~val), 'val': np.flatnonzero(val)}
 
 
@@ -90,7 +90,7 @@ def load_splits():
 
 
 def crop_photo(photo, size, rng):
-    """Cut, scale, mirror and shade a random part of a photo to float32 (height, width, 3)."""
+    """Cut, scale, mirror and darken a random part of a photo to float32 (height, width, 3)."""
     height, width = size
     zoom = min(rng.uniform(0.6, 1.8), photo.shape[0] / height, photo.shape[1] / width)
     cut_height, cut_width = int(height * zoom), int(width * zoom)
@@ -101,9 +101,7 @@ def crop_photo(photo, size, rng):
         cut = cut[:, ::-1]
     way = cv2.INTER_AREA if zoom > 1 else cv2.INTER_LINEAR
     cut = cv2.resize(np.ascontiguousarray(cut), (width, height), interpolation=way)
-    contrast, brightness = rng.uniform(0.6, 1), rng.uniform(-30, 30)
-    mean = float(cut.mean())
-    return np.clip((cut.astype(np.float32) - mean) * contrast + mean + brightness, 0, 255)
+    return cut.astype(np.float32) * rng.uniform(0.3, 0.75)  # darker than any ink
 
 
 def render_digit(grid, height, rng):
@@ -115,17 +113,19 @@ def render_digit(grid, height, rng):
     side = 140  # 14 cells of 10 pixels: 3 empty cells all around leave room for the rotation
     grid = cv2.copyMakeBorder(grid, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=0)
     grey = cv2.resize(grid, (side, side), interpolation=cv2.INTER_CUBIC)
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-12, 12), 1)
-    turn[0] += rng.uniform(-0.2, 0.2) * (turn[1] - (0, 0, side / 2))  # shear
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-8, 8), 1)
+    turn[0] += rng.uniform(-0.1, 0.1) * (turn[1] - (0, 0, side / 2))  # shear
     grey = cv2.warpAffine(grey, turn, (side, side))
-    threshold = rng.uniform(0.38, 0.52)
-    left, top, ink_width, ink_height = cv2.boundingRect((grey >= threshold).astype(np.uint8))
+    # Between two grey values the ink turns from clear to opaque: what the pen left faint, as the
+    # eye of an 8, stays visible, and the lower they are the thicker the stroke.
+    clear, opaque = rng.uniform(0.1, 0.25), rng.uniform(0.55, 0.75)
+    visible = grey >= (clear + opaque) / 2
+    left, top, ink_width, ink_height = cv2.boundingRect(visible.astype(np.uint8))
     ink = grey[top : top + ink_height, left : left + ink_width]
     width = min(height, max(3, round(ink_width * height / ink_height)))
     way = cv2.INTER_AREA if height < ink_height else cv2.INTER_CUBIC
     ink = cv2.resize(ink, (width, height), interpolation=way)
-    softness = 12 / height  # the grey value rises over one cell: an edge of about 1.5 pixels
-    return np.clip((ink - threshold) / softness + 0.5, 0, 1)
+    return np.clip((ink - clear) / (opaque - clear), 0, 1)
 
 
 def to_grey(colours):
@@ -134,20 +134,17 @@ def to_grey(colours):
 
 
 def choose_ink(background, rng):
-    """Choose a BGR ink, float32 (3,), that stands out from a float32 background (height, width, 3).
+    """Choose a light BGR ink, float32 (3,), that stands out from a background (height, width, 3).
 
-    Returns None where the background is so dark and so bright that no ink does.
+    Returns None where the background is too bright for that.
     """
-    low, high = np.percentile(to_grey(background), (10, 90))
-    darker = max(0, low - MIN_CONTRAST)  # ink may be in 0..darker or in brighter..255
-    brighter = min(255, high + MIN_CONTRAST)
-    if darker + 255 - brighter <= 0:
+    darkest = np.percentile(to_grey(background), 90) + MIN_CONTRAST
+    if darkest > 255:
         return None
-    target = rng.uniform(0, darker + 255 - brighter)
-    target = target if target < darker else target - darker + brighter
+    target = rng.uniform(max(darkest, MIN_INK), 255)
     colour = rng.uniform(0, 255, 3).astype(np.float32)
+    # Mixing with white reaches the wanted grey value exactly and keeps the hue.
     grey = to_grey(colour)
-    # Mixing with black or white reaches the wanted grey value exactly and keeps the hue.
     if grey > target:
         return colour * (target / grey)
     return 255 - (255 - colour) * ((255 - target) / (255 - grey))
@@ -242,9 +239,10 @@ def write_image(path, image, *params):
 
 
 def progress(count, title):
-    """Iterate over range(count) with a title and a progress bar on stderr."""
+    """Iterate over range(count) with a title on stderr and, on a terminal, a progress bar."""
     print(title, file=sys.stderr)
-    return track_iter_progress(range(count), file=sys.stderr)
+    tasks = range(count)
+    return track_iter_progress(tasks, file=sys.stderr) if sys.stderr.isatty() else tasks
 
 
 def write_scenes(folder, split, count, args):
@@ -363,7 +361,7 @@ def parse_args(argv=None):
     add('--train-images', type=positive_int, default=2000, help='training images')
     add('--val-images', type=positive_int, default=200, help='validation images')
     add('--image-size', type=positive_int, nargs='+', default=[192], help='side, or height width')
-    add('--digits-per-image', **size, default=[2, 5], help='number of digits in an image')
+    add('--digits-per-image', **size, default=[3, 7], help='number of digits in an image')
     add('--digit-size', **size, default=[28, 72], help='height of a digit in pixels')
     add('--train-crops', type=positive_int, default=4000, help='training images of one digit')
     add('--val-crops', type=positive_int, default=800, help='validation images of one digit')

@@ -1,0 +1,39 @@
+# make demo: train, test and draw a detector. make test: the tests. Both install what they need.
+# STACK=openmmlab does the same with OpenMMLab's last releases, in an environment of its own.
+STACK ?= onedl
+VENV := .venv$(if $(filter-out onedl,$(STACK)),-$(STACK))
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+DIGITS := data/digits
+DEMO_CONFIG := configs/digits/ssd_hardnet39ds_digits.py
+DEMO_DIR := work_dirs/demo$(if $(filter-out onedl,$(STACK)),-$(STACK))
+SEED ?= 0
+
+.PHONY: demo test test-slow lint format clean
+
+demo: $(INSTALLED) $(DIGITS)/digits.json
+	$(BIN)/python tools/demo.py $(DEMO_CONFIG) --work-dir $(DEMO_DIR) --seed $(SEED)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m 'not slow' tests
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(INSTALLED): requirements/$(STACK).txt requirements/install.sh setup.py
+	@requirements/install.sh $(STACK) $(VENV)
+
+$(DIGITS)/digits.json: | $(INSTALLED)
+	$(BIN)/python tools/dataset_converters/digits.py --out-dir $(DIGITS)
+
+clean:
+	rm -rf $(VENV) $(DIGITS) $(DEMO_DIR)

@@ -1,0 +1,65 @@
+import pytest
+import torch
+from stand_in import fill_state_dict
+
+from hardnet_mm import HarDNet
+from hardnet_mm.checkpoints import convert_official
+
+
+@pytest.fixture(scope='module')
+def original(golden):
+    return fill_state_dict(golden('hardnet39ds_cls')['state_dict'])
+
+
+def test_wrapped_and_prefixed(original):
+    wanted = convert_official(original)
+    parallel = {f'module.{key}': value for key, value in original.items()}
+    for wrapped in (parallel, {'state_dict': original}, {'epoch': 3, 'model_state': parallel}):
+        got = convert_official(wrapped)
+        assert got.keys() == wanted.keys()
+        assert all(torch.equal(got[key], wanted[key]) for key in wanted)
+
+
+def test_bare_base_weights(original):
+    """SSD's and CenterNet's base weights: the layer list's own state dict, without a head."""
+    bare = {key.removeprefix('base.'): value for key, value in original.items()}
+    bare = {key: value for key, value in bare.items() if not key.startswith('16.')}
+    converted = convert_official(bare)
+    backbone = {key.removeprefix('backbone.'): value for key, value in converted.items()}
+    HarDNet('hardnet39ds').load_state_dict(backbone)
+
+
+def test_every_value_arrives_once(original):
+    converted = convert_official(original)
+    assert len(converted) == len(original)
+    assert {value.data_ptr() for value in converted.values()} == {
+        value.data_ptr() for value in original.values()
+    }
+
+
+def test_background_moves_last(golden):
+    state = fill_state_dict(golden('ssd512_hardnet68')['state_dict'])
+    converted = convert_official(state)
+    old, new = state['conf.6.bias'], converted['bbox_head.cls_convs.6.0.bias']
+    assert torch.equal(new.view(4, 81)[:, -1], old.view(4, 81)[:, 0])
+    assert torch.equal(new.view(4, 81)[:, :-1], old.view(4, 81)[:, 1:])
+
+
+@pytest.mark.parametrize(
+    'state, words',
+    [
+        ({'layer1.0.conv1.weight': torch.zeros(1)}, ['layer1', 'PingoLH/Pytorch-HarDNet', 'SSD']),
+        ({}, ['expected']),
+        ({'state_dict': {'base.0.conv.weight': 'not a tensor'}}, ['expected']),
+    ],
+)
+def test_a_checkpoint_of_something_else(state, words):
+    with pytest.raises(ValueError) as raised:
+        convert_official(state)
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_an_unknown_key_among_known_ones(original):
+    with pytest.raises(ValueError, match='auxiliary.0.weight'):
+        convert_official({**original, 'auxiliary.0.weight': torch.zeros(1)})

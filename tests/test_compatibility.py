@@ -1,0 +1,70 @@
+import subprocess
+import sys
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+
+from hardnet_mm import compatibility
+
+
+def test_own_checkpoints_load_with_the_safety_on(tmp_path):
+    """What a runner saves beside the weights: its message hub and its optimizer's schedule."""
+    hub = MessageHub('test')
+    hub.update_scalar('train/loss', 1.5)
+    hub.update_scalar('train/accuracy', np.float32(0.5))
+    hub.update_scalar('train/count', torch.tensor(3.0))
+    hub.update_info('iter', 7)
+    torch.save(dict(message_hub=hub.state_dict(), state_dict=OrderedDict()), tmp_path / 'a.pth')
+    loaded = torch.load(tmp_path / 'a.pth', weights_only=True)
+    assert loaded['message_hub']['log_scalars']['train/loss'].mean() == 1.5
+
+
+def test_the_safety_stays_on(tmp_path):
+    class Command:
+        def __reduce__(self):
+            return (subprocess.run, (['false'],))
+
+    torch.save(dict(state_dict=Command()), tmp_path / 'b.pth')
+    with pytest.raises(Exception, match='Unsupported'):
+        torch.load(tmp_path / 'b.pth', weights_only=True)
+
+
+def test_configs_are_found_by_the_package_name(tmp_path):
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = 'hardnet_mm::ssd512_hardnet68_coco.py'\nwork_dir = 'mine'\n"
+    )
+    cfg = Config.fromfile(tmp_path / 'mine.py')
+    assert cfg.model.backbone.type == 'HarDNet' and cfg.work_dir == 'mine'
+    assert '_scope_' not in cfg.model.backbone
+
+    (tmp_path / 'wrong.py').write_text("_base_ = 'hardnet_mm::ssd512_hardnet99_coco.py'\n")
+    with pytest.raises(FileNotFoundError, match='ssd512_hardnet99_coco'):
+        Config.fromfile(tmp_path / 'wrong.py')
+
+
+def test_other_packages_configs_are_left_to_mmengine(tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = 'mmdet::_base_/models/ssd300.py'\n")
+    assert Config.fromfile(tmp_path / 'mine.py').model.backbone.type == 'SSDVGG'
+
+
+def test_applying_twice_changes_nothing():
+    before = Config._get_cfg_path, sys.modules.get('mmcv._ext')
+    compatibility.apply()
+    assert (Config._get_cfg_path, sys.modules.get('mmcv._ext')) == before
+
+
+def test_imports_without_toolboxes():
+    """The package itself needs torch, mmengine and mmcv only."""
+    script = (
+        'import sys\n'
+        "for name in ('mmdet', 'mmseg', 'mmpretrain', 'torchvision', 'mmcv._ext'):\n"
+        '    sys.modules[name] = None\n'
+        'import torch, hardnet_mm\n'
+        "hardnet_mm.HarDNet('hardnet39ds', out_indices=(0,))(torch.zeros(2, 3, 32, 32))\n"
+    )
+    result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,57 @@
+import importlib
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+CONFIGS = [
+    'ssd512_hardnet68_coco.py',
+    'ssd512_hardnet85_coco.py',
+    'ssd512_hardnet68_voc0712.py',
+    'digits/ssd_hardnet39ds_digits.py',
+]
+
+
+def test_every_config_is_tested(root):
+    found = {str(path.relative_to(root / 'configs')) for path in (root / 'configs').rglob('*.py')}
+    assert {path for path in found if not path.startswith('_base_')} == set(CONFIGS)
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_builds(root, path):
+    """The model, the pipelines and the loops, by the toolbox's registries alone."""
+    cfg = Config.fromfile(root / 'configs' / path)
+    scope = cfg.default_scope
+    importlib.import_module(f'{scope}.utils').register_all_modules(init_default_scope=False)
+    init_default_scope(scope)
+    registry = importlib.import_module(f'{scope}.registry')
+    model = registry.MODELS.build(cfg.model)
+    assert sum(p.numel() for p in model.parameters()) > 0
+    if scope == 'mmdet':
+        assert tuple(cfg.model.neck.in_channels) == model.backbone.channels
+    for pipeline in (cfg.train_pipeline, cfg.test_pipeline):
+        for transform in pipeline:
+            registry.TRANSFORMS.build(transform)
+
+
+def test_ssd512_voc_reads_both_years(root):
+    cfg = Config.fromfile(root / 'configs/ssd512_hardnet68_voc0712.py')
+    datasets = cfg.train_dataloader.dataset.dataset.datasets
+    assert [d.data_prefix.sub_data_root for d in datasets] == ['VOC2007/', 'VOC2012/']
+    assert all(d.pipeline == cfg.train_pipeline for d in datasets)
+    assert cfg.test_dataloader.dataset.pipeline == cfg.test_pipeline
+
+
+def test_ssd512_schedule_is_the_originals(root):
+    cfg = Config.fromfile(root / 'configs/ssd512_hardnet68_coco.py')
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=4e-3, momentum=0.9, weight_decay=5e-4
+    )
+    assert cfg.train_cfg.max_epochs == 150
+    assert cfg.param_scheduler[1].milestones == [90, 120, 140]
+    assert cfg.param_scheduler[0].start_factor * cfg.optim_wrapper.optimizer.lr == 1e-6
+    preprocessor = cfg.model.data_preprocessor
+    assert (preprocessor.mean, preprocessor.bgr_to_rgb) == ([104, 117, 123], False)
+    test_cfg = cfg.model.test_cfg
+    assert test_cfg.nms.iou_threshold == 0.45
+    assert (test_cfg.max_per_class, test_cfg.max_per_img) == (50, 200)
