@@ -12,11 +12,13 @@ Three things, each left alone where the stack has it:
 import importlib.util
 import os.path as osp
 import sys
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+from mmengine.utils import digit_version
 
 
 def apply():
@@ -25,7 +27,7 @@ def apply():
         from .mmcv_ops import make_extension
 
         sys.modules['mmcv._ext'] = make_extension()
-    if hasattr(torch.serialization, 'add_safe_globals'):
+    if digit_version(torch.__version__) >= digit_version('2.6'):
         torch.serialization.add_safe_globals(checkpoint_types())
     if Config._get_cfg_path is not _get_cfg_path:
         Config._get_cfg_path = staticmethod(_get_cfg_path)
@@ -36,14 +38,27 @@ def _found(module):
 
 
 def checkpoint_types():
-    """Return the types that mmengine's own checkpoints hold besides tensors and built-ins.
+    """Return what mmengine's own checkpoints hold besides tensors and built-ins.
 
-    The logger's scalars are HistoryBuffers around NumPy arrays, which NumPy pickles through a
-    function whose module was renamed in NumPy 2, and by the class of each dtype.
+    A checkpoint's log is HistoryBuffers around NumPy arrays and scalars. They name NumPy's
+    functions, of NumPy 1 or 2 depending on where it was written, and each dtype by its class.
     """
     core = np._core if hasattr(np, '_core') else np.core
+    numpy_functions = [
+        (getattr(core.multiarray, name), f'numpy.{package}.multiarray.{name}')
+        for name in ('_reconstruct', 'scalar')
+        for package in ('core', '_core')
+    ]
     dtypes = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, bool)}
-    return [HistoryBuffer, core.multiarray._reconstruct, np.ndarray, np.dtype, *dtypes]
+    method = (_history_buffer_method, 'builtins.getattr')
+    return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *numpy_functions, method]
+
+
+def _history_buffer_method(owner, name):
+    """Stand in for getattr, by which a HistoryBuffer names its statistics, and for nothing else."""
+    if owner is not HistoryBuffer:
+        raise UnpicklingError(f'a checkpoint may name methods of HistoryBuffer only, not {owner}')
+    return getattr(owner, name)
 
 
 _toolbox_cfg_path = Config._get_cfg_path

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from collections import OrderedDict
+from pickle import UnpicklingError
 
 import numpy as np
 import pytest
@@ -23,13 +24,20 @@ def test_own_checkpoints_load_with_the_safety_on(tmp_path):
     assert loaded['message_hub']['log_scalars']['train/loss'].mean() == 1.5
 
 
-def test_the_safety_stays_on(tmp_path):
-    class Command:
-        def __reduce__(self):
-            return (subprocess.run, (['false'],))
+class Command:
+    def __reduce__(self):
+        return (subprocess.run, (['false'],))
 
-    torch.save(dict(state_dict=Command()), tmp_path / 'b.pth')
-    with pytest.raises(Exception, match='Unsupported'):
+
+class Attribute:
+    def __reduce__(self):
+        return (getattr, (np.ndarray, 'tofile'))
+
+
+@pytest.mark.parametrize('content', [Command(), Attribute()])
+def test_the_safety_stays_on(tmp_path, content):
+    torch.save(dict(state_dict=content), tmp_path / 'b.pth')
+    with pytest.raises(UnpicklingError):
         torch.load(tmp_path / 'b.pth', weights_only=True)
 
 

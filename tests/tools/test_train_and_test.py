@@ -1,0 +1,97 @@
+"""One real cycle of training, evaluation, resuming and testing, in one process and in two."""
+
+import json
+import pickle
+
+import pytest
+import torch
+
+CONFIG = 'configs/digits/ssd_hardnet39ds_digits.py'
+
+
+@pytest.fixture(scope='module')
+def options(digits):
+    """Settings that shrink the digits config to seconds."""
+    return [
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={digits}/',
+        f'val_dataloader.dataset.data_root={digits}/',
+        f'test_dataloader.dataset.data_root={digits}/',
+        f'val_evaluator.ann_file={digits}/annotations/val.json',
+        f'test_evaluator.ann_file={digits}/annotations/val.json',
+        'train_dataloader.batch_size=4',
+        'default_hooks.logger.interval=1',
+        'train_cfg.val_interval=1',
+    ]
+
+
+@pytest.fixture(scope='module')
+def trained(root, run_tool, options, tmp_path_factory):
+    """The work dir of one epoch."""
+    work_dir = tmp_path_factory.mktemp('work') / 'one'
+    output = run_tool(
+        'train.py', root / CONFIG, '--work-dir', work_dir, *options, 'train_cfg.max_epochs=1'
+    )
+    assert 'bbox_mAP' in output
+    return work_dir
+
+
+def scalars(work_dir):
+    """Every line that training logged, of all runs in the work dir."""
+    paths = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def test_training_logs_losses_and_saves(trained):
+    losses = [line['loss'] for line in scalars(trained) if 'loss' in line]
+    assert len(losses) == 3
+    assert (trained / 'epoch_1.pth').is_file()
+
+
+def test_checkpoint_loads_with_weights_only(trained):
+    loaded = torch.load(trained / 'epoch_1.pth', weights_only=True)
+    assert {'state_dict', 'optimizer', 'param_schedulers', 'message_hub'} <= loaded.keys()
+
+
+def test_resume_goes_on_where_it_stopped(root, run_tool, options, trained):
+    output = run_tool(
+        'train.py',
+        root / CONFIG,
+        '--work-dir',
+        trained,
+        '--resume',
+        *options,
+        'train_cfg.max_epochs=2',
+    )
+    assert 'resumed epoch: 1, iter: 3' in output
+    steps = [line['step'] for line in scalars(trained) if 'loss' in line]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert (trained / 'epoch_2.pth').is_file()
+
+
+def test_test_draws_and_dumps(root, run_tool, options, trained, tmp_path):
+    arguments = (
+        *(root / CONFIG, trained / 'epoch_1.pth', '--work-dir', tmp_path / 'work'),
+        *('--show-dir', tmp_path / 'shown', '--out', tmp_path / 'predictions.pkl', '--tta'),
+    )
+    output = run_tool('test.py', *arguments, *options)
+    assert 'coco/bbox_mAP' in output
+    assert len(list((tmp_path / 'shown').glob('*.jpg'))) == 6
+    predictions = pickle.loads((tmp_path / 'predictions.pkl').read_bytes())
+    assert len(predictions) == 6
+    assert 'must be a new file' in run_tool('test.py', *arguments, *options, fails=True)
+
+
+def test_two_processes_train_and_test(root, run_tool, options, tmp_path):
+    work_dir = tmp_path / 'two'
+    settings = [*options, 'train_cfg.max_epochs=1', 'train_dataloader.batch_size=2']
+    output = run_tool('dist_train.sh', root / CONFIG, 2, '--work-dir', work_dir, *settings)
+    assert 'Distributed training: True' in output
+    assert 'GPU number: 2' in output
+    losses = [line['loss'] for line in scalars(work_dir) if 'loss' in line]
+    assert len(losses) == 3  # 12 images, 2 processes, 2 images each
+    checkpoint = work_dir / 'epoch_1.pth'
+    output = run_tool(
+        'dist_test.sh', root / CONFIG, checkpoint, 2, '--work-dir', tmp_path / 'test', *options
+    )
+    assert 'coco/bbox_mAP' in output
