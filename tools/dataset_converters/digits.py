@@ -118,7 +118,7 @@ def render_digit(grid, height, rng):
     grey = cv2.warpAffine(grey, turn, (side, side))
     # Between two grey values the ink turns from clear to opaque: what the pen left faint, as the
     # eye of an 8, stays visible, and the lower they are the thicker the stroke.
-    clear, opaque = rng.uniform(0.1, 0.25), rng.uniform(0.55, 0.75)
+    clear, opaque = rng.uniform(0.05, 0.2), rng.uniform(0.8, 1)
     visible = grey >= (clear + opaque) / 2
     left, top, ink_width, ink_height = cv2.boundingRect(visible.astype(np.uint8))
     ink = grey[top : top + ink_height, left : left + ink_width]
