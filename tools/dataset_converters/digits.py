@@ -43,7 +43,7 @@ OUTPUTS = {'annotations', 'train', 'val', 'masks', 'crops', MARKER}
 MIN_DIGIT = 8  # pixels: the digits themselves have only 8x8
 MIN_CONTRAST = 60  # grey levels between the ink and the bulk of the photograph behind it
 MIN_INK = 170  # grey level of the darkest ink
-MAX_OVERLAP = 0.1  # shared part of the smaller of two boxes; their IoU is smaller still
+MAX_OVERLAP = 0.02  # shared part of the smaller of two boxes
 PLACE_TRIES = 40  # positions tried for a digit before it is left out
 BGR_TO_GREY = np.array([0.114, 0.587, 0.299], np.float32)
 
@@ -113,12 +113,12 @@ def render_digit(grid, height, rng):
     side = 140  # 14 cells of 10 pixels: 3 empty cells all around leave room for the rotation
     grid = cv2.copyMakeBorder(grid, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=0)
     grey = cv2.resize(grid, (side, side), interpolation=cv2.INTER_CUBIC)
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-8, 8), 1)
-    turn[0] += rng.uniform(-0.1, 0.1) * (turn[1] - (0, 0, side / 2))  # shear
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-5, 5), 1)
+    turn[0] += rng.uniform(-0.05, 0.05) * (turn[1] - (0, 0, side / 2))  # shear
     grey = cv2.warpAffine(grey, turn, (side, side))
     # Between two grey values the ink turns from clear to opaque: what the pen left faint, as the
     # eye of an 8, stays visible, and the lower they are the thicker the stroke.
-    clear, opaque = rng.uniform(0.05, 0.2), rng.uniform(0.8, 1)
+    clear, opaque = rng.uniform(0.1, 0.2), rng.uniform(0.7, 0.8)
     visible = grey >= (clear + opaque) / 2
     left, top, ink_width, ink_height = cv2.boundingRect(visible.astype(np.uint8))
     ink = grey[top : top + ink_height, left : left + ink_width]
@@ -179,7 +179,7 @@ def paste_digit(image, instances, number, grid, boxes, digit_size, rng):
             continue
         rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
         light = 1 + rng.uniform(-0.15, 0.15) * rows
-        opaque = opacity[..., None] * rng.uniform(0.85, 1)
+        opaque = opacity[..., None] * rng.uniform(0.9, 1)
         image[window] += (ink * light - image[window]) * opaque
         instances[window][opacity >= 0.5] = number
         boxes.append(box)
