@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 DIGITS := data/digits
-DEMO_CONFIG := configs/digits/ssd_hardnet39ds_digits.py
+DEMO_CONFIG := configs/digits/ssd_hardnet_digits.py
 DEMO_DIR := work_dirs/demo$(if $(filter-out onedl,$(STACK)),-$(STACK))
 SEED ?= 0
 
@@ -33,7 +33,7 @@ $(INSTALLED): requirements/$(STACK).txt requirements/install.sh setup.py
 	@requirements/install.sh $(STACK) $(VENV)
 
 $(DIGITS)/digits.json: | $(INSTALLED)
-	$(BIN)/python tools/dataset_converters/digits.py --out-dir $(DIGITS)
+	$(BIN)/python tools/dataset_converters/digits.py --out-dir $(DIGITS) --train-images 3000 --tasks detection
 
 clean:
 	rm -rf $(VENV) $(DIGITS) $(DEMO_DIR)

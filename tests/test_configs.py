@@ -8,7 +8,7 @@ CONFIGS = [
     'ssd512_hardnet68_coco.py',
     'ssd512_hardnet85_coco.py',
     'ssd512_hardnet68_voc0712.py',
-    'digits/ssd_hardnet39ds_digits.py',
+    'digits/ssd_hardnet_digits.py',
 ]
 
 

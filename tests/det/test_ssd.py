@@ -130,7 +130,7 @@ def test_rank_in_class():
 @pytest.fixture(scope='module')
 def small_detector(root):
     init_default_scope('mmdet')
-    config = Config.fromfile(root / 'configs/digits/ssd_hardnet39ds_digits.py')
+    config = Config.fromfile(root / 'configs/digits/ssd_hardnet_digits.py')
     torch.manual_seed(0)
     return MODELS.build(config.model).train()
 

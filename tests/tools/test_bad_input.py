@@ -14,7 +14,7 @@ from hardnet_mm import HarDNet
 from hardnet_mm.hooks import CheckpointMatchHook
 from hardnet_mm.runtime import add_common_arguments, check_checkpoint, load_config
 
-CONFIG = 'configs/digits/ssd_hardnet39ds_digits.py'
+CONFIG = 'configs/digits/ssd_hardnet_digits.py'
 
 
 def test_a_cut_off_checkpoint(tmp_path):

@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-CONFIG = 'configs/digits/ssd_hardnet39ds_digits.py'
+CONFIG = 'configs/digits/ssd_hardnet_digits.py'
 
 
 @pytest.fixture(scope='module')

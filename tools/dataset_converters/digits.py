@@ -41,8 +41,8 @@ MARKER = 'digits.json'  # tells a folder made by this tool, together with the si
 SIGNATURE = 'made by tools/dataset_converters/digits.py'
 OUTPUTS = {'annotations', 'train', 'val', 'masks', 'crops', MARKER}
 MIN_DIGIT = 8  # pixels: the digits themselves have only 8x8
-MIN_CONTRAST = 60  # grey levels between the ink and the bulk of the photograph behind it
-MIN_INK = 170  # grey level of the darkest ink
+MIN_CONTRAST = 80  # grey levels between the ink and the bulk of the photograph behind it
+MIN_INK = 190  # grey level of the darkest ink
 MAX_OVERLAP = 0.02  # shared part of the smaller of two boxes
 PLACE_TRIES = 40  # positions tried for a digit before it is left out
 BGR_TO_GREY = np.array([0.114, 0.587, 0.299], np.float32)
@@ -205,7 +205,7 @@ def make_scene(split, samples, size, digit_size, rng):
             if paste_digit(image, instances, number, grid, boxes, digit_size, rng):
                 placed.append(int(sample))
     noise = rng.standard_normal((*size, 1), np.float32)  # grain, as of a camera in dim light
-    image = np.clip(np.rint(image + rng.uniform(0, 8) * noise), 0, 255)
+    image = np.clip(np.rint(image + rng.uniform(0, 5) * noise), 0, 255)
     return image.astype(np.uint8), instances, placed, photo
 
 
@@ -362,7 +362,7 @@ def parse_args(argv=None):
     add('--val-images', type=positive_int, default=200, help='validation images')
     add('--image-size', type=positive_int, nargs='+', default=[192], help='side, or height width')
     add('--digits-per-image', **size, default=[3, 7], help='number of digits in an image')
-    add('--digit-size', **size, default=[28, 72], help='height of a digit in pixels')
+    add('--digit-size', **size, default=[32, 72], help='height of a digit in pixels')
     add('--train-crops', type=positive_int, default=4000, help='training images of one digit')
     add('--val-crops', type=positive_int, default=800, help='validation images of one digit')
     add('--crop-size', type=positive_int, default=64, help='side of the images of one digit')
