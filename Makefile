@@ -7,8 +7,8 @@ INSTALLED := $(VENV)/.installed
 
 DIGITS := data/digits
 DEMO_CONFIG := configs/digits/ssd_hardnet_digits.py
-DEMO_DIR := work_dirs/demo$(if $(filter-out onedl,$(STACK)),-$(STACK))
 SEED ?= 0
+DEMO_DIR := work_dirs/demo-$(STACK)-seed$(SEED)
 
 .PHONY: demo test test-slow lint format clean
 

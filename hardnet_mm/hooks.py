@@ -1,12 +1,9 @@
-"""Hooks that the tools add to a runner."""
+"""A hook that the tools add to a runner."""
 
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 
-from .registry import HOOKS
 
-
-@HOOKS.register_module()
 class CheckpointMatchHook(Hook):
     """Refuse a checkpoint of another model, which mmengine would only warn of.
 

@@ -8,6 +8,7 @@ from mmengine.config import ConfigDict
 from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
+from hardnet_mm.hooks import CheckpointMatchHook
 from hardnet_mm.runtime import add_common_arguments, check_checkpoint, load_config
 
 # What a toolbox averages flipped images with, where its config does not say.
@@ -82,13 +83,13 @@ def main():
         raise ValueError(f'--out must be a new file that ends in .pkl or .pickle, got {args.out}')
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
-    cfg.setdefault('custom_hooks', []).append(dict(type='CheckpointMatchHook'))
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:
         augment(cfg)
 
     runner = Runner.from_cfg(cfg)
+    runner.register_hook(CheckpointMatchHook())
     if args.out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     runner.test()

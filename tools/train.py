@@ -4,6 +4,7 @@ import argparse
 
 from mmengine.runner import Runner
 
+from hardnet_mm.hooks import CheckpointMatchHook
 from hardnet_mm.runtime import add_common_arguments, check_checkpoint, load_config
 
 
@@ -46,9 +47,11 @@ def main():
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-        cfg.setdefault('custom_hooks', []).append(dict(type='CheckpointMatchHook'))
 
-    Runner.from_cfg(cfg).train()
+    runner = Runner.from_cfg(cfg)
+    if args.resume is not None:
+        runner.register_hook(CheckpointMatchHook())
+    runner.train()
 
 
 if __name__ == '__main__':
