@@ -27,7 +27,7 @@ EXTRAS = dict(
         'regex',
         'torchvision',
     ],
-    test=['pytest', 'ruff', 'scikit-image', 'scikit-learn', 'seaborn'],
+    test=['pytest', 'ruff', 'scikit-image', 'scikit-learn'],
     export=['onnx', 'onnxruntime', 'openvino', 'nncf', 'ncnn', 'pnnx', 'MNN'],
 )
 

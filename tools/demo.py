@@ -1,7 +1,7 @@
 """Train a detector, test it, draw its detections and its training curves, and say where they are.
 
-Each step is one of this repository's or mmdet's commands, printed before it runs; a step whose
-output is there is skipped.
+Training and testing are this repository's commands, printed before they run; a step whose output is
+there is skipped.
 """
 
 import argparse
@@ -11,10 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mmdet
+import matplotlib
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt  # noqa: E402
 
 TOOLS = Path(__file__).parent
-ANALYZE_LOGS = Path(mmdet.__file__).parent / '.mim/tools/analysis_tools/analyze_logs.py'
 
 
 def parse_args():
@@ -38,11 +40,26 @@ def find_one(folder, pattern):
     return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
 
 
+def draw_curves(scalars, output):
+    """Plot the losses and the learning rate that a run of mmengine logged, a JSON line each."""
+    lines = [json.loads(line) for line in scalars.read_text().splitlines()]
+    lines = [line for line in lines if 'loss' in line]  # the others are of the evaluation
+    steps = [line['step'] for line in lines]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+    for key in ('loss', 'loss_cls', 'loss_bbox'):
+        left.plot(steps, [line[key] for line in lines], label=key)
+    left.set(xlabel='iteration', yscale='log', title='training losses')
+    left.legend()
+    right.plot(steps, [line['lr'] for line in lines])
+    right.set(xlabel='iteration', title='learning rate')
+    figure.savefig(output)
+
+
 def main():
     args = parse_args()
     training, testing = args.work_dir / 'train', args.work_dir / 'test'
     images = (args.work_dir / 'images').resolve()
-    losses = args.work_dir / 'losses.png'
+    curves = (args.work_dir / 'curves.png').resolve()
 
     checkpoint = training / 'last_checkpoint'  # a file that names it, written with it
     seed = f'randomness.seed={args.seed}'
@@ -60,15 +77,14 @@ def main():
         images,
     )
     scalars = find_one(training, '*/vis_data/scalars.json')
-    keys = ('loss', 'loss_cls', 'loss_bbox')
-    run(losses, ANALYZE_LOGS, 'plot_curve', scalars, '--keys', *keys, '--out', losses)
+    draw_curves(scalars, curves)
 
     metrics = json.loads(find_one(testing, '*/*.json').read_text())
     print(
         f'\nAP {metrics["coco/bbox_mAP"]:.3f}, AP50 {metrics["coco/bbox_mAP_50"]:.3f} on images '
         'whose digits and photographs were not trained on\n'
         f'detections drawn  {images}\n'
-        f'training curves   {losses.resolve()}\n'
+        f'training curves   {curves}\n'
         f'checkpoint        {checkpoint.read_text().strip()}'
     )
 
