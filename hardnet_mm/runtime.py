@@ -4,7 +4,6 @@ import os
 import os.path as osp
 import zipfile
 
-import torch
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device

@@ -44,9 +44,7 @@ def test_ssd512_voc_reads_both_years(root):
 
 def test_ssd512_schedule_is_the_originals(root):
     cfg = Config.fromfile(root / 'configs/ssd512_hardnet68_coco.py')
-    assert cfg.optim_wrapper.optimizer == dict(
-        type='SGD', lr=4e-3, momentum=0.9, weight_decay=5e-4
-    )
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=4e-3, momentum=0.9, weight_decay=5e-4)
     assert cfg.train_cfg.max_epochs == 150
     assert cfg.param_scheduler[1].milestones == [90, 120, 140]
     assert cfg.param_scheduler[0].start_factor * cfg.optim_wrapper.optimizer.lr == 1e-6

@@ -63,9 +63,7 @@ def main():
 
     checkpoint = training / 'last_checkpoint'  # a file that names it, written with it
     seed = f'randomness.seed={args.seed}'
-    run(
-        checkpoint, TOOLS / 'train.py', args.config, '--work-dir', training, '--cfg-options', seed
-    )
+    run(checkpoint, TOOLS / 'train.py', args.config, '--work-dir', training, '--cfg-options', seed)
     run(
         images,
         TOOLS / 'test.py',

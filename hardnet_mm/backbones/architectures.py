@@ -1,6 +1,6 @@
 """The published variants of HarDNet: what an ``arch`` name of :class:`HarDNet` stands for."""
 
-# One entry a block: growth_rates, num_layers, transition_channels, downsample (after the transition).
+# One entry a block in all but growth_multiplier; a block with downsample ends a stage.
 _HARDNET39 = dict(
     growth_multiplier=1.6,
     growth_rates=(16, 20, 64, 160),
@@ -46,7 +46,8 @@ ARCHITECTURES = dict(
 )
 
 # What every dict must have, and what it may leave out.
-REQUIRED_FIELDS = ('stem_channels', *_HARDNET68)
+PER_BLOCK_FIELDS = ('growth_rates', 'num_layers', 'transition_channels', 'downsample')
+REQUIRED_FIELDS = ('stem_channels', 'growth_multiplier', *PER_BLOCK_FIELDS)
 OPTIONAL_FIELDS = dict(
     stem_strides=(2, 1),
     stem_pool=True,
@@ -72,7 +73,7 @@ def get_architecture(arch):
     """
     if isinstance(arch, str):
         if arch not in ARCHITECTURES:
-            raise ValueError(f'unknown arch {arch!r}: allowed are {sorted(ARCHITECTURES)} or a dict')
+            raise ValueError(f'unknown arch {arch!r}: allowed are {list(ARCHITECTURES)} or a dict')
         return {**OPTIONAL_FIELDS, **ARCHITECTURES[arch]}
     if not isinstance(arch, dict):
         raise TypeError(f'arch must be a name or a dict, got {type(arch).__name__}')
@@ -84,15 +85,12 @@ def get_architecture(arch):
             f'needed are {list(REQUIRED_FIELDS)}, optional are {list(OPTIONAL_FIELDS)}'
         )
     arch = {**OPTIONAL_FIELDS, **arch}
-    per_block = {field: len(arch[field]) for field in REQUIRED_FIELDS if field in _PER_BLOCK}
-    if len(set(per_block.values())) != 1:
-        raise ValueError(f'arch fields with one value a block differ in length: {per_block}')
+    lengths = {field: len(arch[field]) for field in PER_BLOCK_FIELDS}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f'arch fields with one value a block differ in length: {lengths}')
     if len(arch['stem_channels']) != len(arch['stem_strides']):
         raise ValueError(
             f'stem_channels {arch["stem_channels"]} and stem_strides {arch["stem_strides"]} '
             'differ in length'
         )
     return arch
-
-
-_PER_BLOCK = ('growth_rates', 'num_layers', 'transition_channels', 'downsample')

@@ -63,9 +63,7 @@ def test_outputs_are_the_originals(detector, golden):
 def priors_by_the_book(cfg, size=512):
     """Every prior, one at a time: centre, width and height in units of the image, sides to 1."""
     priors = []
-    for small, larger, stride, ratios in zip(
-        cfg.min_sizes, cfg.max_sizes, cfg.strides, cfg.ratios
-    ):
+    for small, larger, stride, ratios in zip(cfg.min_sizes, cfg.max_sizes, cfg.strides, cfg.ratios):
         small, large = small / size, math.sqrt(small * larger) / size
         shapes = [(small, small), (large, large)]
         for ratio in ratios:
