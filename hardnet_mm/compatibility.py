@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint
 from mmengine.utils import digit_version
 
 
@@ -27,7 +28,8 @@ def apply():
         from .mmcv_ops import make_extension
 
         sys.modules['mmcv._ext'] = make_extension()
-    if digit_version(torch.__version__) >= digit_version('2.6'):
+    has_own_list = hasattr(checkpoint, 'get_torch_safe_globals')  # mmengine's continuation
+    if digit_version(torch.__version__) >= digit_version('2.6') and not has_own_list:
         torch.serialization.add_safe_globals(checkpoint_types())
     if Config._get_cfg_path is not _get_cfg_path:
         Config._get_cfg_path = staticmethod(_get_cfg_path)

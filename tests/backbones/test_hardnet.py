@@ -2,7 +2,7 @@ import importlib
 
 import pytest
 import torch
-from mmengine.analysis import get_model_complexity_info
+from mmengine.analysis import FlopAnalyzer
 from stand_in import fill_state_dict, golden_input, sample
 from torch import nn
 
@@ -79,8 +79,9 @@ def test_size_is_the_originals(classifier):
     arch, model = classifier
     parameters, gmacs, _ = PUBLISHED[arch]
     assert sum(p.numel() for p in model.parameters()) == parameters
-    counted = get_model_complexity_info(model, (3, 224, 224), show_table=False, show_arch=False)
-    assert counted['flops'] / 1e9 == pytest.approx(gmacs, rel=0.01)
+    counted = FlopAnalyzer(model, (torch.zeros(1, 3, 224, 224),)).by_operator()
+    # The published counts leave BatchNorm out, which inference folds into the convolutions.
+    assert (counted['conv'] + counted['linear']) / 1e9 == pytest.approx(gmacs, rel=0.01)
 
 
 def test_segmentation_encoder_has_the_originals_weights():

@@ -32,7 +32,8 @@ def detector(config, golden):
 
 def data_sample(boxes, labels, size=512):
     instances = InstanceData(bboxes=boxes, labels=labels)
-    meta = dict(img_shape=(size, size), ori_shape=(size, size), scale_factor=(1, 1), img_id=0)
+    shape = (size, size)
+    meta = dict(img_shape=shape, ori_shape=shape, pad_shape=shape, scale_factor=(1, 1), img_id=0)
     return DetDataSample(gt_instances=instances, metainfo=meta)
 
 

@@ -89,7 +89,7 @@ def test_a_config_of_no_toolbox(tmp_path):
 
 
 def test_boxes_without_area_or_outside_are_left_out(root, digits, tmp_path):
-    """As mmdet's CocoDataset does; an image left without boxes is not trained on."""
+    """As mmdet's CocoDataset does; an image left without boxes trains as background."""
     from mmdet.registry import DATASETS
 
     shutil.copytree(digits, tmp_path / 'digits')
@@ -107,7 +107,8 @@ def test_boxes_without_area_or_outside_are_left_out(root, digits, tmp_path):
     cfg = Config.fromfile(root / CONFIG).train_dataloader.dataset
     cfg.data_root = str(tmp_path / 'digits') + '/'
     dataset = DATASETS.build(cfg)
-    assert len(dataset) == 1
-    kept = dataset[0]['data_samples'].gt_instances.bboxes
+    assert len(dataset) == 2
+    kept, none = (dataset[i]['data_samples'].gt_instances.bboxes for i in range(2))
+    assert none.shape == (0, 4)
     side = dataset[0]['inputs'].shape[-1] / 96
     np.testing.assert_allclose(kept.numpy(), [[10 * side, 10 * side, 30 * side, 30 * side]])

@@ -6,6 +6,8 @@ import pickle
 import pytest
 import torch
 
+from hardnet_mm.compatibility import checkpoint_types
+
 CONFIG = 'configs/digits/ssd_hardnet_digits.py'
 
 
@@ -48,8 +50,12 @@ def test_training_logs_losses_and_saves(trained):
     assert (trained / 'epoch_1.pth').is_file()
 
 
+@pytest.mark.skipif(
+    not hasattr(torch.serialization, 'safe_globals'), reason='torch before 2.6 has no allow-list'
+)
 def test_checkpoint_loads_with_weights_only(trained):
-    loaded = torch.load(trained / 'epoch_1.pth', weights_only=True)
+    with torch.serialization.safe_globals(checkpoint_types()):
+        loaded = torch.load(trained / 'epoch_1.pth', weights_only=True)
     assert {'state_dict', 'optimizer', 'param_schedulers', 'message_hub'} <= loaded.keys()
 
 

@@ -41,9 +41,9 @@ MARKER = 'digits.json'  # tells a folder made by this tool, together with the si
 SIGNATURE = 'made by tools/dataset_converters/digits.py'
 OUTPUTS = {'annotations', 'train', 'val', 'masks', 'crops', MARKER}
 MIN_DIGIT = 8  # pixels: the digits themselves have only 8x8
-MIN_CONTRAST = 80  # grey levels between the ink and the bulk of the photograph behind it
-MIN_INK = 190  # grey level of the darkest ink
-MAX_OVERLAP = 0.02  # shared part of the smaller of two boxes
+MIN_CONTRAST = 100  # grey levels between the ink and the bulk of the photograph behind it
+MIN_INK = 200  # grey level of the darkest ink
+GAP = 4  # pixels between two boxes, across or down
 PLACE_TRIES = 40  # positions tried for a digit before it is left out
 BGR_TO_GREY = np.array([0.114, 0.587, 0.299], np.float32)
 
@@ -101,7 +101,7 @@ def crop_photo(photo, size, rng):
         cut = cut[:, ::-1]
     way = cv2.INTER_AREA if zoom > 1 else cv2.INTER_LINEAR
     cut = cv2.resize(np.ascontiguousarray(cut), (width, height), interpolation=way)
-    return cut.astype(np.float32) * rng.uniform(0.3, 0.75)  # darker than any ink
+    return cut.astype(np.float32) * rng.uniform(0.25, 0.6)  # darker than any ink
 
 
 def render_digit(grid, height, rng):
@@ -113,7 +113,7 @@ def render_digit(grid, height, rng):
     side = 140  # 14 cells of 10 pixels: 3 empty cells all around leave room for the rotation
     grid = cv2.copyMakeBorder(grid, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=0)
     grey = cv2.resize(grid, (side, side), interpolation=cv2.INTER_CUBIC)
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-5, 5), 1)
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-4, 4), 1)
     turn[0] += rng.uniform(-0.05, 0.05) * (turn[1] - (0, 0, side / 2))  # shear
     grey = cv2.warpAffine(grey, turn, (side, side))
     # Between two grey values the ink turns from clear to opaque: what the pen left faint, as the
@@ -150,15 +150,13 @@ def choose_ink(background, rng):
     return 255 - (255 - colour) * ((255 - target) / (255 - grey))
 
 
-def overlap(box, others):
-    """Largest shared part of the smaller of two (top, left, bottom, right) boxes, 0..1."""
+def crowds(box, others):
+    """Tell whether a (top, left, bottom, right) box is less than GAP away from one of others."""
     if not others:
-        return 0
+        return False
     box, others = np.array(box), np.array(others)
     shared = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    area = np.prod(box[2:] - box[:2])
-    areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
-    return (np.prod(np.maximum(shared, 0), axis=1) / np.minimum(area, areas)).max()
+    return bool((shared > -GAP).all(axis=1).any())
 
 
 def paste_digit(image, instances, number, grid, boxes, digit_size, rng):
@@ -175,7 +173,7 @@ def paste_digit(image, instances, number, grid, boxes, digit_size, rng):
         left = rng.integers(image.shape[1] - width + 1)
         box = (top, left, top + height, left + width)
         window = np.s_[top : top + height, left : left + width]
-        if overlap(box, boxes) > MAX_OVERLAP or (ink := choose_ink(image[window], rng)) is None:
+        if crowds(box, boxes) or (ink := choose_ink(image[window], rng)) is None:
             continue
         rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
         light = 1 + rng.uniform(-0.15, 0.15) * rows
