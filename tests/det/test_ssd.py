@@ -131,7 +131,9 @@ def small_detector(root):
     init_default_scope('mmdet')
     config = Config.fromfile(root / 'configs/digits/ssd_hardnet_digits.py')
     torch.manual_seed(0)
-    return MODELS.build(config.model).train()
+    model = MODELS.build(config.model).train()
+    model.init_weights()
+    return model
 
 
 def total_loss(model, samples, size):
