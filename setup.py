@@ -1,9 +1,21 @@
+import os
 import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+
+
+def mim_files():
+    """Return what mim looks for in the package's .mim, whose entries are links to the root's."""
+    package = ROOT / 'hardnet_mm'
+    walked = os.walk(package / '.mim', followlinks=True)
+    files = [
+        Path(folder, name).relative_to(package) for folder, _, names in walked for name in names
+    ]
+    return [str(path) for path in files if path.suffix in ('.py', '.sh', '.yml')]
+
 
 # The toolboxes are extras: either stack serves, and a requirement on one would overwrite the other.
 EXTRAS = dict(
@@ -42,16 +54,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['hardnet_mm', 'hardnet_mm.*']),
-    # mim finds configs, tools and the index in .mim, whose entries are links to those of the root
-    package_data={
-        'hardnet_mm': [
-            '.mim/model-index.yml',
-            '.mim/configs/**/*.py',
-            '.mim/configs/**/*.yml',
-            '.mim/tools/**/*.py',
-            '.mim/tools/**/*.sh',
-        ]
-    },
+    package_data={'hardnet_mm': mim_files()},
     install_requires=['torch>=2.0', 'numpy'],
     extras_require=EXTRAS,
     zip_safe=False,
