@@ -33,7 +33,7 @@ $(INSTALLED): requirements/$(STACK).txt requirements/install.sh setup.py
 	@requirements/install.sh $(STACK) $(VENV)
 
 $(DIGITS)/digits.json: | $(INSTALLED)
-	$(BIN)/python tools/dataset_converters/digits.py --out-dir $(DIGITS) --train-images 2400 --tasks detection
+	$(BIN)/python tools/dataset_converters/digits.py --out-dir $(DIGITS) --tasks detection
 
 clean:
 	rm -rf $(VENV) $(DIGITS) $(DEMO_DIR)

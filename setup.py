@@ -1,8 +1,10 @@
 import os
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.egg_info import egg_info
 
 ROOT = Path(__file__).parent
 
@@ -15,6 +17,19 @@ def mim_files():
         Path(folder, name).relative_to(package) for folder, _, names in walked for name in names
     ]
     return [str(path) for path in files if path.suffix in ('.py', '.sh', '.yml')]
+
+
+class EggInfoWithMim(egg_info):
+    """Put .mim into the metadata folder too, where onedl-mim 0.5.1 looks for it.
+
+    It takes the first name in an installed wheel's list of files for the package, and
+    'hardnet_mm-...dist-info' sorts before 'hardnet_mm'.
+    """
+
+    def run(self):
+        """Write the metadata, then copy what .mim links to."""
+        super().run()
+        shutil.copytree(ROOT / 'hardnet_mm/.mim', Path(self.egg_info, '.mim'), dirs_exist_ok=True)
 
 
 # The toolboxes are extras: either stack serves, and a requirement on one would overwrite the other.
@@ -55,7 +70,8 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['hardnet_mm', 'hardnet_mm.*']),
     package_data={'hardnet_mm': mim_files()},
-    install_requires=['torch>=2.0', 'numpy'],
+    install_requires=['torch>=2.0', 'numpy', 'filelock', 'rich'],
     extras_require=EXTRAS,
+    cmdclass=dict(egg_info=EggInfoWithMim),
     zip_safe=False,
 )

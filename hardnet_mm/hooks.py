@@ -1,7 +1,10 @@
-"""A hook that the tools add to a runner."""
+"""Hooks: one that the tools add to a runner, one for a config that wants it."""
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
+
+from .registry import HOOKS
 
 
 class CheckpointMatchHook(Hook):
@@ -36,3 +39,15 @@ class CheckpointMatchHook(Hook):
                 f"model's {len(wanted)} tensors are missing or of another shape, "
                 f'the first: {"; ".join(wrong[:3])}'
             )
+
+
+@HOOKS.register_module()
+class ChannelsLastHook(Hook):
+    """Lay the model's convolutions out channels-last, which tensor cores and oneDNN prefer.
+
+    Inputs follow by themselves: a convolution's output takes the layout of its weights.
+    """
+
+    def before_run(self, runner):
+        """Convert the model, before the first iteration of training, validation or testing."""
+        runner.model.to(memory_format=torch.channels_last)

@@ -2,7 +2,6 @@
 
 import os
 import os.path as osp
-import zipfile
 
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
@@ -70,29 +69,3 @@ def _distribute_on_cpu(cfg):
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
-
-
-def check_checkpoint(path):
-    """Refuse a local file that is no whole checkpoint, before anything else costs time.
-
-    Addresses (``https://``, ``hardnet://``) are left to their loaders.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is cut off, or is no file of ``torch.save``.
-    """
-    if '://' in path:
-        return
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'there is no checkpoint {path}')
-    with open(path, 'rb') as file:
-        start = file.read(2)
-    # torch.save writes a zip archive, whose directory is at its end; before 1.6, a plain pickle.
-    if not zipfile.is_zipfile(path) and not start.startswith(b'\x80'):
-        what = 'cut off' if start == b'PK' else 'no checkpoint'
-        raise ValueError(f'{path} is {what}: copy or download it again')
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        if not any(name.endswith('data.pkl') for name in archive.namelist()):
-            raise ValueError(f'{path} is a zip archive, but no checkpoint of torch.save')

@@ -3,7 +3,7 @@ import torch
 from stand_in import fill_state_dict
 
 from hardnet_mm import HarDNet
-from hardnet_mm.checkpoints import convert_official
+from hardnet_mm.checkpoints import convert_official, to_official
 
 
 @pytest.fixture(scope='module')
@@ -35,6 +35,47 @@ def test_every_value_arrives_once(original):
     assert {value.data_ptr() for value in converted.values()} == {
         value.data_ptr() for value in original.values()
     }
+
+
+GOLDEN = [
+    'hardnet39ds_cls',
+    'hardnet68ds_cls',
+    'hardnet68_cls',
+    'hardnet85_cls',
+    'ssd512_hardnet68',
+    'centernet_hardnet85',
+    'fchardnet70',
+]
+
+
+@pytest.mark.parametrize('name', GOLDEN)
+def test_there_and_back(name, golden):
+    """Every original's checkpoint comes back key by key, bit by bit."""
+    state = fill_state_dict(golden(name)['state_dict'])
+    back = to_official(dict(state_dict=convert_official(state)))
+    assert list(back) == list(state)
+    assert all(torch.equal(back[key], state[key]) for key in state)
+
+
+def test_back_from_a_backbone(original):
+    state = to_official(HarDNet('hardnet39ds').state_dict())
+    assert list(state) == [key for key in original if not key.startswith('base.14.')]
+
+
+def test_back_from_what_the_originals_do_not_have(original):
+    arch = dict(
+        stem_channels=(8,),
+        stem_strides=(2,),
+        growth_multiplier=1.7,
+        growth_rates=(4,),
+        num_layers=(4,),
+        transition_channels=(16,),
+        downsample=(0,),
+    )
+    with pytest.raises(ValueError, match=r'stem of \[8\] channels is no published one'):
+        to_official(HarDNet(arch, out_indices=(0,)).state_dict())
+    with pytest.raises(ValueError, match='backbone.extra.weight'):
+        to_official({**convert_official(original), 'backbone.extra.weight': torch.zeros(1)})
 
 
 def test_background_moves_last(golden):

@@ -5,9 +5,18 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 CONFIGS = [
+    'hardnet39ds_imagenet.py',
+    'hardnet68ds_imagenet.py',
+    'hardnet68_imagenet.py',
+    'hardnet85_imagenet.py',
+    'centernet_hardnet68_coco.py',
+    'centernet_hardnet85_coco.py',
     'ssd512_hardnet68_coco.py',
     'ssd512_hardnet85_coco.py',
     'ssd512_hardnet68_voc0712.py',
+    'digits/centernet_hardnet39ds_digits.py',
+    'digits/centernet_hardnet_digits.py',
+    'digits/hardnet39ds_digits.py',
     'digits/ssd_hardnet_digits.py',
 ]
 
@@ -29,8 +38,13 @@ def test_builds(root, path):
     assert sum(p.numel() for p in model.parameters()) > 0
     if scope == 'mmdet':
         assert tuple(cfg.model.neck.in_channels) == model.backbone.channels
-    for pipeline in (cfg.train_pipeline, cfg.test_pipeline):
-        for transform in pipeline:
+    if cfg.model.type == 'CenterNet':
+        assert cfg.model.bbox_head.in_channels == model.neck.out_channels
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        dataset = loader.dataset
+        while 'pipeline' not in dataset:
+            dataset = dataset.get('dataset') or dataset.datasets[0]
+        for transform in dataset.pipeline:
             registry.TRANSFORMS.build(transform)
 
 

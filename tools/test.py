@@ -8,8 +8,9 @@ from mmengine.config import ConfigDict
 from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
+from hardnet_mm.checkpoint_files import check_checkpoint
 from hardnet_mm.hooks import CheckpointMatchHook
-from hardnet_mm.runtime import add_common_arguments, check_checkpoint, load_config
+from hardnet_mm.runtime import add_common_arguments, load_config
 
 # What a toolbox averages flipped images with, where its config does not say.
 TTA_MODELS = dict(

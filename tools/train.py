@@ -4,8 +4,9 @@ import argparse
 
 from mmengine.runner import Runner
 
+from hardnet_mm.checkpoint_files import check_checkpoint
 from hardnet_mm.hooks import CheckpointMatchHook
-from hardnet_mm.runtime import add_common_arguments, check_checkpoint, load_config
+from hardnet_mm.runtime import add_common_arguments, load_config
 
 
 def parse_args():

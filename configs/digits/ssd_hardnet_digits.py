@@ -1,6 +1,10 @@
 # SSD on a small HarDNet for the digits of tools/dataset_converters/digits.py: from random weights,
 # in minutes on two CPU cores. What COCO's config runs, on other data, at another size and schedule.
-_base_ = '../ssd512_hardnet68_coco.py'
+_base_ = [
+    '../_base_/ssd512_hardnet68.py',
+    '../_base_/schedule_ssd512.py',
+    '../_base_/digits_detection.py',
+]
 
 input_size = 128
 level_channels = (128, 192, 128)
@@ -41,49 +45,6 @@ model = dict(
     ),
     test_cfg=dict(nms_pre=200),
 )
-
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', scale=(input_size, input_size), keep_ratio=False),
-    dict(type='PackDetInputs'),  # no crop, no expansion, no flip: too few steps to learn from them
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(input_size, input_size), keep_ratio=False),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-    ),
-]
-
-data_root = 'data/digits/'
-metainfo = dict(classes=tuple('0123456789'))
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/train.json',
-        data_prefix=dict(img='train/'),
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    num_workers=1,
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/val.json',
-        data_prefix=dict(img='val/'),
-        pipeline=test_pipeline,
-    ),
-)
-test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
-test_evaluator = val_evaluator
 
 max_epochs = 5  # of 300 iterations, on the 2,400 images of `make demo`
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)

@@ -94,3 +94,17 @@ def get_architecture(arch):
             'differ in length'
         )
     return arch
+
+
+def group_blocks(downsample):
+    """Return the numbers of the blocks of each stage: one ends where a block is downsampled.
+
+    >>> group_blocks((1, 0, 1, 1, 0))
+    [[0], [1, 2], [3], [4]]
+    """
+    stages = [[]]
+    for number, ends in enumerate(downsample):
+        stages[-1].append(number)
+        if ends and number < len(downsample) - 1:
+            stages.append([])
+    return stages

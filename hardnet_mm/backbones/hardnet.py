@@ -5,8 +5,9 @@ from mmengine.model import BaseModule, ModuleList
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .. import checkpoints
 from ..registry import BACKBONES
-from .architectures import get_architecture
+from .architectures import get_architecture, group_blocks
 from .hardnet_block import HarDBlock, depthwise_conv
 
 MIN_INPUT_SIZE = 32
@@ -140,6 +141,7 @@ class HarDNet(BaseModule):
         self.channels = tuple(outputs[index][0] for index in self.out_indices)
         self.out_strides = tuple(outputs[index][1] for index in self.out_indices)
         self._freeze_stages()
+        self._register_load_state_dict_pre_hook(checkpoints.adapt_to_backbone)
 
     def _count_stages(self, num_stem_layers, num_stages):
         """Return how many stages the deepest of ``out_indices`` needs; refuse unknown ones."""
@@ -197,17 +199,3 @@ class HarDNet(BaseModule):
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
-
-
-def group_blocks(downsample):
-    """Return the numbers of the blocks of each stage: one ends where a block is downsampled.
-
-    >>> group_blocks((1, 0, 1, 1, 0))
-    [[0], [1, 2], [3], [4]]
-    """
-    stages = [[]]
-    for number, ends in enumerate(downsample):
-        stages[-1].append(number)
-        if ends and number < len(downsample) - 1:
-            stages.append([])
-    return stages

@@ -1,13 +1,23 @@
-"""What SSD on HarDNet needs beyond mmdet; a config asks for it by custom_imports."""
+"""What detection on HarDNet needs beyond mmdet: name this in ``custom_imports``."""
 
+from .centernet_head import CTHarDNetHead
+from .centernet_neck import CTHarDNetNeck
+from .centernet_transforms import CTColorJitter, RandomScaleShift, VisibleBoxes
+from .centernet_tta import CTFlipTTAModel
 from .ssd_anchor_generator import ClippedSSDAnchorGenerator
 from .ssd_head import HarDNetSSDHead
 from .ssd_neck import HarDNetSSDNeck
 from .transforms import SSDColorDistortion
 
 __all__ = [
+    'CTColorJitter',
+    'CTFlipTTAModel',
+    'CTHarDNetHead',
+    'CTHarDNetNeck',
     'ClippedSSDAnchorGenerator',
     'HarDNetSSDHead',
     'HarDNetSSDNeck',
+    'RandomScaleShift',
     'SSDColorDistortion',
+    'VisibleBoxes',
 ]

@@ -7,8 +7,7 @@ from stand_in import fill_state_dict, golden_input, sample
 from torch import nn
 
 from hardnet_mm import HarDNet
-from hardnet_mm.backbones.architectures import ARCHITECTURES
-from hardnet_mm.backbones.hardnet import group_blocks
+from hardnet_mm.backbones.architectures import ARCHITECTURES, group_blocks
 from hardnet_mm.checkpoints import convert_official
 
 # name: parameters with the classifier, GMACs at 224, channels of the four stages

@@ -11,8 +11,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from hardnet_mm import HarDNet
+from hardnet_mm.checkpoint_files import check_checkpoint
 from hardnet_mm.hooks import CheckpointMatchHook
-from hardnet_mm.runtime import add_common_arguments, check_checkpoint, load_config
+from hardnet_mm.runtime import add_common_arguments, load_config
 
 CONFIG = 'configs/digits/ssd_hardnet_digits.py'
 
@@ -31,7 +32,7 @@ def test_no_checkpoint(tmp_path):
         check_checkpoint(str(tmp_path / 'missing.pth'))
     page = tmp_path / 'page.pth'
     page.write_text('<html>not found</html>')
-    with pytest.raises(ValueError, match='page.pth is no checkpoint'):
+    with pytest.raises(ValueError, match='page.pth is a web page, no checkpoint'):
         check_checkpoint(str(page))
 
 

@@ -188,7 +188,7 @@ def test_crops(digits, made, split):
         paths = list(folder.iterdir())
         assert len(paths) == COUNTS[split][1] // 10
         for path in paths:
-            assert cv2.imread(str(path)).shape == (64, 64, 3)
+            assert cv2.imread(str(path)).shape == (48, 48, 3)
             assert labels[int(path.stem[-4:])] == int(folder.name)
 
 

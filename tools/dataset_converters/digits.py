@@ -356,14 +356,14 @@ def parse_args(argv=None):
     add = parser.add_argument
     size = {'type': positive_int, 'nargs': 2, 'metavar': ('MIN', 'MAX')}
     add('--out-dir', default='data/digits', help='folder to make')
-    add('--train-images', type=positive_int, default=2000, help='training images')
+    add('--train-images', type=positive_int, default=2400, help='training images')
     add('--val-images', type=positive_int, default=200, help='validation images')
     add('--image-size', type=positive_int, nargs='+', default=[192], help='side, or height width')
     add('--digits-per-image', **size, default=[3, 7], help='number of digits in an image')
     add('--digit-size', **size, default=[32, 72], help='height of a digit in pixels')
-    add('--train-crops', type=positive_int, default=4000, help='training images of one digit')
-    add('--val-crops', type=positive_int, default=800, help='validation images of one digit')
-    add('--crop-size', type=positive_int, default=64, help='side of the images of one digit')
+    add('--train-crops', type=positive_int, default=16000, help='training images of one digit')
+    add('--val-crops', type=positive_int, default=1000, help='validation images of one digit')
+    add('--crop-size', type=positive_int, default=48, help='side of the images of one digit')
     add('--seed', type=int, default=0, help='seed of everything but the train/val split')
     add('--tasks', nargs='+', choices=TASKS, default=list(TASKS), help='what to write')
     add('--overwrite', action='store_true', help='replace what an earlier run of this tool made')

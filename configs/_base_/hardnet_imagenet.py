@@ -1,0 +1,45 @@
+# ImageNet classification, as PingoLH/Pytorch-HarDNet trains it.
+_base_ = [
+    'mmpretrain::_base_/datasets/imagenet_bs32_pil_resize.py',
+    'mmpretrain::_base_/default_runtime.py',
+]
+
+custom_imports = dict(imports=['hardnet_mm.cls'])
+
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(
+        type='HarDNet',
+        arch='hardnet68',
+        out_indices=(3,),
+        init_cfg=dict(type='Xavier', distribution='normal', layer='Conv2d'),
+    ),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(
+        type='DropoutLinearClsHead',
+        num_classes=1000,
+        in_channels=1024,
+        dropout=0.1,
+        loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
+        topk=(1, 5),
+    ),
+)
+
+# (1 GPU) x (256 images); --auto-scale-lr scales lr for other batches
+train_dataloader = dict(batch_size=256)
+auto_scale_lr = dict(base_batch_size=256)
+
+max_epochs = 150
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()
+
+optim_wrapper = dict(
+    optimizer=dict(type='SGD', lr=0.05, momentum=0.9, nesterov=True, weight_decay=6e-5),
+)
+param_scheduler = dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True)
+
+# A line each, for a config of yours that inherits from this one:
+# AMP            optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
+# EMA            custom_hooks = [dict(type='EMAHook', momentum=1e-4, priority='ABOVE_NORMAL')]
+# channels-last  custom_hooks = [dict(type='ChannelsLastHook')]

@@ -1,0 +1,74 @@
+"""HarDNet as a plain PyTorch model, for those who use no toolbox."""
+
+from mmengine.model import initialize
+from mmengine.runner import load_checkpoint
+from torch import nn
+
+from .backbones import HarDNet
+from .backbones.architectures import get_architecture, group_blocks
+from .weights import SCHEME
+
+# Before the linear layer (PingoLH/Pytorch-HarDNet).
+HEAD_DROPOUT = dict(hardnet39ds=0.05, hardnet68ds=0.05, hardnet68=0.1, hardnet85=0.2)
+
+
+class HarDNetClassifier(nn.Module):
+    """A HarDNet with the original's head: pooling, dropout and a linear layer.
+
+    Its parameters are named as those of mmpretrain's ``ImageClassifier``, so either loads the
+    other's checkpoints.
+
+    Args:
+        arch (str | dict): As of :class:`HarDNet`.
+        num_classes (int): Number of classes. Defaults to 1000.
+        dropout (float): Probability of dropping a channel. Defaults to 0.
+        **kwargs: Other arguments of :class:`HarDNet`.
+    """
+
+    def __init__(self, arch, num_classes=1000, dropout=0.0, **kwargs):
+        super().__init__()
+        last = len(group_blocks(get_architecture(arch)['downsample'])) - 1
+        self.backbone = HarDNet(arch, out_indices=(last,), **kwargs)
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout))
+        self.head.fc = nn.Linear(self.backbone.channels[0], num_classes)
+
+    def forward(self, image):
+        """Map images ``(N, 3, H, W)`` to logits ``(N, num_classes)``."""
+        return self.head(self.backbone(image)[0])
+
+
+def create_model(arch, num_classes=1000, pretrained=False, features_only=False, **kwargs):
+    """Create a classifier, or, with ``features_only``, the backbone alone.
+
+    >>> model = create_model('hardnet68', num_classes=10, pretrained=True)
+    >>> backbone = create_model('hardnet68', features_only=True, out_indices=(1, 2, 3))
+    >>> backbone.channels, backbone.out_strides
+    ((320, 640, 1024), (8, 16, 32))
+
+    Args:
+        arch (str | dict): As of :class:`HarDNet`.
+        num_classes (int): Number of classes; the linear layer of pretrained weights is left out
+            where they have another number. Defaults to 1000.
+        pretrained (bool | str): True for the published ImageNet weights, or anything that
+            mmengine loads: a path, an address, ``hardnet://...``. They expect RGB images, minus
+            ImageNet's mean and divided by its standard deviation. Defaults to False.
+        features_only (bool): Whether to return a :class:`HarDNet`, whose outputs are a tuple of
+            feature maps. Defaults to False.
+        **kwargs: Other arguments of :class:`HarDNet`.
+
+    Returns:
+        HarDNetClassifier | HarDNet: In training mode, as any new module of PyTorch.
+
+    Raises:
+        ValueError: If there is no such variant, or no published weights of it.
+    """
+    if features_only:
+        model = backbone = HarDNet(arch, **kwargs)
+    else:
+        dropout = HEAD_DROPOUT.get(arch, 0.0) if isinstance(arch, str) else 0.0
+        model = HarDNetClassifier(arch, num_classes, dropout, **kwargs)
+        backbone = model.backbone
+    initialize(backbone, backbone.init_cfg)
+    if pretrained:
+        load_checkpoint(model, SCHEME + arch if pretrained is True else pretrained, 'cpu')
+    return model

@@ -1,0 +1,133 @@
+"""Augmentation of CenterNet-HarDNet's original program (src/lib/datasets/sample/ctdet.py)."""
+
+import cv2
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmdet.structures.bbox import autocast_box_type
+from mmdet.structures.mask import BitmapMasks
+
+from ..registry import TRANSFORMS
+from .centernet_targets import keep_visible
+
+
+@TRANSFORMS.register_module()
+class RandomScaleShift(BaseTransform):
+    """Resize an image at random, and put it somewhere on a canvas of fixed size.
+
+    The short side is drawn from a list; the long side follows it, stretched or shrunk by up to
+    ``distortion``. The image's centre is then moved from the canvas's by up to half of what the
+    image exceeds the canvas by, but at least by up to ``min_shift`` of the canvas. Boxes are not
+    clipped: :class:`VisibleBoxes` does that.
+
+    Changes ``img``, ``img_shape``, ``gt_bboxes`` and ``gt_masks``, which become bitmaps.
+
+    Args:
+        scale (tuple[int]): Width and height of the canvas, in pixels.
+        short_sides (Sequence[int]): Lengths to draw the short side from, in pixels.
+        distortion (float): Greatest relative change of the long side. Defaults to 0.6.
+        min_shift (float): Shift that is always possible, of the canvas. Defaults to 0.2.
+    """
+
+    def __init__(self, scale, short_sides=range(192, 897, 64), distortion=0.6, min_shift=0.2):
+        self.scale = tuple(scale)
+        self.short_sides = tuple(short_sides)
+        self.distortion = distortion
+        self.min_shift = min_shift
+
+    @cache_randomness
+    def _draw(self, size):
+        """Return the affine map, ``(2, 3)``, of an image of ``size`` (width, height)."""
+        size, canvas = np.array(size, float), np.array(self.scale, float)
+        long = size.argmax()
+        resized = size * (np.random.choice(self.short_sides) / size.min())
+        resized[long] *= 1 + np.random.uniform(-self.distortion, self.distortion)
+        reach = np.maximum((resized - canvas) / 2, self.min_shift * canvas)
+        center = canvas / 2 + np.random.uniform(-1, 1, 2) * reach
+        zoom = resized / size
+        return np.column_stack([np.diag(zoom), center - zoom * size / 2])
+
+    @autocast_box_type()
+    def transform(self, results):
+        """Warp the image and all that lies on it."""
+        height, width = results['img'].shape[:2]
+        matrix = self._draw((width, height))
+        results['img'] = cv2.warpAffine(results['img'], matrix, self.scale)
+        results['img_shape'] = results['img'].shape[:2]
+        if 'gt_bboxes' in results:
+            results['gt_bboxes'].project_(np.vstack([matrix, [0, 0, 1]]))
+        if 'gt_masks' in results:
+            masks = [
+                cv2.warpAffine(mask, matrix, self.scale, flags=cv2.INTER_NEAREST)
+                for mask in results['gt_masks'].to_ndarray()
+            ]
+            results['gt_masks'] = BitmapMasks(masks, *results['img_shape'])
+        return results
+
+
+@TRANSFORMS.register_module()
+class VisibleBoxes(BaseTransform):
+    """Shrink the boxes that the image's border cuts to what is visible, drop what is too little.
+
+    A box that loses over a tenth of its width or height becomes the bounding box of its mask, or,
+    where there are no masks, of its own part inside. Others are clipped. Those are kept that have
+    over two cells, or over half of what they had, both across and down.
+
+    Changes ``gt_bboxes``, ``gt_bboxes_labels``, ``gt_ignore_flags`` and ``gt_masks``.
+
+    Args:
+        stride (int): Pixels of a cell of the heatmap. Defaults to 4.
+    """
+
+    def __init__(self, stride=4):
+        self.stride = stride
+
+    @autocast_box_type()
+    def transform(self, results):
+        """Apply the rule to every box of the image."""
+        boxes = results['gt_bboxes']
+        whole_sides = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]) / self.stride
+        boxes.clip_(results['img_shape'])
+        sides = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]) / self.stride
+        if 'gt_masks' in results:
+            cut = (sides / (whole_sides + 0.01) < 0.9).any(dim=1)
+            visible = results['gt_masks'][cut.numpy()].get_bboxes(type(boxes))
+            boxes.tensor[cut] = visible.tensor.to(boxes.tensor)
+            sides = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]) / self.stride
+        keep = keep_visible(sides, whole_sides)
+        results['gt_bboxes'] = boxes[keep]
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_masks'):
+            if key in results:
+                results[key] = results[key][keep.numpy()]
+        return results
+
+
+@TRANSFORMS.register_module()
+class CTColorJitter(BaseTransform):
+    """Change brightness, contrast and saturation by up to 0.4, in random order, then lighting.
+
+    Lighting adds noise of standard deviation 0.1 along the principal components of ImageNet's
+    colours. Changes ``img``, BGR in 0..255.
+    """
+
+    # Of BGR in 0..1 (src/lib/datasets/dataset/coco.py).
+    eigenvalues = np.array([0.2141788, 0.01817699, 0.00341571])
+    eigenvectors = np.array(
+        [
+            [-0.58752847, -0.69563484, 0.41340352],
+            [-0.5832747, 0.00994535, -0.81221408],
+            [-0.56089297, 0.71832671, 0.41158938],
+        ]
+    )
+
+    def transform(self, results):
+        """Change the image's colours."""
+        changes = [mmcv.adjust_brightness, mmcv.adjust_contrast, mmcv.adjust_color]
+        image = results['img'].astype(np.float32)
+        for i in np.random.permutation(3):
+            image = changes[i](image, np.random.uniform(0.6, 1.4))
+        results['img'] = mmcv.adjust_lighting(
+            image, self.eigenvalues * 255, self.eigenvectors, to_rgb=False
+        ).astype(np.float32)
+        return results

@@ -1,0 +1,87 @@
+"""FC-HarDNet's decoder."""
+
+import torch
+from mmcv.cnn import ConvModule
+from mmengine.model import ModuleList
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+
+from ..backbones import HarDBlock
+from ..registry import MODELS
+
+
+@MODELS.register_module()
+class FCHarDNetHead(BaseDecodeHead):
+    """U-shaped decoder of HarDNet blocks (PingoLH/FCHarDNet, models/hardnet.py).
+
+    From the deepest input on, the features are enlarged to the next shallower input's size,
+    concatenated with it, halved in width (Conv1x1 - norm - activation), and put through a block.
+    The class scores follow at the shallowest input's size.
+
+    Args:
+        in_channels (Sequence[int]): Channels of the inputs, shallow ones first.
+        growth_rates (Sequence[int]): Growth rate of the block at each input but the deepest,
+            shallow ones first, as the encoder's.
+        num_layers (Sequence[int]): Number of layers of each block, likewise.
+        growth_multiplier (float): Of the blocks. Defaults to 1.7.
+        norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
+        act_cfg (dict): Config of the activations. Defaults to ``dict(type='ReLU')``.
+        **kwargs: The other arguments of ``BaseDecodeHead``.
+
+    Raises:
+        ValueError: If the arguments differ in length.
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        growth_rates,
+        num_layers,
+        growth_multiplier=1.7,
+        norm_cfg=dict(type='BN'),
+        act_cfg=dict(type='ReLU'),
+        **kwargs,
+    ):
+        if not len(growth_rates) == len(num_layers) == len(in_channels) - 1:
+            raise ValueError(
+                f'growth_rates {growth_rates} and num_layers {num_layers} need one value for each '
+                f'of in_channels {in_channels} but the last'
+            )
+        conv_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        projections, blocks = ModuleList(), ModuleList()
+        channels = in_channels[-1]
+        for skip, growth_rate, layers in zip(
+            in_channels[-2::-1], growth_rates[::-1], num_layers[::-1]
+        ):
+            width = (channels + skip) // 2
+            projections.append(ConvModule(channels + skip, width, 1, **conv_cfg))
+            blocks.append(HarDBlock(width, growth_rate, growth_multiplier, layers, **conv_cfg))
+            channels = blocks[-1].out_channels
+        super().__init__(
+            in_channels,
+            channels,
+            in_index=tuple(range(len(in_channels))),
+            input_transform='multiple_select',
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
+            **{'dropout_ratio': 0, 'align_corners': True, **kwargs},
+        )
+        self.projections, self.blocks = projections, blocks
+
+    def forward(self, inputs):
+        """Map inputs ``(N, in_channels[i], H_i, W_i)`` to class scores ``(N, classes, H_0, W_0)``.
+
+        Raises:
+            ValueError: If the inputs are not as wide as the head was built for.
+        """
+        channels = [x.shape[1] for x in inputs]
+        if channels != list(self.in_channels):
+            raise ValueError(
+                f"the head's in_channels are {list(self.in_channels)}, but its inputs have "
+                f'{channels} channels: see HarDNet.channels'
+            )
+        *skips, x = inputs
+        for skip, project, block in zip(reversed(skips), self.projections, self.blocks):
+            x = resize(x, skip.shape[2:], mode='bilinear', align_corners=True, warning=False)
+            x = block(project(torch.cat([x, skip], dim=1)))
+        return self.cls_seg(x)

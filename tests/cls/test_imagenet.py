@@ -1,0 +1,41 @@
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
+from stand_in import fill_state_dict, golden_input
+
+from hardnet_mm.checkpoints import convert_official
+from hardnet_mm.classifier import HEAD_DROPOUT
+
+
+@pytest.mark.parametrize('name', HEAD_DROPOUT)
+def test_logits_are_the_originals(name, golden, root):
+    """The whole classifier, built from the config, in the original's weights."""
+    expected = golden(f'{name}_cls')
+    cfg = Config.fromfile(root / f'configs/{name}_imagenet.py')
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(convert_official(fill_state_dict(expected['state_dict'])))
+    with torch.no_grad():
+        logits = model(golden_input(*expected['input']), mode='tensor').flatten()
+    wanted = expected['outputs']['logits']
+    index = torch.linspace(0, logits.numel() - 1, len(wanted['values'])).round().long()
+    wanted = torch.tensor(wanted['values'])
+    assert (logits[index] - wanted).abs().max() / wanted.abs().max() < 1e-4
+    assert model.head.dropout.p == HEAD_DROPOUT[name]
+    dropout = [m.p for m in model.backbone.modules() if isinstance(m, torch.nn.Dropout)]
+    assert dropout == ([0.1] if name == 'hardnet85' else [])
+
+
+def test_recipe_is_the_originals(root):
+    cfg = Config.fromfile(root / 'configs/hardnet68_imagenet.py')
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=0.05, momentum=0.9, nesterov=True, weight_decay=6e-5
+    )
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 256
+    assert cfg.param_scheduler == dict(type='CosineAnnealingLR', T_max=150, by_epoch=True)
+    assert cfg.train_cfg.max_epochs == 150
+    names = [transform.type for transform in cfg.test_dataloader.dataset.pipeline]
+    assert names == ['LoadImageFromFile', 'ResizeEdge', 'CenterCrop', 'PackInputs']
+    assert cfg.data_preprocessor.to_rgb and cfg.data_preprocessor.mean == [123.675, 116.28, 103.53]

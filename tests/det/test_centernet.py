@@ -1,0 +1,364 @@
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from stand_in import fill_state_dict, golden_input, sample
+
+from hardnet_mm.checkpoints import convert_official
+from hardnet_mm.det import CTColorJitter, CTFlipTTAModel, RandomScaleShift, VisibleBoxes
+from hardnet_mm.det.centernet_targets import dense_targets, gaussian_radius
+
+
+@pytest.fixture(scope='module')
+def detector(root, golden):
+    """CenterNet-HarDNet85 with the stand-in weights of the golden outputs."""
+    init_default_scope('mmdet')
+    model = MODELS.build(Config.fromfile(root / 'configs/centernet_hardnet85_coco.py').model)
+    model.load_state_dict(
+        convert_official(fill_state_dict(golden('centernet_hardnet85')['state_dict']))
+    )
+    return model.eval()
+
+
+@pytest.fixture
+def small(root):
+    """CenterNet on a small HarDNet of random weights."""
+    torch.manual_seed(0)
+    init_default_scope('mmdet')
+    model = MODELS.build(Config.fromfile(root / 'configs/digits/centernet_hardnet_digits.py').model)
+    model.init_weights()
+    return model
+
+
+def data_sample(boxes, labels, shape=(64, 64), **meta):
+    instances = InstanceData(bboxes=torch.tensor(boxes).reshape(-1, 4), labels=torch.tensor(labels))
+    meta = dict(img_shape=shape, ori_shape=shape, scale_factor=(1, 1), img_id=0, **meta)
+    return DetDataSample(gt_instances=instances, metainfo=meta)
+
+
+def test_outputs_are_the_originals(detector, golden):
+    expected = golden('centernet_hardnet85')
+    assert sum(p.numel() for p in detector.parameters()) == expected['parameters']
+    with torch.no_grad():
+        features = detector.extract_feat(golden_input(*expected['input']))[0]
+        head = detector.bbox_head
+        got = dict(hm=head.heatmap_head(features), wh=head.wh_head(features))
+    for name, outputs in expected['outputs'].items():
+        summary = sample(got[name])
+        assert summary['shape'] == outputs['shape']
+        values, wanted = torch.tensor(summary['values']), torch.tensor(outputs['values'])
+        error = (values - wanted).abs().max() / wanted.abs().max()
+        assert error < 1e-3, f'{name}: relative error {error:.2g}'
+
+
+def decode_by_the_book(heatmap, size, offset, stride, count):
+    """One image's boxes, best first: peaks of their 3x3 neighbourhood, one cell at a time."""
+    found = []
+    classes, height, width = heatmap.shape
+    for c in range(classes):
+        for y in range(height):
+            for x in range(width):
+                around = heatmap[c, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+                if heatmap[c, y, x] < around.max():
+                    continue
+                center_x, center_y = x + offset[0, y, x], y + offset[1, y, x]
+                half_w, half_h = size[0, y, x] / 2, size[1, y, x] / 2
+                box = center_x - half_w, center_y - half_h, center_x + half_w, center_y + half_h
+                found.append((float(heatmap[c, y, x]), c, [float(v) * stride for v in box]))
+    return sorted(found, key=lambda entry: -entry[0])[:count]
+
+
+def test_decoding(small):
+    torch.manual_seed(0)
+    maps = torch.rand(1, 10, 16, 12), torch.rand(1, 2, 16, 12) * 8, torch.rand(1, 2, 16, 12)
+    meta = dict(batch_input_shape=(64, 48), scale_factor=(0.5, 2.0))
+    (found,) = small.bbox_head.predict_by_feat(*([m] for m in maps), batch_img_metas=[meta])
+    wanted = decode_by_the_book(*(m[0] for m in maps), stride=4, count=100)
+    assert len(found) == 100
+    np.testing.assert_allclose(found.scores, [score for score, _, _ in wanted], rtol=1e-6)
+    assert found.labels.tolist() == [label for _, label, _ in wanted]
+    boxes = np.array([box for _, _, box in wanted]) / [0.5, 2, 0.5, 2]  # in the original image
+    np.testing.assert_allclose(found.bboxes, boxes, atol=1e-3)
+
+
+def radius_by_the_book(height, width, overlap=0.7):
+    """The smallest of the three cases, as the original program has them."""
+    height, width = math.ceil(height), math.ceil(width)
+    cases = (
+        (1, height + width, width * height * (1 - overlap) / (1 + overlap)),
+        (4, 2 * (height + width), (1 - overlap) * width * height),
+        (4 * overlap, -2 * overlap * (height + width), (overlap - 1) * width * height),
+    )
+    return max(0, int(min((b + math.sqrt(b * b - 4 * a * c)) / 2 for a, b, c in cases)))
+
+
+def test_radius():
+    sides = torch.rand(500, 2) * 128
+    wanted = [radius_by_the_book(height, width) for width, height in sides.tolist()]
+    assert gaussian_radius(sides).tolist() == wanted
+    assert max(wanted) > 20
+
+
+def targets_by_the_book(boxes, labels, num_classes, height, width):
+    """A box and a cell at a time."""
+    heatmap = np.zeros((num_classes, height, width))
+    size, offset, weights = (
+        np.zeros(shape) for shape in [(2, height, width)] * 2 + [(height, width)]
+    )
+    for (x1, y1, x2, y2), label in zip(boxes, labels):
+        whole = x2 - x1, y2 - y1
+        x1, x2 = (min(max(x, 0), width) for x in (x1, x2))
+        y1, y2 = (min(max(y, 0), height) for y in (y1, y2))
+        w, h = x2 - x1, y2 - y1
+        if not all(s > 2 or s / (o + 0.01) > 0.5 for s, o in zip((w, h), whole)):
+            continue
+        center = (x1 + x2) / 2, (y1 + y2) / 2
+        column, row = int(center[0]), int(center[1])
+        radius = radius_by_the_book(h, w)
+        square = range(-radius, radius + 1)
+        sigma = (2 * radius + 1) / 24
+        total = sum(math.exp(-(i * i + j * j) / (2 * sigma**2)) for i in square for j in square)
+        for i in square:
+            for j in square:
+                y, x = row + i, column + j
+                if not (0 <= y < height and 0 <= x < width):
+                    continue
+                peak = math.exp(-(i * i + j * j) / (2 * ((2 * radius + 1) / 6) ** 2))
+                heatmap[label, y, x] = max(heatmap[label, y, x], peak)
+                weight = math.exp(-(i * i + j * j) / (2 * sigma**2)) / total
+                if weight >= weights[y, x]:
+                    weights[y, x] = weight
+                    size[:, y, x] = w, h
+                    offset[:, y, x] = center[0] - x, center[1] - y
+    return heatmap, size, offset, weights
+
+
+BOXES = {
+    'apart': [[2.0, 3, 12, 14], [30, 30, 44, 38.5]],
+    'overlapping': [[5.0, 5, 25, 25], [8, 7, 27, 24], [9, 9, 14, 22], [5, 5, 25, 25]],
+    'tiny': [[7.2, 7.3, 7.9, 8.1], [20, 20, 20.02, 24]],
+    'cut by the border': [[-8.0, -3, 6, 10], [40, 44, 60, 60], [-30, 5, 1, 15], [47, 10, 90, 20]],
+    'outside': [[60.0, 60, 70, 70], [-20, -20, -5, -5]],
+    'of no area': [[10.0, 10, 10, 20], [12, 12, 12, 12]],
+    'none': [],
+}
+
+
+@pytest.mark.parametrize('kind', [*BOXES, *range(5)])
+def test_targets(kind):
+    height, width = 48, 52
+    if isinstance(kind, int):
+        generator = torch.Generator().manual_seed(kind)
+        low = torch.rand(20, 2, generator=generator) * 60 - 8
+        boxes = torch.cat([low, low + torch.rand(20, 2, generator=generator) * 30], dim=1)
+    else:
+        boxes = torch.tensor(BOXES[kind]).reshape(-1, 4)
+    labels = torch.arange(len(boxes)) % 3
+    got = dense_targets(boxes, labels, 3, height, width)
+    wanted = targets_by_the_book(boxes.tolist(), labels.tolist(), 3, height, width)
+    counts = wanted[3] > 1e-12  # elsewhere size and offset do not matter
+    np.testing.assert_allclose(got[0], wanted[0], atol=1e-6)
+    np.testing.assert_allclose(got[3], wanted[3], atol=1e-6)
+    for i in (1, 2):
+        np.testing.assert_allclose(got[i][:, counts], wanted[i][:, counts], atol=1e-4)
+    if kind in ('outside', 'of no area', 'none'):
+        assert got[0].max() == 0
+
+
+def test_losses_are_the_originals(small):
+    """Sums over the batch, divided by the number of centres and by the sum of the weights."""
+    torch.manual_seed(0)
+    samples = [
+        data_sample([[4.0, 4, 30, 40], [20, 10, 60, 50]], [1, 3], batch_input_shape=(64, 64)),
+        data_sample([], [], batch_input_shape=(64, 64)),
+    ]
+    maps = torch.rand(2, 10, 16, 16), torch.rand(2, 2, 16, 16), torch.rand(2, 2, 16, 16)
+    losses = small.bbox_head.loss_by_feat(
+        *([m] for m in maps),
+        [s.gt_instances for s in samples],
+        [s.metainfo for s in samples],
+    )
+    targets = [
+        dense_targets(s.gt_instances.bboxes / 4, s.gt_instances.labels, 10, 16, 16) for s in samples
+    ]
+    heat, size, offset, weight = (torch.stack(t) for t in zip(*targets))
+    weight = weight[:, None].expand_as(size)
+    for name, got, want, share in (
+        ('wh', maps[1], size, 0.05),
+        ('offset', maps[2], offset, 0.5),
+    ):
+        wanted = share * ((got - want).abs() * weight).sum() / weight.sum()
+        torch.testing.assert_close(losses[f'loss_{name}'], wanted, rtol=1e-3, atol=0)
+    score = maps[0]
+    at_centers = (1 - score) ** 2 * score.log() * heat.eq(1)
+    elsewhere = score**2 * (1 - score).log() * (1 - heat) ** 4 * heat.lt(1)
+    wanted = -(at_centers + elsewhere).sum() / 2
+    torch.testing.assert_close(losses['loss_center_heatmap'], wanted)
+
+
+@pytest.mark.parametrize('boxes', [[[4.0, 4, 30, 40]], [], [[80.0, 80, 90, 90]]])
+def test_trains(small, boxes):
+    """Whatever the boxes, every parameter gets a finite gradient."""
+    sample = data_sample(boxes, [1] * len(boxes))
+    data = small.data_preprocessor(
+        dict(inputs=[torch.zeros(3, 64, 64, dtype=torch.uint8)] * 2, data_samples=[sample] * 2),
+        training=True,
+    )
+    losses = small(**data, mode='loss')
+    sum(losses.values()).backward()
+    for name, parameter in small.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize('size', [(64, 64), (101, 75), (77, 130)])
+def test_predicts_at_any_size(small, size):
+    small.eval()
+    torch.nn.init.zeros_(small.bbox_head.wh_head[-1].weight)  # untrained offsets lead anywhere
+    inputs = [torch.randint(0, 255, (3, *size), dtype=torch.uint8)] * 2
+    samples = [data_sample([], [], size) for _ in inputs]
+    with torch.no_grad():
+        results = small.test_step(dict(inputs=inputs, data_samples=samples))
+    assert [len(r.pred_instances) for r in results] == [100, 100]
+    height, width = size
+    boxes = results[0].pred_instances.bboxes
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    assert (centers >= 0).all() and (centers <= torch.tensor([width, height])).all()
+
+
+def test_flip_averages_the_maps(small):
+    """A mirrored image gives the mirrored boxes; the average of both is symmetric."""
+    small.eval()
+    for branch in (small.bbox_head.heatmap_head, small.bbox_head.wh_head):
+        torch.nn.init.normal_(branch[-1].weight, std=1e-4)  # untrained features are large
+    image = torch.randint(0, 255, (3, 64, 64), dtype=torch.uint8)
+    flip = dict(flip=True, flip_direction='horizontal')
+    model = CTFlipTTAModel(module=small)
+
+    def predict(image):
+        inputs = [[image.flip(-1)], [image]]
+        samples = [[data_sample([], [], **flip)], [data_sample([], [], flip=False)]]
+        with torch.no_grad():
+            (result,) = model.test_step(dict(inputs=inputs, data_samples=samples))
+        return result.pred_instances
+
+    found, mirrored = predict(image), predict(image.flip(-1))
+    torch.testing.assert_close(found.scores, mirrored.scores)
+    boxes = mirrored.bboxes[:, [2, 1, 0, 3]] * torch.tensor([-1, 1, -1, 1]) + torch.tensor(
+        [64, 0, 64, 0]
+    )
+    torch.testing.assert_close(found.bboxes[:20], boxes[:20], atol=1e-3, rtol=0)
+    with pytest.raises(ValueError, match='vertical'):
+        flip['flip_direction'] = 'vertical'
+        predict(image)
+
+
+def test_neck_and_head_refuse_what_does_not_fit(small):
+    maps = [torch.zeros(1, c, s, s) for c, s in zip(small.neck.in_channels, (16, 8, 4))]
+    (out,) = small.neck(maps)
+    assert out.shape == (1, small.neck.out_channels, 16, 16)
+    with pytest.raises(ValueError, match=r'in_channels are .* but .* have'):
+        small.neck(maps[:2])
+    with pytest.raises(ValueError, match='smaller with depth'):
+        small.neck([maps[0], torch.zeros(1, maps[1].shape[1], 20, 20), maps[2]])
+    with pytest.raises(ValueError, match='smaller with depth'):
+        small.neck([torch.zeros(1, m.shape[1], 1, 1) for m in maps])
+    with pytest.raises(ValueError, match="head's in_channels is 90"):
+        small.bbox_head([torch.zeros(1, 30, 16, 16)])
+    cfg = dict(type='CTHarDNetNeck', in_channels=(8, 8), projection_channels=(8, 8))
+    with pytest.raises(ValueError, match='projection_channels must have 3'):
+        MODELS.build(
+            dict(cfg, growth_rates=(8,) * 3, num_layers=(4,) * 3, shortcut_channels=(0, 0))
+        )
+
+
+def drawn(size, boxes):
+    """An image with filled rectangles, and its annotations as a pipeline has them."""
+    width, height = size
+    image = np.zeros((height, width, 3), np.uint8)
+    masks = []
+    for i, (x1, y1, x2, y2) in enumerate(boxes):
+        mask = np.zeros((height, width), np.uint8)
+        mask[y1:y2, x1:x2] = 1
+        image[mask > 0] = 255 - i
+        masks.append(mask)
+    return dict(
+        img=image,
+        img_shape=(height, width),
+        gt_bboxes=HorizontalBoxes(torch.tensor(boxes).float()),
+        gt_bboxes_labels=np.arange(len(boxes)),
+        gt_ignore_flags=np.zeros(len(boxes), bool),
+        gt_masks=BitmapMasks(masks, height, width),
+    )
+
+
+@pytest.mark.parametrize('size', [(300, 200), (200, 300), (250, 250)])
+def test_scale_and_shift_move_everything_alike(size):
+    np.random.seed(0)
+    short_sides, ratios = set(), []
+    for _ in range(30):
+        results = drawn(size, [[60, 50, 130, 110]])
+        results = RandomScaleShift((256, 256))(results)
+        assert results['img'].shape == (256, 256, 3)
+        assert results['img_shape'] == results['gt_masks'].masks.shape[1:] == (256, 256)
+        box = results['gt_bboxes'].tensor[0]
+        zoom_x, zoom_y = ((box[2] - box[0]) / 70).item(), ((box[3] - box[1]) / 60).item()
+        short, long = (zoom_y, zoom_x) if size[0] >= size[1] else (zoom_x, zoom_y)
+        short_sides.add(round(short * min(size)))
+        ratios.append(long / short)
+        inside = box.clone().clamp(0, 256)
+        if (inside[2:] - inside[:2]).min() > 4:  # the rectangle is where its box is
+            ys, xs = np.nonzero(results['img'][..., 0] > 128)
+            seen = torch.tensor([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+            assert (seen - inside).abs().max() <= 4
+            assert (results['gt_masks'].get_bboxes('hbox').tensor[0] - inside).abs().max() <= 4
+    assert short_sides <= set(range(192, 897, 64)) and len(short_sides) > 5
+    assert 0.4 <= min(ratios) < 0.7 and 1.3 < max(ratios) <= 1.6
+
+
+def test_visible_boxes():
+    boxes = [
+        [10, 10, 60, 60],  # whole
+        [-20, 100, 60, 160],  # cut: a quarter is gone
+        [150, -2, 190, 40],  # hardly cut: clipped
+        [-100, 20, 4, 40],  # a sliver
+        [210, 210, 240, 240],  # outside
+    ]
+    results = drawn((200, 200), [[max(v, 0) for v in box] for box in boxes])
+    results['gt_bboxes'] = HorizontalBoxes(torch.tensor(boxes).float())
+    results['gt_masks'].masks[1][:, :20] = 0  # what is visible of it begins further right
+    with_masks = VisibleBoxes()(results)
+    assert with_masks['gt_bboxes'].tensor.tolist() == [
+        [10, 10, 60, 60],
+        [20, 100, 60, 160],
+        [150, 0, 190, 40],
+    ]
+    assert with_masks['gt_bboxes_labels'].tolist() == [0, 1, 2]
+    assert len(with_masks['gt_masks']) == len(with_masks['gt_ignore_flags']) == 3
+
+    without = drawn((200, 200), boxes)
+    without['gt_bboxes'] = HorizontalBoxes(torch.tensor(boxes).float())
+    del without['gt_masks']
+    assert VisibleBoxes()(without)['gt_bboxes'].tensor[1].tolist() == [0, 100, 60, 160]
+    empty = drawn((200, 200), [[1, 1, 9, 9]])
+    empty['gt_bboxes'] = empty['gt_bboxes'][:0]
+    empty['gt_masks'] = empty['gt_masks'][:0]
+    assert len(VisibleBoxes()(empty)['gt_bboxes']) == 0
+
+
+def test_color_jitter_is_mild_and_random():
+    np.random.seed(0)
+    image = cv2.resize(np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 4 + 20, (32, 32))
+    jittered = [CTColorJitter()(dict(img=image))['img'] for _ in range(50)]
+    means = np.array([j.mean() for j in jittered])
+    assert means.std() > 5
+    assert 0.5 * image.mean() < means.min() and means.max() < 1.5 * image.mean()
+    assert jittered[0].dtype == np.float32 and jittered[0].shape == image.shape

@@ -1,0 +1,55 @@
+"""Convert a checkpoint of the original HarDNet programs to this plugin's keys, or back."""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from mmengine.runner import CheckpointLoader
+
+from hardnet_mm.checkpoint_files import load_weights
+from hardnet_mm.checkpoints import convert_official, to_official
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('src', help='checkpoint to read')
+    parser.add_argument('dst', type=Path, nargs='?', help='checkpoint to write')
+    parser.add_argument(
+        '--reverse', action='store_true', help="from this plugin's to the original's"
+    )
+    parser.add_argument('--dry-run', action='store_true', help='print the keys, write nothing')
+    parser.add_argument('--overwrite', action='store_true', help='replace dst if it is there')
+    args = parser.parse_args()
+    if args.dst is None and not args.dry_run:
+        parser.error('dst is missing: name the file to write, or pass --dry-run')
+    if args.dst is not None and args.dst.exists() and not args.overwrite:
+        parser.error(f'{args.dst} is there already: choose another name or pass --overwrite')
+    return args
+
+
+def save(checkpoint, path):
+    """Write a checkpoint whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f'.{path.name}-', dir=path.parent) as folder:
+        torch.save(checkpoint, Path(folder, path.name))
+        os.replace(Path(folder, path.name), path)
+
+
+def main():
+    args = parse_args()
+    if args.reverse:
+        converted = to_official(CheckpointLoader.load_checkpoint(args.src, 'cpu', logger=None))
+    else:
+        converted = convert_official(load_weights(args.src))
+    if args.dry_run:
+        for key, value in converted.items():
+            print(key, tuple(value.shape))
+        return
+    save(converted if args.reverse else dict(state_dict=converted, meta={}), args.dst)
+    print(f'{len(converted)} tensors, {args.dst}')
+
+
+if __name__ == '__main__':
+    main()
