@@ -13,7 +13,8 @@ def test_wheel_holds_what_mim_looks_for(root, tmp_path):
         [*command, '-w', str(tmp_path)], cwd=tmp_path / 'source', check=True, capture_output=True
     )
     (wheel,) = tmp_path.glob('hardnet_mm-*.whl')
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if '.dist-info/' not in name}
+    names = zipfile.ZipFile(wheel).namelist()
+    packed = {name for name in names if '.dist-info/' not in name}
     assert {name.split('/')[0] for name in packed} == {'hardnet_mm'}
     files = ['model-index.yml']
     for folder in ('configs', 'tools'):
@@ -21,5 +22,8 @@ def test_wheel_holds_what_mim_looks_for(root, tmp_path):
         files += [str(p.relative_to(root)) for p in found if p.suffix in ('.py', '.sh', '.yml')]
     assert len(files) > 10
     assert {f'hardnet_mm/.mim/{name}' for name in files} <= packed
+    # onedl-mim takes the first of an installed package's files, in order, for its folder.
+    first = sorted(names)[0].split('/')[0]
+    assert {f'{first}/.mim/{name}' for name in files} <= set(names)
     modules = {str(p.relative_to(root)) for p in (root / 'hardnet_mm').rglob('*.py')}
     assert {name for name in modules if '.mim' not in name} <= packed

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+import torch
+from mmpretrain import ImageClassificationInferencer, get_model, list_models
+from stand_in import fill_state_dict
+
+import hardnet_mm  # noqa: F401, makes the models known
+
+
+@pytest.fixture(scope='module')
+def weights(golden, tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'original.pth'
+    torch.save(fill_state_dict(golden('hardnet39ds_cls')['state_dict']), path)
+    return str(path)
+
+
+def test_models_are_listed():
+    names = ['hardnet39ds', 'hardnet68', 'hardnet68ds', 'hardnet85']
+    assert list_models('*hardnet*') == [f'{name}_imagenet' for name in names]
+    assert 'resnet50_8xb32_in1k' in list_models()
+
+
+def test_features(weights):
+    model = get_model('hardnet39ds_imagenet', weights, backbone=dict(out_indices=(0, 1, 2, 3)))
+    features = model.extract_feat(torch.zeros(1, 3, 64, 64), stage='backbone')
+    assert [f.shape[1] for f in features] == [96, 320, 640, 1024]
+
+
+def test_inferencer_classifies(weights):
+    image = np.random.default_rng(0).integers(0, 255, (80, 100, 3), dtype=np.uint8)
+    inferencer = ImageClassificationInferencer('hardnet39ds_imagenet', pretrained=weights)
+    (result,) = inferencer(image)
+    assert len(result['pred_scores']) == 1000
+    assert result['pred_class'] == inferencer.classes[result['pred_scores'].argmax()]
