@@ -33,6 +33,11 @@ class HarDNet(BaseModule):
             of the stem's first convolution. Defaults to (0, 1, 2, 3).
         pool (str, optional): Kind of the downsampling, 'max' or 'avg' (which counts zero padding);
             depthwise variants have convolutions in its place. Defaults to None: the variant's own.
+        strides (Sequence[int], optional): Stride of each stage's downsampling, 1 or 2; the first
+            is 1, since the stem ends at stride 4, as a ResNet's does. Defaults to None: 1 2 2 2.
+        dilations (Sequence[int], optional): Dilation of each stage's blocks; with
+            ``strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)`` the last stages stay at stride 8.
+            Defaults to None: 1.
         ceil_mode (bool | Sequence[bool]): Whether the 2x2 pools round sizes up, for all, or stage
             by stage. Defaults to False.
         frozen_stages (int): Stages to freeze, norm statistics included: 0 is the stem alone, 1 the
@@ -60,6 +65,8 @@ class HarDNet(BaseModule):
         in_channels=3,
         out_indices=(0, 1, 2, 3),
         pool=None,
+        strides=None,
+        dilations=None,
         ceil_mode=False,
         frozen_stages=-1,
         norm_eval=False,
@@ -86,8 +93,15 @@ class HarDNet(BaseModule):
             )
         if isinstance(ceil_mode, bool):
             ceil_mode = (ceil_mode,) * len(stages)
-        if len(ceil_mode) < num_stages:
-            raise ValueError(f'ceil_mode must be a bool or have {len(stages)}, got {ceil_mode}')
+        strides = tuple(strides or (1,) + (2,) * (len(stages) - 1))
+        dilations = tuple(dilations or (1,) * len(stages))
+        for name, values in dict(ceil_mode=ceil_mode, strides=strides, dilations=dilations).items():
+            if len(values) < num_stages:
+                raise ValueError(
+                    f'{name} must have a value for each of {num_stages} stages, got {values}'
+                )
+        if strides[0] != 1 or not set(strides) <= {1, 2}:
+            raise ValueError(f'strides must be 1, then each 1 or 2, got {strides}')
 
         conv_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg or dict(type=arch['act']))
         outputs = {}  # what out_indices may name: (channels, stride)
@@ -105,15 +119,15 @@ class HarDNet(BaseModule):
         self.stages = ModuleList()
         for index, blocks in enumerate(stages[:num_stages]):
             stage = nn.Sequential()
-            if index > 0 or arch['stem_pool']:
-                if arch['depthwise']:
-                    downsample = depthwise_conv(channels, norm_cfg, stride=2)
-                elif index == 0:
-                    downsample = POOLS[pool](3, stride=2, padding=1)
-                else:
-                    downsample = POOLS[pool](2, stride=2, ceil_mode=ceil_mode[index])
-                stage.add_module('downsample', downsample)
-                stride *= 2
+            step = 1 + arch['stem_pool'] if index == 0 else strides[index]
+            stride *= step
+            if arch['depthwise'] and (index or arch['stem_pool']):
+                stage.add_module('downsample', depthwise_conv(channels, norm_cfg, stride=step))
+            elif step == 2 and index == 0:
+                stage.add_module('downsample', POOLS[pool](3, stride=2, padding=1))
+            elif step == 2:
+                kwargs = dict(stride=2, ceil_mode=ceil_mode[index])
+                stage.add_module('downsample', POOLS[pool](2, **kwargs))
             for i, number in enumerate(blocks):
                 block = HarDBlock(
                     channels,
@@ -121,6 +135,7 @@ class HarDNet(BaseModule):
                     arch['growth_multiplier'],
                     arch['num_layers'][number],
                     depthwise=arch['depthwise'],
+                    dilation=dilations[index],
                     with_cp=with_cp,
                     **conv_cfg,
                 )

@@ -47,6 +47,7 @@ class HarDBlock(BaseModule):
         growth_multiplier (float): Factor of a layer's width for each further link (``m``).
         num_layers (int): Number of layers.
         depthwise (bool): Whether layers are depthwise separable. Defaults to False.
+        dilation (int): Dilation of the Conv3x3s. Defaults to 1.
         with_cp (bool): Whether to recompute the block in the backward pass, to save memory.
             Defaults to False.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
@@ -61,6 +62,7 @@ class HarDBlock(BaseModule):
         growth_multiplier,
         num_layers,
         depthwise=False,
+        dilation=1,
         with_cp=False,
         norm_cfg=dict(type='BN'),
         act_cfg=dict(type='ReLU6'),
@@ -76,12 +78,18 @@ class HarDBlock(BaseModule):
             channels_in = sum(widths[link] for link in links)
             if depthwise:
                 self.layers.append(
-                    depthwise_separable(channels_in, widths[layer], norm_cfg, act_cfg)
+                    depthwise_separable(channels_in, widths[layer], norm_cfg, act_cfg, dilation)
                 )
             else:
                 self.layers.append(
                     ConvModule(
-                        channels_in, widths[layer], 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg
+                        channels_in,
+                        widths[layer],
+                        3,
+                        padding=dilation,
+                        dilation=dilation,
+                        norm_cfg=norm_cfg,
+                        act_cfg=act_cfg,
                     )
                 )
         self.out_layers = [n for n in range(1, num_layers + 1) if n % 2 or n == num_layers]
@@ -105,22 +113,23 @@ def concatenate(features):
     return features[0] if len(features) == 1 else torch.cat(features, dim=1)
 
 
-def depthwise_separable(in_channels, out_channels, norm_cfg, act_cfg):
+def depthwise_separable(in_channels, out_channels, norm_cfg, act_cfg, dilation=1):
     """Return Conv1x1 - norm - activation, depthwise Conv3x3 - norm (no activation after it)."""
     return nn.Sequential(
         ConvModule(in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg),
-        depthwise_conv(out_channels, norm_cfg),
+        depthwise_conv(out_channels, norm_cfg, dilation=dilation),
     )
 
 
-def depthwise_conv(channels, norm_cfg, stride=1):
+def depthwise_conv(channels, norm_cfg, stride=1, dilation=1):
     """Return a depthwise Conv3x3 - norm, padded so that only ``stride`` shrinks the map."""
     return ConvModule(
         channels,
         channels,
         3,
         stride=stride,
-        padding=1,
+        padding=dilation,
+        dilation=dilation,
         groups=channels,
         norm_cfg=norm_cfg,
         act_cfg=None,
