@@ -102,6 +102,7 @@ class HarDNet(BaseModule):
                 )
         if strides[0] != 1 or not set(strides) <= {1, 2}:
             raise ValueError(f'strides must be 1, then each 1 or 2, got {strides}')
+        strides = (1 + arch['stem_pool'], *strides[1:])
 
         conv_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg or dict(type=arch['act']))
         outputs = {}  # what out_indices may name: (channels, stride)
@@ -119,15 +120,17 @@ class HarDNet(BaseModule):
         self.stages = ModuleList()
         for index, blocks in enumerate(stages[:num_stages]):
             stage = nn.Sequential()
-            step = 1 + arch['stem_pool'] if index == 0 else strides[index]
-            stride *= step
-            if arch['depthwise'] and (index or arch['stem_pool']):
-                stage.add_module('downsample', depthwise_conv(channels, norm_cfg, stride=step))
-            elif step == 2 and index == 0:
-                stage.add_module('downsample', POOLS[pool](3, stride=2, padding=1))
-            elif step == 2:
-                kwargs = dict(stride=2, ceil_mode=ceil_mode[index])
-                stage.add_module('downsample', POOLS[pool](2, **kwargs))
+            stride *= strides[index]
+            if index or arch['stem_pool']:
+                if arch['depthwise']:
+                    downsample = depthwise_conv(channels, norm_cfg, stride=strides[index])
+                elif strides[index] == 1:
+                    downsample = nn.Identity()
+                elif index == 0:
+                    downsample = POOLS[pool](3, stride=2, padding=1)
+                else:
+                    downsample = POOLS[pool](2, stride=2, ceil_mode=ceil_mode[index])
+                stage.add_module('downsample', downsample)
             for i, number in enumerate(blocks):
                 block = HarDBlock(
                     channels,

@@ -230,6 +230,28 @@ def test_every_toolbox_finds_it(toolbox):
     assert isinstance(models.build(dict(type='HarDNet', arch='hardnet39ds')), HarDNet)
 
 
+@pytest.mark.parametrize('arch', ['hardnet39ds', 'hardnet68'])
+@pytest.mark.parametrize(
+    'strides, dilations', [((1, 2, 2, 1), (1, 1, 1, 2)), ((1, 2, 1, 1), (1, 1, 2, 4))]
+)
+def test_dilated(arch, strides, dilations):
+    """As mmseg's ResNet: the same weights, maps that stay large, and the same stages before."""
+    plain, dilated = (
+        HarDNet(arch).eval(),
+        HarDNet(arch, strides=strides, dilations=dilations).eval(),
+    )
+    dilated.load_state_dict(plain.state_dict())
+    image = torch.randn(1, 3, 128, 96)
+    with torch.no_grad():
+        wanted, got = plain(image), dilated(image)
+    for output, stride in zip(got, dilated.out_strides):
+        assert output.shape[-2:] == (128 // stride, 96 // stride)
+    assert dilated.out_strides[-1] == (16 if strides[2] == 2 else 8)
+    assert torch.equal(got[1], wanted[1])
+    convolutions = [m for m in dilated.stages[3].block0.modules() if isinstance(m, nn.Conv2d)]
+    assert {m.dilation for m in convolutions if m.kernel_size == (3, 3)} == {(dilations[3],) * 2}
+
+
 def test_stages_end_where_blocks_are_downsampled():
     assert group_blocks((1, 0, 1, 1, 0)) == [[0], [1, 2], [3], [4]]
     assert group_blocks((1, 1)) == [[0], [1]]
@@ -253,6 +275,10 @@ def test_stages_end_where_blocks_are_downsampled():
         (dict(frozen_stages=3, out_indices=(0, 1)), ValueError, ['frozen_stages', '2']),
         (dict(pool='mean'), ValueError, ['pool', 'max', 'avg', 'mean']),
         (dict(ceil_mode=(True,)), ValueError, ['ceil_mode']),
+        (dict(strides=(1, 2)), ValueError, ['strides', '4 stages']),
+        (dict(strides=(2, 2, 2, 2)), ValueError, ['strides must be 1, then']),
+        (dict(strides=(1, 2, 3, 1)), ValueError, ['each 1 or 2']),
+        (dict(dilations=(1, 1)), ValueError, ['dilations', '4 stages']),
     ],
 )
 def test_bad_arguments(arguments, error, words):
