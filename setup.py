@@ -29,7 +29,9 @@ class EggInfoWithMim(egg_info):
     def run(self):
         """Write the metadata, then copy what .mim links to."""
         super().run()
-        shutil.copytree(ROOT / 'hardnet_mm/.mim', Path(self.egg_info, '.mim'), dirs_exist_ok=True)
+        copy = Path(self.egg_info, '.mim')
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(ROOT / 'hardnet_mm/.mim', copy)
 
 
 # The toolboxes are extras: either stack serves, and a requirement on one would overwrite the other.

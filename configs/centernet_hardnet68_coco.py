@@ -1,3 +1,4 @@
+# The original starts from ImageNet weights: --cfg-options load_from=hardnet://hardnet68_base_bridge
 _base_ = './centernet_hardnet85_coco.py'
 
 model = dict(
@@ -10,3 +11,20 @@ model = dict(
     ),
     bbox_head=dict(in_channels=162),
 )
+
+# Its own schedule (the original's experiments/ctdet_coco_hardnet68.sh).
+train_dataloader = dict(batch_size=24)
+auto_scale_lr = dict(base_batch_size=24)
+train_cfg = dict(max_epochs=150)
+optim_wrapper = dict(optimizer=dict(lr=5e-3))
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=5e-5 / 5e-3,
+        by_epoch=True,
+        begin=0,
+        end=1,
+        convert_to_iter_based=True,
+    ),
+    dict(type='MultiStepLR', milestones=[100, 130], gamma=0.1, by_epoch=True, end=150),
+]

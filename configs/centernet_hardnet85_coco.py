@@ -1,3 +1,4 @@
+# The original starts from ImageNet weights: --cfg-options load_from=hardnet://hardnet85_base
 _base_ = [
     './_base_/centernet_hardnet85.py',
     'mmdet::_base_/datasets/coco_detection.py',

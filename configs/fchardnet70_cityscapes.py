@@ -1,3 +1,4 @@
+# The original starts from ImageNet weights: --cfg-options load_from=hardnet://hardnet_petite_base
 _base_ = [
     './_base_/fchardnet70.py',
     './_base_/cityscapes.py',

@@ -1,3 +1,4 @@
+# The original starts from ImageNet weights: --cfg-options load_from=hardnet://hardnet68_base_bridge
 _base_ = [
     './_base_/ssd512_hardnet68.py',
     './_base_/schedule_ssd512.py',

@@ -1,13 +1,15 @@
-"""Checkpoint files, checked before anything is read from them."""
+"""Checkpoint files, checked before anything is read from them, and read without running code."""
 
+import collections
 import hashlib
 import os.path as osp
+import pickle
 import re
+import types
 import zipfile
-from contextlib import nullcontext
-from pickle import UnpicklingError
 
 import torch
+from mmengine.utils import digit_version
 
 from .compatibility import checkpoint_types
 
@@ -28,13 +30,12 @@ def check_checkpoint(path):
     with open(path, 'rb') as file:
         start = file.read(64)
     if start.lstrip().startswith(b'<'):
-        raise ValueError(f'{path} is a web page, no checkpoint: download it again')
+        raise ValueError(f'{path} is a web page, no checkpoint')
     # torch.save writes a zip archive, whose directory is at its end; before 1.6, a plain pickle.
     if not zipfile.is_zipfile(path):
         if start.startswith(b'\x80'):
             return
-        what = 'cut off' if start.startswith(b'PK') else 'no checkpoint'
-        raise ValueError(f'{path} is {what}: download it again')
+        raise ValueError(f'{path} is {"cut off" if start.startswith(b"PK") else "no checkpoint"}')
     with zipfile.ZipFile(path) as archive:
         if not any(name.endswith('data.pkl') for name in archive.namelist()):
             raise ValueError(f'{path} is a zip archive, but no checkpoint of torch.save')
@@ -54,7 +55,7 @@ def check_hash(path):
     if not found.startswith(named[1]):
         raise ValueError(
             f'{path} has the SHA-256 {found[: len(named[1])]}..., but its name promises '
-            f'{named[1]}: it was damaged or replaced, download it again'
+            f'{named[1]}: it was damaged or replaced'
         )
 
 
@@ -70,26 +71,58 @@ def load_weights(path, map_location='cpu'):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, is no checkpoint, has another hash than its name
-            promises, or wants to run code.
+        ValueError: If the file is damaged, is no checkpoint, or wants to run code.
     """
     check_checkpoint(path)
-    check_hash(path)
-    # FC-HarDNet's holds a NumPy scalar, its best IoU. Older PyTorch cannot be told of that type.
-    new = hasattr(torch.serialization, 'safe_globals')
-    allowed = torch.serialization.safe_globals(checkpoint_types()) if new else nullcontext()
     try:
-        with allowed:
-            return torch.load(path, map_location=map_location, weights_only=True)
-    except UnpicklingError as error:
-        name = re.search(r'(?:GLOBAL|[Uu]nsupported (?:global|class)) ([\w.]+)', str(error))
+        if digit_version(torch.__version__) < digit_version('2.6'):
+            return torch.load(path, map_location, pickle_module=_PICKLE, weights_only=False)
+        allowed = torch.serialization.get_safe_globals()
+        try:
+            with torch.serialization.safe_globals(checkpoint_types()):
+                return torch.load(path, map_location, weights_only=True)
+        finally:  # leaving safe_globals forgets what was allowed before, too
+            torch.serialization.add_safe_globals(allowed)
+    except pickle.UnpicklingError as error:
+        name = re.search(r'(?:GLOBAL|[Uu]nsupported global:) ([\w.]+)', str(error))
         if name is None:
-            raise ValueError(f'{path} is damaged: download it again') from error
-        hint = ''
-        if name[1].startswith('numpy.') and not new:
-            hint = ' (NumPy values are read with torch 2.5 or newer: convert the file there)'
+            raise ValueError(f'{path} is damaged') from error
         raise ValueError(
-            f'{path} asks to run {name[1]}, which weights do not need: refused{hint}'
+            f'{path} asks to run {name[1]}, which weights do not need: refused'
         ) from error
     except (EOFError, RuntimeError) as error:
-        raise ValueError(f'{path} is cut off or damaged: download it again') from error
+        raise ValueError(f'{path} is cut off or damaged') from error
+
+
+class _Unpickler(pickle.Unpickler):
+    """weights_only of PyTorch before 2.6, which cannot be told of NumPy's scalars.
+
+    FC-HarDNet's published file holds one, its best IoU.
+    """
+
+    allowed = {
+        ('collections', 'OrderedDict'): collections.OrderedDict,
+        ('_codecs', 'encode'): lambda text, encoding: text.encode(encoding),
+        **{
+            ('torch._utils', name): getattr(torch._utils, name)
+            for name in ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_parameter')
+        },
+    }
+
+    def find_class(self, module, name):
+        """Return what a pickle names, if weights need it."""
+        for entry in checkpoint_types():
+            value, full_name = entry if isinstance(entry, tuple) else (entry, None)
+            if (full_name or f'{value.__module__}.{value.__qualname__}') == f'{module}.{name}':
+                return value
+        if (module, name) not in self.allowed:
+            raise pickle.UnpicklingError(f'unsupported global: {module}.{name}')
+        return self.allowed[module, name]
+
+
+# What torch.load asks of a pickle module.
+_PICKLE = types.SimpleNamespace(
+    __name__='pickle',
+    Unpickler=_Unpickler,
+    load=lambda file, **kwargs: _Unpickler(file, **kwargs).load(),
+)

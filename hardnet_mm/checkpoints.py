@@ -108,7 +108,9 @@ def _official_state(checkpoint):
     state = _unwrap(checkpoint)
     if '0.conv.weight' in state:
         state = {f'base.{key}': value for key, value in state.items()}
-    return state if isinstance(state.get('base.0.conv.weight'), torch.Tensor) else None
+    first = state.get('base.0.conv.weight')  # a ConvModule of mmcv would have its bn beside it
+    known = isinstance(first, torch.Tensor) and 'base.0.norm.weight' in state
+    return state if known else None
 
 
 def _head(state_dict):

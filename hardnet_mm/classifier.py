@@ -1,7 +1,7 @@
 """HarDNet as a plain PyTorch model, for those who use no toolbox."""
 
 from mmengine.model import initialize
-from mmengine.runner import load_checkpoint
+from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from .backbones import HarDNet
@@ -60,7 +60,8 @@ def create_model(arch, num_classes=1000, pretrained=False, features_only=False, 
         HarDNetClassifier | HarDNet: In training mode, as any new module of PyTorch.
 
     Raises:
-        ValueError: If there is no such variant, or no published weights of it.
+        ValueError: If there is no such variant, no published weights of it, or the weights are of
+            another one.
     """
     if features_only:
         model = backbone = HarDNet(arch, **kwargs)
@@ -70,5 +71,25 @@ def create_model(arch, num_classes=1000, pretrained=False, features_only=False, 
         backbone = model.backbone
     initialize(backbone, backbone.init_cfg)
     if pretrained:
-        load_checkpoint(model, SCHEME + arch if pretrained is True else pretrained, 'cpu')
+        if pretrained is True:
+            if not isinstance(arch, str):
+                raise ValueError('a dict of fields has no published weights: name a checkpoint')
+            pretrained = SCHEME + arch
+        _load(model, pretrained)
     return model
+
+
+def _load(model, name):
+    """Load weights; only a linear layer for other classes may be left out."""
+    checkpoint = CheckpointLoader.load_checkpoint(name, 'cpu', logger=None)
+    state = dict(checkpoint.get('state_dict', checkpoint))
+    wanted = model.state_dict()
+    for key in ('head.fc.weight', 'head.fc.bias'):
+        if key in state and key in wanted and state[key].shape != wanted[key].shape:
+            del state[key]
+    try:
+        missing = [k for k in model.load_state_dict(state, strict=False)[0] if 'head.' not in k]
+    except RuntimeError as error:
+        raise ValueError(f'{name} is not of this model: {error}') from error
+    if missing:
+        raise ValueError(f'{name} is not of this model: it lacks {missing[:3]} and others')

@@ -7,6 +7,7 @@ addresses and their local copies, end in a loaded model as well.
 import functools
 import os
 import tempfile
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -18,7 +19,7 @@ from mmengine.runner.checkpoint import load_from_http, load_from_local
 from rich.console import Console
 from rich.progress import Progress
 
-from .checkpoint_files import load_weights
+from .checkpoint_files import check_checkpoint, check_hash, load_weights
 from .checkpoints import convert_official, is_official
 
 SCHEME = 'hardnet://'
@@ -51,13 +52,18 @@ def load_from_hardnet(filename, map_location=None):
         map_location (str | torch.device, optional): As of ``torch.load``.
 
     Returns:
-        dict[str, Tensor]: The state dict of the whole model, see :func:`convert_official`.
+        dict: A checkpoint of mmengine, its ``state_dict`` the whole model's, see
+        :func:`convert_official`.
 
     Raises:
         ValueError: If the name is unknown, or the file is not what was published.
         ConnectionError: If the file is not at hand and cannot be downloaded.
     """
-    return convert_official(load_weights(str(find(filename)), map_location))
+    path = find(filename)
+    try:
+        return _read(path, map_location)
+    except ValueError as error:
+        raise ValueError(f'{error}; delete that file, and it is downloaded again') from error
 
 
 @CheckpointLoader.register_scheme(prefixes=list(WEIGHTS.values()))
@@ -67,13 +73,25 @@ def load_from_published(filename, map_location=None):
     return load_from_hardnet(SCHEME + name, map_location)
 
 
+def _read(path, map_location='cpu'):
+    """Read a published file as a checkpoint of mmengine."""
+    check_checkpoint(str(path))  # what is cut off has another hash, too, but this says why
+    check_hash(str(path))
+    return _as_checkpoint(load_weights(str(path), map_location))
+
+
+def _as_checkpoint(original):
+    """Return an original's checkpoint as one of mmengine, whose hooks expect these keys."""
+    return dict(meta={}, state_dict=convert_official(original))
+
+
 def _converting(loader):
     """Return a loader whose checkpoints of the originals come as this plugin's."""
 
     @functools.wraps(loader)
     def load(filename, map_location=None):
         checkpoint = loader(filename, map_location)
-        return convert_official(checkpoint) if is_official(checkpoint) else checkpoint
+        return _as_checkpoint(checkpoint) if is_official(checkpoint) else checkpoint
 
     return load
 
@@ -122,7 +140,8 @@ def find(name):
         finally:
             # A process that waited still holds the old lock; a newer one may then download too,
             # into a folder of its own, and put the same file in place.
-            lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                lock.unlink()
     return path
 
 
@@ -150,7 +169,8 @@ def _download(address, path):
                 f'{address} broke off after {partial.stat().st_size} of {size} bytes: try again'
             )
         try:
-            load_weights(str(partial))
+            _read(partial)
         except ValueError as error:
-            raise ValueError(str(error).replace(str(partial), address)) from error
+            reason = str(error).replace(str(partial), address)
+            raise ValueError(f'{reason}; nothing was kept') from error
         os.replace(partial, path)

@@ -1,9 +1,12 @@
 import pytest
 import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from stand_in import fill_state_dict
 
 from hardnet_mm import HarDNet
-from hardnet_mm.checkpoints import convert_official, to_official
+from hardnet_mm.checkpoints import convert_official, is_official, to_official
 
 
 @pytest.fixture(scope='module')
@@ -55,6 +58,29 @@ def test_there_and_back(name, golden):
     back = to_official(dict(state_dict=convert_official(state)))
     assert list(back) == list(state)
     assert all(torch.equal(back[key], state[key]) for key in state)
+
+
+@pytest.mark.parametrize(
+    'config, theirs',
+    [
+        ('ssd512_hardnet85_coco', ['bridge.1.conv.weight', 'base.14.conv.weight', 'extras.9.bias']),
+        ('centernet_hardnet68_coco', ['base.11.layers.15.norm.bias', 'denseBlocksUp.2.layers.3']),
+    ],
+)
+def test_back_and_there(config, theirs, root):
+    """Those without golden outputs: every one of our tensors has a place there."""
+    init_default_scope('mmdet')
+    state = MODELS.build(Config.fromfile(root / f'configs/{config}.py').model).state_dict()
+    official = to_official(state)
+    assert all(any(key.startswith(name) for key in official) for name in theirs)
+    ours = convert_official(official)
+    assert ours.keys() == state.keys()
+    assert all(torch.equal(ours[key], state[key]) for key in state)
+
+
+def test_a_module_of_mmcv_is_no_original():
+    state = {'0.conv.weight': torch.zeros(1, 1, 1, 1), '0.bn.weight': torch.zeros(1)}
+    assert not is_official(state) and not is_official(dict(state_dict=state))
 
 
 def test_back_from_a_backbone(original):

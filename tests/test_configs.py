@@ -3,6 +3,9 @@ import importlib
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from modelindex.load_model_index import load
+
+from hardnet_mm.weights import WEIGHTS
 
 CONFIGS = [
     'hardnet39ds_imagenet.py',
@@ -71,3 +74,13 @@ def test_ssd512_schedule_is_the_originals(root):
     test_cfg = cfg.model.test_cfg
     assert test_cfg.nms.iou_threshold == 0.45
     assert (test_cfg.max_per_class, test_cfg.max_per_img) == (50, 200)
+
+
+def test_model_index(root):
+    """What mim and the inferencers read: configs that are there, weights that have a name."""
+    index = load(str(root / 'model-index.yml'))
+    index.build_models_with_collections()
+    assert len(index.models) > 6
+    for model in index.models:
+        assert (root / model.config).is_file()
+        assert model.weights in WEIGHTS.values()

@@ -12,6 +12,7 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from stand_in import fill_state_dict, golden_input
 
 from hardnet_mm import HarDNet, create_model, weights
+from hardnet_mm.backbones.architectures import ARCHITECTURES
 from hardnet_mm.checkpoints import convert_official
 
 
@@ -94,7 +95,8 @@ def publish(server, monkeypatch, tmp_path):
     return publish
 
 
-def same(state, wanted):
+def same(checkpoint, wanted):
+    state = checkpoint['state_dict']
     return state.keys() == wanted.keys() and all(torch.equal(state[k], wanted[k]) for k in wanted)
 
 
@@ -152,9 +154,9 @@ def test_a_file_that_is_not_what_was_published(fault, publish, original, cache, 
     file = publish(**{'checkpoint': original, **arguments})
     with pytest.raises(error, match=words) as raised:
         CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
+    assert os.listdir(cache) == []
     if fault != 'another model':
         assert server.address + file in str(raised.value)
-        assert os.listdir(cache) == []
 
 
 def test_a_pickle_that_wants_to_run_code(publish, cache, tmp_path):
@@ -179,8 +181,26 @@ def test_a_file_cut_off_in_the_cache(publish, original, cache):
     file = publish(original)
     CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
     (cache / file).write_bytes((cache / file).read_bytes()[:-1000])
-    with pytest.raises(ValueError, match='cut off'):
+    with pytest.raises(ValueError, match='cut off; delete that file, and it is downloaded again'):
         CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
+
+
+def test_what_was_allowed_stays_allowed(publish, original, cache):
+    """Reading weights leaves mmengine's own checkpoints readable."""
+    if not hasattr(torch.serialization, 'get_safe_globals'):
+        pytest.skip('this torch has no list of what is allowed')
+    torch.serialization.add_safe_globals([Server])
+    publish(original)
+    before = set(torch.serialization.get_safe_globals())
+    CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
+    assert Server in before <= set(torch.serialization.get_safe_globals())
+
+
+def test_with_a_hook_that_reads_the_checkpoint(publish, original, cache):
+    """EMAHook, for one, looks for its weights beside 'state_dict'."""
+    publish(original)
+    checkpoint = CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
+    assert checkpoint.keys() == {'meta', 'state_dict'}
 
 
 def test_no_network(publish, original, cache, server, monkeypatch):
@@ -199,9 +219,6 @@ def test_an_unknown_name():
         CheckpointLoader.load_checkpoint('hardnet://hardnet70')
 
 
-@pytest.mark.skipif(
-    not hasattr(torch.serialization, 'safe_globals'), reason='this torch knows no more types'
-)
 def test_the_published_pickle_holds_a_numpy_scalar(golden, cache, tmp_path, monkeypatch):
     """As FC-HarDNet's training program writes it."""
     import numpy as np
@@ -287,3 +304,7 @@ def test_create_model(publish, original, cache):
     assert torch.equal(backbone.stem[0].conv.weight, original['base.0.conv.weight'])
     with pytest.raises(ValueError, match='no published weights'):
         create_model('fchardnet70', pretrained=True)
+    with pytest.raises(ValueError, match='name a checkpoint'):
+        create_model(ARCHITECTURES['hardnet39ds'], pretrained=True)
+    with pytest.raises(ValueError, match='not of this model'):
+        create_model('hardnet68ds', pretrained='hardnet://hardnet39ds')

@@ -8,6 +8,7 @@ model = dict(
         mean=[103.53, 116.28, 123.675],  # BGR
         std=[57.375, 57.12, 58.395],
         bgr_to_rgb=False,
+        size=(128, 128),  # of the crops
         pad_val=0,
         seg_pad_val=255,
     ),

@@ -12,7 +12,7 @@ model = dict(
         type='HarDNet',
         arch='hardnet68',
         out_indices=(3,),
-        init_cfg=dict(type='Xavier', distribution='normal', layer='Conv2d'),
+        init_cfg=[dict(type='Xavier', distribution='normal', layer='Conv2d')],
     ),
     neck=dict(type='GlobalAveragePooling'),
     head=dict(
@@ -39,7 +39,7 @@ optim_wrapper = dict(
 )
 param_scheduler = dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True)
 
-# A line each, for a config of yours that inherits from this one:
+# A line each, for a config of yours that inherits from this one (a list may hold both hooks):
 # AMP            optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 # EMA            custom_hooks = [dict(type='EMAHook', momentum=1e-4, priority='ABOVE_NORMAL')]
 # channels-last  custom_hooks = [dict(type='ChannelsLastHook')]

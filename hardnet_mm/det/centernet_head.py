@@ -19,14 +19,17 @@ class CTHarDNetHead(CenterNetHead):
 
     Args:
         in_channels (int): Channels of the input.
-        feat_channels (int): Least hidden channels of a branch. Defaults to 128.
         num_classes (int): Number of classes.
+        feat_channels (int): Least hidden channels of a branch. Defaults to 128.
+        stride (int): Pixels of a cell; cell i lies on pixel i * stride, whether the image's size
+            divides by it or not. Defaults to 4.
         **kwargs: The other arguments of :class:`CenterNetHead`.
     """
 
-    def __init__(self, in_channels, num_classes, feat_channels=128, **kwargs):
+    def __init__(self, in_channels, num_classes, feat_channels=128, stride=4, **kwargs):
         super().__init__(in_channels, feat_channels, num_classes, **kwargs)
         self.in_channels = in_channels
+        self.stride = stride
         self.wh_head = self._build_head(in_channels, feat_channels, 4)
         del self.offset_head
 
@@ -59,6 +62,14 @@ class CTHarDNetHead(CenterNetHead):
         size, offset = self.wh_head(x).split(2, dim=1)
         return self.heatmap_head(x).sigmoid(), size, offset
 
+    def loss_by_feat(self, heatmaps, *args, **kwargs):
+        """Return the losses; see :meth:`CenterNetHead.loss_by_feat`.
+
+        Scores are kept from 0 and 1, where half precision has infinite losses.
+        """
+        heatmaps = [heatmap.float().clamp(1e-4, 1 - 1e-4) for heatmap in heatmaps]
+        return super().loss_by_feat(heatmaps, *args, **kwargs)
+
     def get_targets(self, gt_bboxes, gt_labels, feat_shape, img_shape):
         """Return the targets of a batch; see :meth:`CenterNetHead.get_targets`.
 
@@ -66,9 +77,8 @@ class CTHarDNetHead(CenterNetHead):
         centres, comes to one by their sum.
         """
         height, width = feat_shape[2:]
-        scale = gt_bboxes[0].new_tensor([width / img_shape[1], height / img_shape[0]]).repeat(2)
         targets = [
-            dense_targets(boxes * scale, labels, self.num_classes, height, width)
+            dense_targets(boxes / self.stride, labels, self.num_classes, height, width)
             for boxes, labels in zip(gt_bboxes, gt_labels)
         ]
         heatmap, size, offset, weight = (torch.stack(target) for target in zip(*targets))
@@ -84,6 +94,7 @@ class CTHarDNetHead(CenterNetHead):
         return result, avg_factor
 
     def _predict_by_feat_single(self, heatmap, size, offset, img_meta, **kwargs):
-        # mmdet's needs the border that its own test pipeline pads with; the original's has none.
-        img_meta = {'border': np.zeros(4), **img_meta}
+        height, width = (side * self.stride for side in heatmap.shape[-2:])
+        # mmdet's takes the border that its own test pipeline pads with; the original's has none.
+        img_meta = {'border': np.zeros(4), **img_meta, 'batch_input_shape': (height, width)}
         return super()._predict_by_feat_single(heatmap, size, offset, img_meta, **kwargs)

@@ -2,7 +2,7 @@
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule, ModuleList
+from mmengine.model import BaseModule
 from torch import nn
 from torch.nn import functional
 
@@ -32,7 +32,8 @@ class CTHarDNetNeck(BaseModule):
         growth_multiplier (float): Of the blocks. Defaults to 1.7.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Config of the activations. Defaults to ``dict(type='ReLU')``.
-        init_cfg (dict, optional): Initialization config. Defaults to He-normal convolutions.
+        init_cfg (dict, optional): Initialization config. Defaults to He-uniform convolutions, as
+            the original's.
 
     Attributes:
         out_channels (int): Channels of the output.
@@ -52,7 +53,7 @@ class CTHarDNetNeck(BaseModule):
         growth_multiplier=1.7,
         norm_cfg=dict(type='BN'),
         act_cfg=dict(type='ReLU'),
-        init_cfg=dict(type='Kaiming', layer='Conv2d'),
+        init_cfg=dict(type='Kaiming', layer='Conv2d', mode='fan_in', distribution='uniform'),
     ):
         super().__init__(init_cfg)
         num_skips = len(in_channels)
@@ -72,8 +73,8 @@ class CTHarDNetNeck(BaseModule):
         self.shortcut_channels = (0, *shortcut_channels)
         self.use_skips = use_skips
         conv_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
-        self.projections = ModuleList()
-        self.blocks = ModuleList()
+        self.projections = nn.ModuleList()
+        self.blocks = nn.ModuleList()
         for step, width in enumerate(projection_channels):
             if step == 0:
                 channels = in_channels[-1]

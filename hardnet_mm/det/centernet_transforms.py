@@ -1,7 +1,6 @@
 """Augmentation of CenterNet-HarDNet's original program (src/lib/datasets/sample/ctdet.py)."""
 
 import cv2
-import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
@@ -74,7 +73,8 @@ class VisibleBoxes(BaseTransform):
     where there are no masks, of its own part inside. Others are clipped. Those are kept that have
     over two cells, or over half of what they had, both across and down.
 
-    Changes ``gt_bboxes``, ``gt_bboxes_labels``, ``gt_ignore_flags`` and ``gt_masks``.
+    Changes ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, and drops ``gt_masks``,
+    which CenterNet has no further use for.
 
     Args:
         stride (int): Pixels of a cell of the heatmap. Defaults to 4.
@@ -92,12 +92,12 @@ class VisibleBoxes(BaseTransform):
         sides = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]) / self.stride
         if 'gt_masks' in results:
             cut = (sides / (whole_sides + 0.01) < 0.9).any(dim=1)
-            visible = results['gt_masks'][cut.numpy()].get_bboxes(type(boxes))
+            visible = results.pop('gt_masks')[cut.numpy()].get_bboxes(type(boxes))
             boxes.tensor[cut] = visible.tensor.to(boxes.tensor)
             sides = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]) / self.stride
         keep = keep_visible(sides, whole_sides)
         results['gt_bboxes'] = boxes[keep]
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_masks'):
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
             if key in results:
                 results[key] = results[key][keep.numpy()]
         return results
@@ -111,6 +111,7 @@ class CTColorJitter(BaseTransform):
     colours. Changes ``img``, BGR in 0..255.
     """
 
+    strength = 0.4
     # Of BGR in 0..1 (src/lib/datasets/dataset/coco.py).
     eigenvalues = np.array([0.2141788, 0.01817699, 0.00341571])
     eigenvectors = np.array(
@@ -123,11 +124,13 @@ class CTColorJitter(BaseTransform):
 
     def transform(self, results):
         """Change the image's colours."""
-        changes = [mmcv.adjust_brightness, mmcv.adjust_contrast, mmcv.adjust_color]
-        image = results['img'].astype(np.float32)
+        image = results['img'].astype(np.float32) / 255
+        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]
+        # Brightness blends with black, contrast with the mean, saturation with the grey image.
+        blends = [0, grey.mean(), grey]
         for i in np.random.permutation(3):
-            image = changes[i](image, np.random.uniform(0.6, 1.4))
-        results['img'] = mmcv.adjust_lighting(
-            image, self.eigenvalues * 255, self.eigenvectors, to_rgb=False
-        ).astype(np.float32)
+            share = np.random.uniform(1 - self.strength, 1 + self.strength)
+            image = share * image + (1 - share) * blends[i]
+        image = image + self.eigenvectors @ (self.eigenvalues * np.random.normal(0, 0.1, 3))
+        results['img'] = (image * 255).astype(np.float32)
         return results

@@ -24,7 +24,8 @@ class CTFlipTTAModel(DetTTAModel):
             list[DetDataSample]: One for each image, its boxes in the original image.
 
         Raises:
-            ValueError: If an augmentation flips otherwise than horizontally.
+            ValueError: If an augmentation flips otherwise than horizontally, or an image was
+            padded, so that its mirror image lies elsewhere.
         """
         outputs = []
         for inputs, data_samples in zip(data['inputs'], data['data_samples']):
@@ -32,6 +33,9 @@ class CTFlipTTAModel(DetTTAModel):
             batch = self.module.data_preprocessor(batch, False)
             features = self.module.extract_feat(batch['inputs'])
             maps = [levels[0] for levels in self.module.bbox_head(features)]
+            shape = tuple(batch['inputs'].shape[-2:])
+            if any(tuple(sample.img_shape[:2]) != shape for sample in batch['data_samples']):
+                raise ValueError('images of different sizes cannot be averaged with their mirrors')
             if batch['data_samples'][0].get('flip'):
                 direction = batch['data_samples'][0].flip_direction
                 if direction != 'horizontal':

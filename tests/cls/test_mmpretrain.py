@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 from mmpretrain import ImageClassificationInferencer, get_model, list_models
 from stand_in import fill_state_dict
 
@@ -24,11 +25,18 @@ def test_features(weights):
     model = get_model('hardnet39ds_imagenet', weights, backbone=dict(out_indices=(0, 1, 2, 3)))
     features = model.extract_feat(torch.zeros(1, 3, 64, 64), stage='backbone')
     assert [f.shape[1] for f in features] == [96, 320, 640, 1024]
+    stem = torch.load(weights, weights_only=True)['base.0.conv.weight']
+    assert torch.equal(model.backbone.stem[0].conv.weight, stem)
 
 
 def test_inferencer_classifies(weights):
+    init_default_scope('mmpretrain')
     image = np.random.default_rng(0).integers(0, 255, (80, 100, 3), dtype=np.uint8)
     inferencer = ImageClassificationInferencer('hardnet39ds_imagenet', pretrained=weights)
     (result,) = inferencer(image)
-    assert len(result['pred_scores']) == 1000
-    assert result['pred_class'] == inferencer.classes[result['pred_scores'].argmax()]
+    with torch.no_grad():
+        data = inferencer.model.data_preprocessor(inferencer.pipeline(dict(img=image)))
+        model = get_model('hardnet39ds_imagenet', weights)
+        wanted = model(data['inputs'][None], mode='tensor').softmax(1)[0]
+    np.testing.assert_allclose(result['pred_scores'], wanted, rtol=1e-4)
+    assert result['pred_class'] == inferencer.classes[wanted.argmax()]

@@ -205,6 +205,17 @@ def test_losses_are_the_originals(small):
     torch.testing.assert_close(losses['loss_center_heatmap'], wanted)
 
 
+def test_losses_are_finite_in_half_precision(small):
+    sample = data_sample([[4.0, 4, 30, 40]], [1], batch_input_shape=(64, 64))
+    heatmap = torch.zeros(1, 10, 16, 16, dtype=torch.float16)
+    heatmap[:, :, ::2] = 1
+    maps = heatmap, torch.rand(1, 2, 16, 16), torch.rand(1, 2, 16, 16)
+    losses = small.bbox_head.loss_by_feat(
+        *([m] for m in maps), [sample.gt_instances], [sample.metainfo]
+    )
+    assert all(loss.isfinite() for loss in losses.values())
+
+
 @pytest.mark.parametrize('boxes', [[[4.0, 4, 30, 40]], [], [[80.0, 80, 90, 90]]])
 def test_trains(small, boxes):
     """Whatever the boxes, every parameter gets a finite gradient."""
@@ -234,6 +245,21 @@ def test_predicts_at_any_size(small, size):
     assert (centers >= 0).all() and (centers <= torch.tensor([width, height])).all()
 
 
+def test_cells_lie_on_every_fourth_pixel(small):
+    """At sizes that 4 does not divide, too: what is learned for a box decodes to that box."""
+    box = [[60.0, 40, 100, 74]]
+    height, width = 77, 101
+    shape = (1, 10, -(-height // 4), -(-width // 4))
+    targets, _ = small.bbox_head.get_targets(
+        [torch.tensor(box)], [torch.tensor([2])], shape, (height, width)
+    )
+    maps = [targets[f'{n}_target'] for n in ('center_heatmap', 'wh', 'offset')]
+    meta = dict(batch_input_shape=(height, width), scale_factor=(1.0, 1.0))
+    (found,) = small.bbox_head.predict_by_feat(*([m] for m in maps), batch_img_metas=[meta])
+    assert (found.scores[0], found.labels[0]) == (1, 2)
+    torch.testing.assert_close(found.bboxes[:1], torch.tensor(box))
+
+
 def test_flip_averages_the_maps(small):
     """A mirrored image gives the mirrored boxes; the average of both is symmetric."""
     small.eval()
@@ -255,7 +281,11 @@ def test_flip_averages_the_maps(small):
     boxes = mirrored.bboxes[:, [2, 1, 0, 3]] * torch.tensor([-1, 1, -1, 1]) + torch.tensor(
         [64, 0, 64, 0]
     )
-    torch.testing.assert_close(found.bboxes[:20], boxes[:20], atol=1e-3, rtol=0)
+    # Near scores may change places.
+    assert torch.cdist(found.bboxes[:20], boxes).min(dim=1).values.max() < 1e-2
+    with pytest.raises(ValueError, match='different sizes'):
+        samples = [[data_sample([], [], shape=(64, 60), **flip)]]
+        model.test_step(dict(inputs=[[image]], data_samples=samples))
     with pytest.raises(ValueError, match='vertical'):
         flip['flip_direction'] = 'vertical'
         predict(image)
@@ -342,7 +372,7 @@ def test_visible_boxes():
         [150, 0, 190, 40],
     ]
     assert with_masks['gt_bboxes_labels'].tolist() == [0, 1, 2]
-    assert len(with_masks['gt_masks']) == len(with_masks['gt_ignore_flags']) == 3
+    assert 'gt_masks' not in with_masks and len(with_masks['gt_ignore_flags']) == 3
 
     without = drawn((200, 200), boxes)
     without['gt_bboxes'] = HorizontalBoxes(torch.tensor(boxes).float())
@@ -359,6 +389,8 @@ def test_color_jitter_is_mild_and_random():
     image = cv2.resize(np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 4 + 20, (32, 32))
     jittered = [CTColorJitter()(dict(img=image))['img'] for _ in range(50)]
     means = np.array([j.mean() for j in jittered])
+    spread = np.array([j.std(axis=2).mean() for j in jittered])  # of a pixel's three colours
+    assert spread.std() > 0.1
     assert means.std() > 5
-    assert 0.5 * image.mean() < means.min() and means.max() < 1.5 * image.mean()
+    assert 0.3 * image.mean() < means.min() and means.max() < 1.7 * image.mean()
     assert jittered[0].dtype == np.float32 and jittered[0].shape == image.shape

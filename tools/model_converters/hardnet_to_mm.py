@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from mmengine.runner import CheckpointLoader
 
-from hardnet_mm.checkpoint_files import load_weights
+from hardnet_mm.checkpoint_files import check_hash, load_weights
 from hardnet_mm.checkpoints import convert_official, to_official
+from hardnet_mm.weights import WEIGHTS
 
 
 def parse_args():
@@ -29,6 +30,15 @@ def parse_args():
     return args
 
 
+def as_saved(state_dict):
+    """Wrap an original's state dict as its program saves it."""
+    if 'hm.0.weight' in state_dict:  # CenterNet
+        return dict(epoch=0, state_dict=state_dict)
+    if 'finalConv.weight' in state_dict:  # FC-HarDNet, from a DataParallel model
+        return dict(model_state={f'module.{key}': value for key, value in state_dict.items()})
+    return state_dict
+
+
 def save(checkpoint, path):
     """Write a checkpoint whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,12 +52,14 @@ def main():
     if args.reverse:
         converted = to_official(CheckpointLoader.load_checkpoint(args.src, 'cpu', logger=None))
     else:
+        if any(address.endswith(f'/{Path(args.src).name}') for address in WEIGHTS.values()):
+            check_hash(args.src)
         converted = convert_official(load_weights(args.src))
     if args.dry_run:
         for key, value in converted.items():
             print(key, tuple(value.shape))
         return
-    save(converted if args.reverse else dict(state_dict=converted, meta={}), args.dst)
+    save(as_saved(converted) if args.reverse else dict(state_dict=converted, meta={}), args.dst)
     print(f'{len(converted)} tensors, {args.dst}')
 
 
