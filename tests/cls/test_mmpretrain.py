@@ -35,8 +35,9 @@ def test_inferencer_classifies(weights):
     inferencer = ImageClassificationInferencer('hardnet39ds_imagenet', pretrained=weights)
     (result,) = inferencer(image)
     with torch.no_grad():
-        data = inferencer.model.data_preprocessor(inferencer.pipeline(dict(img=image)))
+        inputs = inferencer.pipeline(dict(img=image))['inputs']
+        data = inferencer.model.data_preprocessor(dict(inputs=[inputs]))
         model = get_model('hardnet39ds_imagenet', weights)
-        wanted = model(data['inputs'][None], mode='tensor').softmax(1)[0]
+        wanted = model(data['inputs'], mode='tensor').softmax(1)[0]
     np.testing.assert_allclose(result['pred_scores'], wanted, rtol=1e-4)
     assert result['pred_class'] == inferencer.classes[wanted.argmax()]

@@ -282,7 +282,8 @@ def test_flip_averages_the_maps(small):
         [64, 0, 64, 0]
     )
     # Near scores may change places.
-    assert torch.cdist(found.bboxes[:20], boxes).min(dim=1).values.max() < 1e-2
+    apart = (found.bboxes[:20, None] - boxes).abs().amax(dim=2)
+    assert apart.min(dim=1).values.max() < 1e-3
     with pytest.raises(ValueError, match='different sizes'):
         samples = [[data_sample([], [], shape=(64, 60), **flip)]]
         model.test_step(dict(inputs=[[image]], data_samples=samples))
