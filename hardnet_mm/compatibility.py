@@ -45,7 +45,8 @@ def checkpoint_types():
     A checkpoint's log is HistoryBuffers around NumPy arrays and scalars. They name NumPy's
     functions, of NumPy 1 or 2 depending on where it was written, and each dtype by its class.
     """
-    core = np._core if hasattr(np, '_core') else np.core
+    # NumPy 1.26 has a numpy._core, too, but nothing is in it.
+    core = np._core if digit_version(np.__version__) >= digit_version('2.0') else np.core
     numpy_functions = [
         (getattr(core.multiarray, name), f'numpy.{package}.multiarray.{name}')
         for name in ('_reconstruct', 'scalar')
