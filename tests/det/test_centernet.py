@@ -395,3 +395,15 @@ def test_color_jitter_is_mild_and_random():
     assert means.std() > 5
     assert 0.3 * image.mean() < means.min() and means.max() < 1.7 * image.mean()
     assert jittered[0].dtype == np.float32 and jittered[0].shape == image.shape
+
+
+def test_lighting_follows_the_colours_of_imagenet():
+    """One shift of all pixels, along the principal components, of a tenth of their values."""
+    np.random.seed(0)
+    jitter = CTColorJitter()
+    jitter.strength = 0
+    image = np.full((2, 2, 3), 100, np.uint8)
+    shifts = np.array([jitter(dict(img=image))['img'] - 100 for _ in range(4000)]) / 255
+    assert np.ptp(shifts, axis=(1, 2)).max() < 1e-5
+    wanted = jitter.eigenvectors @ np.diag((0.1 * jitter.eigenvalues) ** 2) @ jitter.eigenvectors.T
+    np.testing.assert_allclose(np.cov(shifts[:, 0, 0].T), wanted, rtol=0.1)
