@@ -2,6 +2,7 @@
 # on two CPU cores. What Cityscapes's config runs, on other data, at another size and schedule.
 _base_ = [
     '../_base_/fchardnet70.py',
+    '../_base_/digits_run.py',
     '../_base_/mmseg_runtime.py',
 ]
 
@@ -51,23 +52,14 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-max_epochs = 5
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs)
+train_cfg = dict(
+    type='EpochBasedTrainLoop', max_epochs=_base_.digits_epochs, val_interval=_base_.digits_epochs
+)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.05),
 )
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, begin=0, end=1, convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=max_epochs - 1,
-        eta_min_ratio=1e-3,
-        begin=1,
-        end=max_epochs,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = _base_.digits_schedule
 default_hooks = dict(
     logger=dict(interval=25, log_metric_by_epoch=True),
     checkpoint=dict(by_epoch=True, interval=1),

@@ -4,6 +4,7 @@ _base_ = [
     '../_base_/ssd512_hardnet68.py',
     '../_base_/schedule_ssd512.py',
     '../_base_/digits_detection.py',
+    '../_base_/digits_run.py',
 ]
 
 input_size = 128
@@ -11,17 +12,7 @@ level_channels = (128, 192, 128)
 
 model = dict(
     backbone=dict(
-        arch=dict(
-            _delete_=True,
-            stem_channels=(16, 32),
-            stem_strides=(2, 2),
-            stem_pool=False,
-            growth_multiplier=1.7,
-            growth_rates=(8, 16, 24),
-            num_layers=(4, 8, 8),
-            transition_channels=(48, 128, 192),
-            downsample=(1, 1, 0),
-        ),
+        arch=dict(_delete_=True, **_base_.digits_arch),
     ),
     neck=dict(
         in_channels=level_channels[:2],
@@ -46,20 +37,9 @@ model = dict(
     test_cfg=dict(nms_pre=200),
 )
 
-max_epochs = 5  # of 300 iterations, on the 2,400 images of `make demo`
-train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
+train_cfg = dict(max_epochs=_base_.digits_epochs, val_interval=_base_.digits_epochs)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=4e-3, weight_decay=0.1),
 )
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, begin=0, end=1, convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=max_epochs - 1,
-        eta_min_ratio=1e-3,
-        begin=1,
-        end=max_epochs,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = _base_.digits_schedule
 default_hooks = dict(logger=dict(interval=25))
