@@ -1,12 +1,14 @@
 """What an installed stack lacks, made up for when hardnet_mm is imported.
 
-Three things, each left alone where the stack has it:
+Four things, each left alone where the stack has it:
 
 - mmcv installed without compiled operators: ``mmcv._ext`` gets a stand-in, see :mod:`mmcv_ops`;
 - mmengine 0.10.7 cannot read its own checkpoints on torch 2.6 and newer, whose ``torch.load``
   refuses types that it was not told of: the types are allowed, the refusal stays;
 - mmengine resolves ``_base_ = 'package::config.py'`` for OpenMMLab's packages only:
-  ``hardnet_mm::`` is added.
+  ``hardnet_mm::`` is added;
+- and it looks for ``mmseg::`` in a package named mmsegmentation, which the toolbox's maintained
+  continuation is not.
 """
 
 import importlib.util
@@ -17,9 +19,10 @@ from pickle import UnpicklingError
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint
-from mmengine.utils import digit_version
+from mmengine.utils import digit_version, is_installed
 
 
 def apply():
@@ -33,6 +36,8 @@ def apply():
         torch.serialization.add_safe_globals(checkpoint_types())
     if Config._get_cfg_path is not _get_cfg_path:
         Config._get_cfg_path = staticmethod(_get_cfg_path)
+    if not is_installed('mmsegmentation') and is_installed('onedl-mmsegmentation'):
+        MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'
 
 
 def _found(module):

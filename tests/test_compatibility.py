@@ -88,3 +88,8 @@ def test_imports_without_toolboxes():
     )
     result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_mmseg_configs_are_found_on_either_stack(tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = 'mmseg::_base_/schedules/schedule_80k.py'\n")
+    assert Config.fromfile(tmp_path / 'mine.py').train_cfg.max_iters == 80000
