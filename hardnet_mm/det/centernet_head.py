@@ -97,4 +97,5 @@ class CTHarDNetHead(CenterNetHead):
         height, width = (side * self.stride for side in heatmap.shape[-2:])
         # mmdet's takes the border that its own test pipeline pads with; the original's has none.
         img_meta = {'border': np.zeros(4), **img_meta, 'batch_input_shape': (height, width)}
+        size = size.clamp(min=0)  # as little training may give less, which mmdet cannot draw
         return super()._predict_by_feat_single(heatmap, size, offset, img_meta, **kwargs)

@@ -71,7 +71,7 @@ def decode_by_the_book(heatmap, size, offset, stride, count):
                 if heatmap[c, y, x] < around.max():
                     continue
                 center_x, center_y = x + offset[0, y, x], y + offset[1, y, x]
-                half_w, half_h = size[0, y, x] / 2, size[1, y, x] / 2
+                half_w, half_h = (max(float(side), 0) / 2 for side in size[:, y, x])
                 box = center_x - half_w, center_y - half_h, center_x + half_w, center_y + half_h
                 found.append((float(heatmap[c, y, x]), c, [float(v) * stride for v in box]))
     return sorted(found, key=lambda entry: -entry[0])[:count]
@@ -79,7 +79,7 @@ def decode_by_the_book(heatmap, size, offset, stride, count):
 
 def test_decoding(small):
     torch.manual_seed(0)
-    maps = torch.rand(1, 10, 16, 12), torch.rand(1, 2, 16, 12) * 8, torch.rand(1, 2, 16, 12)
+    maps = torch.rand(1, 10, 16, 12), torch.rand(1, 2, 16, 12) * 9 - 1, torch.rand(1, 2, 16, 12)
     meta = dict(batch_input_shape=(64, 48), scale_factor=(0.5, 2.0))
     (found,) = small.bbox_head.predict_by_feat(*([m] for m in maps), batch_img_metas=[meta])
     wanted = decode_by_the_book(*(m[0] for m in maps), stride=4, count=100)

@@ -1,0 +1,65 @@
+"""Time the making of CenterNet's targets beside the forward pass that they are made for."""
+
+import argparse
+import statistics
+import time
+
+import torch
+from mmengine.registry import init_default_scope
+
+from hardnet_mm.runtime import add_common_arguments, load_config
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of a CenterNet, as centernet_hardnet85_coco.py')
+    parser.add_argument('--batch-size', type=int, default=16)
+    parser.add_argument('--boxes', type=int, default=50, help='boxes of each image')
+    parser.add_argument('--size', type=int, default=512, help='height and width of the images')
+    parser.add_argument('--runs', type=int, default=5)
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def seconds(function, device, runs):
+    """Return the median of a few runs, after one to warm up."""
+    taken = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        function()
+        if device.startswith('cuda'):
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken[1:])
+
+
+def main():
+    args = parse_args()
+    cfg = load_config(args)
+    init_default_scope('mmdet')
+    from mmdet.registry import MODELS
+
+    model = MODELS.build(cfg.model).to(args.device).train()
+    head = model.bbox_head
+    size = (args.size, args.size)
+    images = torch.rand(args.batch_size, 3, *size, device=args.device)
+    corners = torch.rand(args.batch_size, args.boxes, 2, 2, device=args.device).sort(dim=2)[0]
+    boxes = list(corners.flatten(2) * args.size)
+    labels = [torch.randint(0, head.num_classes, (args.boxes,), device=args.device) for _ in boxes]
+    with torch.no_grad():
+        shape = model(images[:2], mode='tensor')[0][0].shape
+
+        forward = seconds(lambda: model(images, mode='tensor'), args.device, args.runs)
+        targets = seconds(
+            lambda: head.get_targets(boxes, labels, shape, size), args.device, args.runs
+        )
+    print(
+        f'{args.batch_size} images of {args.size} x {args.size}, {args.boxes} boxes each, on '
+        f'{args.device}, median of {args.runs}: forward pass {forward:.3f} s, targets '
+        f'{targets:.3f} s, {100 * targets / forward:.1f} % of it'
+    )
+
+
+if __name__ == '__main__':
+    main()
