@@ -7,6 +7,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from stand_in import fill_state_dict, golden_input, sample
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from hardnet_mm import HarDNet
 from hardnet_mm.checkpoints import convert_official
@@ -39,6 +40,15 @@ def test_logits_are_the_originals(segmentor, golden):
     assert summary['shape'] == outputs['shape']
     values, wanted = torch.tensor(summary['values']), torch.tensor(outputs['values'])
     assert (values - wanted).abs().max() / wanted.abs().max() < 1e-3
+
+
+def test_work_is_the_originals(config):
+    """Multiply-adds of convolutions at 1024 x 2048, counted on shapes alone."""
+    init_default_scope('mmseg')
+    model = MODELS.build(config.model).eval().to('meta')
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, 1024, 2048, device='meta'), mode='tensor')
+    assert counter.get_total_flops() / 2 == pytest.approx(35.4e9, rel=0.01)
 
 
 @pytest.mark.parametrize('size', [(64, 96), (101, 75)])

@@ -1,3 +1,5 @@
+import json
+
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -35,3 +37,17 @@ def test_target_making_is_timed(root, run_tool):
     options = '--batch-size 2 --boxes 3 --size 64 --runs 1'.split()
     output = run_tool('analysis_tools/centernet_targets.py', root / CONFIG, *options)
     assert '2 images of 64 x 64, 3 boxes each' in output
+
+
+def test_a_benchmark_leaves_table_json_and_plot(root, run_tool, tmp_path):
+    configs = [root / f'configs/digits/{name}_digits.py' for name in ('ssd_hardnet', 'fchardnet70')]
+    options = '--size 64 64 --runs 2 --warmup 1 --forms eager channels-last'.split()
+    command = ('analysis_tools/benchmark.py', *configs, *options, '--out-dir', tmp_path / 'out')
+    output = run_tool(*command)
+    table = (tmp_path / 'out/table.md').read_text()
+    assert table.strip() in output
+    assert table.count('| ssd_hardnet_digits |') == table.count('| fchardnet70_digits |') == 2
+    results = json.loads((tmp_path / 'out/results.json').read_text())['results']
+    assert [len(result['seconds']) for result in results] == [2] * 4
+    assert (tmp_path / 'out/latency.png').stat().st_size > 1000
+    assert 'is there already' in run_tool(*command, fails=True)

@@ -1,0 +1,70 @@
+"""Comparisons that are ready to run: which configs, at which size."""
+
+MMSEG = 'mmseg::'
+OWN = 'hardnet_mm::'
+WIDER_MOBILENET = {'model.backbone.widen_factor': 1.4, 'model.head.in_channels': 1792}
+
+PRESETS = dict(
+    # HarDNet beside the backbones that its paper compares it with
+    backbones=dict(
+        size=(1024, 1024),
+        configs={
+            'HarDNet68': OWN + 'hardnet68_imagenet.py',
+            'HarDNet85': OWN + 'hardnet85_imagenet.py',
+            'ResNet-50': 'mmpretrain::resnet/resnet50_8xb32_in1k.py',
+            'ResNet-101': 'mmpretrain::resnet/resnet101_8xb32_in1k.py',
+            'VGG-16': 'mmpretrain::vgg/vgg16_8xb32_in1k.py',
+        },
+        # VGG's linear layers take the maps of 224 x 224 alone
+        options={'VGG-16': {'model.backbone.num_classes': -1, 'model.head': None}},
+    ),
+    mobile=dict(
+        size=(320, 320),
+        configs={
+            'HarDNet39DS': OWN + 'hardnet39ds_imagenet.py',
+            'HarDNet68DS': OWN + 'hardnet68ds_imagenet.py',
+            'MobileNetV2 1.0': 'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
+            'MobileNetV2 1.4': 'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
+        },
+        options={'MobileNetV2 1.4': WIDER_MOBILENET},
+    ),
+    detectors=dict(
+        size=(512, 512),
+        configs={
+            'SSD512-HarDNet68': OWN + 'ssd512_hardnet68_coco.py',
+            'SSD512-HarDNet85': OWN + 'ssd512_hardnet85_coco.py',
+            'SSD512-VGG16': 'mmdet::ssd/ssd512_coco.py',
+            'CenterNet-HarDNet85': OWN + 'centernet_hardnet85_coco.py',
+            'CenterNet-R18': 'mmdet::centernet/centernet_r18_8xb16-crop512-140e_coco.py',
+            'RetinaNet-R50': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+            'YOLOX-s': 'mmdet::yolox/yolox_s_8xb8-300e_coco.py',
+            'RTMDet-s': 'mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py',
+        },
+    ),
+    segmentors=dict(
+        size=(512, 1024),
+        configs={
+            'FC-HarDNet-70': OWN + 'fchardnet70_cityscapes.py',
+            'BiSeNetV1-R18': MMSEG
+            + 'bisenetv1/bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024.py',
+            'BiSeNetV2': MMSEG + 'bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py',
+            'STDC1': MMSEG + 'stdc/stdc1_4xb12-80k_cityscapes-512x1024.py',
+            'STDC2': MMSEG + 'stdc/stdc2_4xb12-80k_cityscapes-512x1024.py',
+            'ICNet-R18': MMSEG + 'icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py',
+            'DDRNet-23-slim': MMSEG
+            + 'ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py',
+            'PIDNet-S': MMSEG + 'pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py',
+        },
+    ),
+)
+# The originals' own measurements: random images, the mean of many runs.
+PRESETS['original'] = dict(
+    size=(1024, 1024),
+    runs=300,
+    configs={name: PRESETS['backbones']['configs'][name] for name in ('HarDNet68', 'HarDNet85')},
+)
+PRESETS['original-ds'] = dict(
+    size=(320, 320),
+    runs=500,
+    configs={name: PRESETS['mobile']['configs'][name] for name in ('HarDNet39DS', 'HarDNet68DS')},
+)

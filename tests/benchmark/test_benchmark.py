@@ -1,0 +1,69 @@
+import pytest
+import torch
+
+from hardnet_mm.benchmark.measure import count_work, interleave, peak_memory, spread
+from hardnet_mm.benchmark.models import Subject, build_model, published, read_config
+from hardnet_mm.benchmark.presets import PRESETS
+
+
+def test_runs_are_interleaved():
+    order = []
+    functions = [lambda: order.append('a'), lambda: order.append('b')]
+    times = interleave(functions, runs=3, warmup=1)
+    assert order == list('abababab')
+    assert [len(seconds) for seconds in times] == [3, 3]
+
+
+def test_spread():
+    assert spread([0.5]) == [0.5, 0.5]
+    assert spread([float(i) for i in range(11)]) == (1, 9)
+
+
+def test_work_is_that_of_convolutions():
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, padding=1, bias=False), torch.nn.BatchNorm2d(8)
+    ).eval()
+    assert count_work(model, torch.zeros(1, 3, 10, 20)) == 3 * 8 * 9 * 200
+
+
+def test_peak_memory_counts_what_is_freed_again():
+    size = 64 * 2**20
+    grown = peak_memory(lambda: torch.zeros(size // 4).add_(1))
+    if grown is None:
+        pytest.skip('no /proc')
+    assert 0.9 * size < grown < 1.5 * size
+
+
+def test_published_results():
+    assert published('hardnet_mm::fchardnet70_cityscapes.py') == (
+        '77.7 mIoU, Cityscapes (hardnet_mm)'
+    )
+    assert published('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py') == '36.5 AP, COCO (mmdet)'
+    assert 'mIoU, Cityscapes (mmseg)' in published(PRESETS['segmentors']['configs']['PIDNet-S'])
+    assert published('digits/ssd_hardnet_digits.py') == ''
+
+
+@pytest.mark.parametrize('name', PRESETS)
+def test_presets_name_configs(name):
+    preset = PRESETS[name]
+    for model, config in preset['configs'].items():
+        assert 'model' in read_config(config, preset.get('options', {}).get(model))
+
+
+def test_no_checkpoint_is_read(monkeypatch):
+    """The config names one that only a download would bring."""
+    monkeypatch.setattr('mmengine.runner.checkpoint.load_from_http', None)
+    config = PRESETS['segmentors']['configs']['DDRNet-23-slim']
+    assert 'Pretrained' in str(read_config(config).model)
+    model = Subject(build_model(read_config(config)), 'mmseg')
+    with torch.no_grad():
+        labels = model(torch.rand(1, 3, 64, 96))
+    assert labels.shape == (1, 64, 96) and labels.dtype == torch.int64
+
+
+def test_a_config_without_model(tmp_path):
+    (tmp_path / 'empty.py').write_text("default_scope = 'mmdet'\n")
+    with pytest.raises(ValueError, match='must have a model'):
+        read_config(str(tmp_path / 'empty.py'))
+    with pytest.raises(FileNotFoundError):
+        read_config(str(tmp_path / 'missing.py'))

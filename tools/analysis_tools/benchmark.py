@@ -1,0 +1,106 @@
+"""Measure models side by side: latency, throughput, memory, parameters, multiply-adds.
+
+The models are run in turn, so that noise hits all alike. A classifier is timed to its logits, a
+detector to its head's raw outputs, a segmentor to the label map at the images' size.
+"""
+
+import argparse
+import copy
+import logging
+import statistics
+from pathlib import Path
+
+import torch
+
+from hardnet_mm.benchmark.forms import DTYPES, FORMS
+from hardnet_mm.benchmark.measure import convolution_peak, count_work, interleave, peak_memory
+from hardnet_mm.benchmark.models import Subject, build_model, published, read_config
+from hardnet_mm.benchmark.presets import PRESETS
+from hardnet_mm.benchmark.report import machine, table, write
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add('configs', nargs='*', help='configs, by path or as mmdet::retinanet/....py')
+    add('--preset', choices=PRESETS, help='a comparison that is ready')
+    add('--forms', nargs='+', choices=FORMS, default=['channels-last'], help='of every model')
+    add('--dtype', choices=DTYPES, default='float32')
+    add('--size', nargs=2, type=int, metavar=('HEIGHT', 'WIDTH'), help="the preset's, or 512 512")
+    add('--batch-size', type=int, default=1)
+    add('--runs', type=int, help="counted runs of each, the preset's, or 20")
+    add('--warmup', type=int, default=3, help='runs of each before them')
+    add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add('--threads', type=int, help='of the CPU')
+    add('--out-dir', type=Path, help='new folder for table.md, results.json and latency.png')
+    args = parser.parse_args()
+    if not args.configs and not args.preset:
+        parser.error('name configs or a --preset')
+    if args.out_dir is not None and args.out_dir.exists():
+        parser.error(f'--out-dir {args.out_dir} is there already: choose a new folder')
+    preset = PRESETS.get(args.preset, {})
+    args.configs = {**preset.get('configs', {}), **{Path(c).stem: c for c in args.configs}}
+    args.options = preset.get('options', {})
+    args.size = tuple(args.size or preset.get('size', (512, 512)))
+    args.runs = args.runs or preset.get('runs', 20)
+    return args
+
+
+def prepare(args):
+    """Return a result for each model and form, its times still to come, and its function."""
+    images = torch.rand(args.batch_size, 3, *args.size, device=args.device)
+    results, functions = [], []
+    for name, config in args.configs.items():
+        options = args.options.get(name)
+        cfg = read_config(config, options)
+        subject = Subject(build_model(cfg), cfg.default_scope).to(args.device)
+        facts = dict(
+            model=name,
+            config=config,
+            batch_size=args.batch_size,
+            parameters=sum(p.numel() for p in subject.parameters()),
+            macs=count_work(subject, images[:1]),
+            published='' if options else published(config),
+        )
+        for form in args.forms:
+            model, inputs = FORMS[form](copy.deepcopy(subject), images)
+            model, inputs = model.to(DTYPES[args.dtype]), inputs.to(DTYPES[args.dtype])
+            functions.append(lambda model=model, inputs=inputs: model(inputs))
+            results.append(dict(facts, form=f'{form}, {args.dtype}'))
+    return results, functions
+
+
+@torch.no_grad()
+def main():
+    args = parse_args()
+    logging.disable(logging.INFO)  # what each parameter is initialized with
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.backends.cudnn.benchmark = True  # sizes do not change
+    torch.set_flush_denormal(True)  # random weights may make them, and trained ones do not
+    results, functions = prepare(args)
+    peak = convolution_peak(DTYPES[args.dtype], args.device)
+    times = interleave(functions, args.runs, args.warmup, args.device)
+    for result, function, seconds in zip(results, functions, times):
+        latency = statistics.median(seconds)
+        weights = result['parameters'] * DTYPES[args.dtype].itemsize
+        grown = peak_memory(function, args.device)
+        result.update(
+            seconds=seconds,
+            mean=statistics.mean(seconds),
+            memory=None if grown is None else weights + grown,
+            share_of_peak=result['macs'] * args.batch_size / latency / peak,
+        )
+    title = (
+        f'{args.batch_size} x 3 x {args.size[0]} x {args.size[1]}, {args.runs} runs in turn, '
+        f'{machine(args.device)}; its convolution peak is {peak / 1e9:.0f} GMACs a second'
+    )
+    print(f'\n{title}\n\n{table(results)}')
+    if args.out_dir is not None:
+        settings = {key: str(value) for key, value in vars(args).items()}
+        write(args.out_dir, title, results, settings)
+        print(f'\ntable.md, results.json and latency.png are in {args.out_dir}')
+
+
+if __name__ == '__main__':
+    main()
