@@ -54,6 +54,7 @@ def draw(cfg, args):
     if cfg.default_scope == 'mmdet':
         hook.test_out_dir = args.show_dir
     elif cfg.default_scope == 'mmseg':
+        hook.interval = 1  # one release of mmseg draws every 50th image otherwise
         cfg.visualizer.save_dir = args.show_dir
 
 
@@ -66,7 +67,8 @@ def augment(cfg):
         pack = deepcopy(dataset.pipeline[-1])
         if 'meta_keys' in pack:
             pack.meta_keys = (*pack.meta_keys, 'flip', 'flip_direction')
-        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+        # the upright one first: its ground truth is what the merged prediction is compared with
+        flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]
         cfg.tta_pipeline = [
             *dataset.pipeline[:-1],
             dict(type='TestTimeAug', transforms=[flips, [pack]]),

@@ -11,7 +11,7 @@ def digits(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp('data') / 'digits'
     command = [sys.executable, root / 'tools/dataset_converters/digits.py', '--out-dir', folder]
     command += '--train-images 12 --val-images 6 --image-size 96 --digit-size 24 40'.split()
-    command += '--digits-per-image 1 3 --tasks detection'.split()
+    command += '--digits-per-image 1 3 --tasks detection segmentation'.split()
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
     return folder
 

@@ -1,0 +1,54 @@
+"""A real cycle of a segmentor: training, evaluation, drawn overlays, test-time augmentation."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+CONFIG = 'configs/digits/fchardnet70_digits.py'
+
+
+@pytest.fixture(scope='module')
+def options(digits):
+    return [
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={digits}/',
+        f'val_dataloader.dataset.data_root={digits}/',
+        f'test_dataloader.dataset.data_root={digits}/',
+        'train_dataloader.batch_size=4',
+        'default_hooks.logger.interval=1',
+        'train_cfg.max_epochs=1',
+        'train_cfg.val_interval=1',
+    ]
+
+
+def test_trains_tests_and_draws(root, run_tool, options, tmp_path):
+    work_dir = tmp_path / 'work'
+    output = run_tool('train.py', root / CONFIG, '--work-dir', work_dir, *options)
+    assert 'decode.loss_bootstrapped' in output and 'mIoU' in output
+    checkpoint = work_dir / 'epoch_1.pth'
+    shown = tmp_path / 'shown'
+    arguments = ('--work-dir', tmp_path / 'test', '--show-dir', shown, '--tta')
+    output = run_tool('test.py', root / CONFIG, checkpoint, *arguments, *options)
+    assert 'mIoU' in output
+    assert len(list(shown.rglob('*.png'))) == 6
+
+
+def test_augmented_predictions_meet_the_upright_ground_truth(root, digits):
+    spec = importlib.util.spec_from_file_location('tool', root / 'tools/test.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    init_default_scope('mmseg')
+    from mmseg.registry import DATASETS
+
+    cfg = Config.fromfile(root / CONFIG)
+    cfg.test_dataloader.dataset.data_root = f'{digits}/'
+    plain = DATASETS.build(cfg.test_dataloader.dataset)[0]['data_samples']
+    tool.augment(cfg)
+    first, second = DATASETS.build(cfg.test_dataloader.dataset)[0]['data_samples']
+    truths = [s.gt_sem_seg.data.numpy() for s in (plain, first, second)]
+    np.testing.assert_array_equal(truths[1], truths[0])
+    np.testing.assert_array_equal(truths[2], truths[0][..., ::-1])
+    assert (first.flip, second.flip) == (False, True)
