@@ -14,9 +14,10 @@ import torch
 
 from hardnet_mm.benchmark.forms import DTYPES, FORMS
 from hardnet_mm.benchmark.measure import convolution_peak, count_work, interleave, peak_memory
-from hardnet_mm.benchmark.models import Subject, build_model, published, read_config
+from hardnet_mm.benchmark.models import Subject, published
 from hardnet_mm.benchmark.presets import PRESETS
 from hardnet_mm.benchmark.report import machine, table, write
+from hardnet_mm.model_config import build_model, read_config
 
 
 def parse_args():

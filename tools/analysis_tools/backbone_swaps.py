@@ -1,0 +1,202 @@
+"""Swap HarDNet into many configs of the toolboxes, train a step, predict, and tabulate how it went.
+
+Every row of docs/swap.md is made by running it.
+"""
+
+import argparse
+import contextlib
+import importlib
+import logging
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from hardnet_mm.model_config import build_model, read_config, read_inherited
+from hardnet_mm.swap import swap
+from hardnet_mm.trial import loss, predict
+
+CONFIGS = {
+    'mmdet': [
+        'faster_rcnn/faster-rcnn_r50_fpn_1x_coco',
+        'faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco',
+        'faster_rcnn/faster-rcnn_r50-caffe-dc5_1x_coco',
+        'cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco',
+        'mask_rcnn/mask-rcnn_r50_fpn_1x_coco',
+        'mask_rcnn/mask-rcnn_r50-caffe_fpn_1x_coco',
+        'cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco',
+        'libra_rcnn/libra-faster-rcnn_r50_fpn_1x_coco',
+        'double_heads/dh-faster-rcnn_r50_fpn_1x_coco',
+        'dynamic_rcnn/dynamic-rcnn_r50_fpn_1x_coco',
+        'grid_rcnn/grid-rcnn_r50_fpn_gn-head_2x_coco',
+        'ms_rcnn/ms-rcnn_r50-caffe_fpn_1x_coco',
+        'htc/htc-without-semantic_r50_fpn_1x_coco',
+        'scnet/scnet_r50_fpn_1x_coco',
+        'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco',
+        'pafpn/faster-rcnn_r50_pafpn_1x_coco',
+        'groie/faste-rcnn_r50_fpn_groie_1x_coco',
+        'carafe/faster-rcnn_r50_fpn-carafe_1x_coco',
+        'dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco',
+        'hrnet/faster-rcnn_hrnetv2p-w18-1x_coco',
+        'regnet/faster-rcnn_regnetx-3.2GF_fpn_1x_coco',
+        'res2net/faster-rcnn_res2net-101_fpn_2x_coco',
+        'swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco',
+        'convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco',
+        'detectors/detectors_cascade-rcnn_r50_1x_coco',
+        'sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco',
+        'queryinst/queryinst_r50_fpn_1x_coco',
+        'retinanet/retinanet_r50_fpn_1x_coco',
+        'nas_fpn/retinanet_r50_nasfpn_crop640-50e_coco',
+        'ghm/retinanet_r50_fpn_ghm-1x_coco',
+        'sabl/sabl-retinanet_r50_fpn_1x_coco',
+        'efficientnet/retinanet_effb3_fpn_8xb4-crop896-1x_coco',
+        'pvt/retinanet_pvt-t_fpn_1x_coco',
+        'free_anchor/freeanchor_r50_fpn_1x_coco',
+        'fcos/fcos_r50-caffe_fpn_gn-head_1x_coco',
+        'atss/atss_r50_fpn_1x_coco',
+        'dyhead/atss_r50_fpn_dyhead_1x_coco',
+        'gfl/gfl_r50_fpn_1x_coco',
+        'vfnet/vfnet_r50_fpn_1x_coco',
+        'paa/paa_r50_fpn_1x_coco',
+        'tood/tood_r50_fpn_1x_coco',
+        'ddod/ddod_r50_fpn_1x_coco',
+        'autoassign/autoassign_r50-caffe_fpn_1x_coco',
+        'foveabox/fovea_r50_fpn_4xb4-1x_coco',
+        'fsaf/fsaf_r50_fpn_1x_coco',
+        'reppoints/reppoints-moment_r50_fpn_1x_coco',
+        'ssd/ssd512_coco',
+        'ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco',
+        'yolo/yolov3_d53_8xb8-320-273e_coco',
+        'yolof/yolof_r50-c5_8xb8-1x_coco',
+        'yolox/yolox_s_8xb8-300e_coco',
+        'rtmdet/rtmdet_s_8xb32-300e_coco',
+        'rtmdet/rtmdet-ins_s_8xb32-300e_coco',
+        'centernet/centernet_r18_8xb16-crop512-140e_coco',
+        'centernet/centernet-update_r50-caffe_fpn_ms-1x_coco',
+        'cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco',
+        'yolact/yolact_r50_1xb8-55e_coco',
+        'solo/solo_r50_fpn_1x_coco',
+        'solov2/solov2_r50_fpn_1x_coco',
+        'condinst/condinst_r50_fpn_ms-poly-90k_coco_instance',
+        'mask2former/mask2former_r50_8xb2-lsj-50e_coco',
+        'panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco',
+        'mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic',
+        'maskformer/maskformer_r50_ms-16xb1-75e_coco',
+        'detr/detr_r50_8xb2-150e_coco',
+        'conditional_detr/conditional-detr_r50_8xb2-50e_coco',
+        'dab_detr/dab-detr_r50_8xb2-50e_coco',
+        'deformable_detr/deformable-detr_r50_16xb2-50e_coco',
+        'dino/dino-4scale_r50_8xb2-12e_coco',
+        'ddq/ddq-detr-4scale_r50_8xb2-12e_coco',
+        'soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco',
+    ],
+    'mmseg': [
+        'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'hrnet/fcn_hr18_4xb2-40k_cityscapes-512x1024',
+        'pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'deeplabv3/deeplabv3_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'deeplabv3plus/deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'upernet/upernet_r50_4xb2-40k_cityscapes-512x1024',
+        'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512',
+        'convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512',
+        'ocrnet/ocrnet_hr18_4xb2-40k_cityscapes-512x1024',
+        'ocrnet/ocrnet_r101-d8_4xb2-40k_cityscapes-512x1024',
+        'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512',
+        'sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024',
+        'danet/danet_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'ccnet/ccnet_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'dmnet/dmnet_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'dnlnet/dnl_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'encnet/encnet_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'emanet/emanet_r50-d8_4xb2-80k_cityscapes-512x1024',
+        'gcnet/gcnet_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'isanet/isanet_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'nonlocal_net/nonlocal_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'psanet/psanet_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'apcnet/apcnet_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'ann/ann_r50-d8_4xb2-40k_cityscapes-512x1024',
+        'fastfcn/fastfcn_r50-d32_jpu_psp_4xb2-80k_cityscapes-512x1024',
+        'point_rend/pointrend_r50_4xb2-80k_cityscapes-512x1024',
+        'knet/knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512',
+        'mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024',
+        'mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024',
+        'icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832',
+        'unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024',
+        'segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512',
+    ],
+    'mmpretrain': [
+        'resnet/resnet50_8xb32_in1k',
+        'mobilenet_v2/mobilenet-v2_8xb32_in1k',
+        'efficientnet/efficientnet-b0_8xb32_in1k',
+        'swin_transformer/swin-tiny_16xb64_in1k',
+        'convnext/convnext-tiny_32xb128_in1k',
+        'vgg/vgg16_8xb32_in1k',
+        'vision_transformer/vit-base-p16_64xb64_in1k',
+        'simclr/simclr_resnet50_16xb256-coslr-200e_in1k',
+        'mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k',
+        'simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k',
+        'byol/byol_resnet50_16xb256-coslr-200e_in1k',
+        'barlowtwins/barlowtwins_resnet50_8xb256-coslr-300e_in1k',
+    ],
+}
+
+
+def run(name, arch):
+    """Swap, train a step and predict; return an empty string, or what failed."""
+    try:
+        cfg = read_config(name)
+        cfg = read_inherited(name, swap(cfg, arch))
+        cfg.model.backbone.pop('frozen_stages', None)  # a gradient is to reach the first layer
+        model = build_model(cfg)
+        loss(model, cfg).backward()
+        gradient = model.backbone.stem[0].conv.weight.grad
+        if gradient is None or not gradient.isfinite().all() or not gradient.any():
+            return 'no gradient reaches the first layer'
+        predict(model, cfg)
+    except Exception as error:  # whatever a toolbox may raise is what the table is to tell
+        return f'{type(error).__name__}: {error}'.partition('\n')[0]
+    return ''
+
+
+def table(outcomes):
+    """Return the outcomes, a failure by config, as Markdown."""
+    lines = ["| config | HarDNet in its backbone's place |", '|---|---|']
+    lines += [f'| {name} | {failure or "works"} |' for name, failure in outcomes.items()]
+    return '\n'.join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--arch', default='hardnet39ds')
+    parser.add_argument('--out', type=Path, help='Markdown file; printed where it is not given')
+    parser.add_argument('--only', default='', help='configs whose name contains this')
+    args = parser.parse_args()
+    logging.disable(logging.INFO)
+    torch.manual_seed(0)
+    start, outcomes = time.time(), {}
+    with contextlib.redirect_stdout(sys.stderr):
+        for toolbox, names in CONFIGS.items():
+            for name in names:
+                if args.only in name:
+                    outcomes[f'{toolbox}::{name}.py'] = failure = run(
+                        f'{toolbox}::{name}.py', args.arch
+                    )
+                    print(f'{name}: {failure or "works"}', file=sys.stderr, flush=True)
+    packages = [importlib.import_module(name) for name in (*CONFIGS, 'mmcv')]
+    versions = ', '.join(f'{package.__name__} {package.__version__}' for package in packages)
+    works = sum(not failure for failure in outcomes.values())
+    text = (
+        f'{args.arch} in {len(outcomes)} configs, {works} of them work: swapped by '
+        f'tools/swap_backbone.py, built, a training step with gradients to the first layer, a '
+        f'prediction ({versions}, torch {torch.__version__}).\n\n{table(outcomes)}\n'
+    )
+    if args.out is None:
+        print(text)
+    else:
+        args.out.write_text(text)
+    print(f'{time.time() - start:.0f} s', file=sys.stderr)
+
+
+if __name__ == '__main__':
+    main()
