@@ -200,6 +200,25 @@ class HarDNet(BaseModule):
             outputs[index] = x
         return tuple(outputs[index] for index in self.out_indices)
 
+    def get_layer_depth(self, param_name, prefix=''):
+        """Return a parameter's depth and the number of depths, for layer-wise learning rates.
+
+        The stem has depth 0, stage i depth i + 1, and what is not the backbone's the last one.
+        mmpretrain's ``LearningRateDecayOptimWrapperConstructor`` asks for it.
+
+        Args:
+            param_name (str): Name of the parameter in the model.
+            prefix (str): What the backbone's names begin with in it. Defaults to ''.
+
+        Returns:
+            tuple[int, int]: The depth, and how many there are.
+        """
+        num_depths = len(self.stages) + 2
+        if not param_name.startswith(prefix):
+            return num_depths - 1, num_depths
+        part, index, *_ = param_name.removeprefix(prefix).split('.')
+        return (int(index) + 1 if part == 'stages' else 0), num_depths
+
     def _freeze_stages(self):
         if self.frozen_stages < 0:
             return
