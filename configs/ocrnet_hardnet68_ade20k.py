@@ -1,5 +1,4 @@
 # OCRNet on HarDNet68, its last two stages dilated: outputs at stride 8.
-# From ImageNet weights: --cfg-options load_from=hardnet://hardnet68
 _base_ = [
     './_base_/hardnet68_segmentor.py',
     './_base_/ade20k.py',

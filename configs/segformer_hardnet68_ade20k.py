@@ -1,5 +1,4 @@
 # SegFormer's head on HarDNet68.
-# From ImageNet weights: --cfg-options load_from=hardnet://hardnet68
 _base_ = [
     './_base_/hardnet68_segmentor.py',
     './_base_/ade20k.py',

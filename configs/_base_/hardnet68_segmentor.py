@@ -35,7 +35,12 @@ model = dict(
         pad_val=0,
         seg_pad_val=255,
     ),
-    backbone=dict(type='HarDNet', arch='hardnet68', norm_cfg=norm_cfg),
+    backbone=dict(
+        type='HarDNet',
+        arch='hardnet68',
+        norm_cfg=norm_cfg,
+        init_cfg=dict(type='Pretrained', checkpoint='hardnet://hardnet68'),
+    ),
     auxiliary_head=auxiliary_head,
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),

@@ -3,12 +3,12 @@
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
-from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+
+from hardnet_mm.model_config import build_model
 
 SIZE = (64, 96)
 CONFIGS = [
@@ -28,8 +28,7 @@ def test_trains_and_predicts(root, name, stride):
     torch.manual_seed(0)
     cfg = Config.fromfile(root / f'configs/{name}.py')
     cfg.model.data_preprocessor.size = SIZE
-    model = revert_sync_batchnorm(MODELS.build(cfg.model))
-    model.init_weights()
+    model = build_model(cfg)
     sample = SegDataSample(metainfo=dict(img_shape=SIZE, ori_shape=SIZE))
     sample.gt_sem_seg = PixelData(data=torch.randint(0, 150, (1, *SIZE)))
     images = [torch.randint(0, 255, (3, *SIZE), dtype=torch.uint8) for _ in range(2)]

@@ -1,0 +1,34 @@
+"""A project that knows nothing of HarDNet gets it by custom_imports alone."""
+
+import os
+import re
+import subprocess
+import sys
+
+import torch
+
+
+def run(project, *arguments):
+    environment = dict(os.environ, OMP_NUM_THREADS='2')
+    command = [sys.executable, 'train.py', *map(str, arguments)]
+    result = subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+def test_swap_by_custom_imports_alone(root, tmp_path):
+    project = root / 'tests/foreign_project'
+    sources = [path.read_text() for path in (project / 'shapes').glob('*.py')]
+    assert not any('hardnet_mm' in text for text in [*sources, (project / 'train.py').read_text()])
+
+    output = run(project, 'hardnet.py', tmp_path / 'work')
+    accuracy = float(re.findall(r'accuracy: ([\d.]+)', output)[-1])
+    assert accuracy > 0.8  # by chance it is 0.5
+    checkpoint = tmp_path / 'work/epoch_5.pth'
+    state = torch.load(checkpoint, map_location='cpu', weights_only=False)['state_dict']
+    assert 'backbone.stages.1.block0.layers.0.0.conv.weight' in state
+
+    output = run(project, 'hardnet.py', tmp_path / 'again', checkpoint)
+    assert float(re.findall(r"'accuracy': ([\d.]+)", output)[-1]) == accuracy
