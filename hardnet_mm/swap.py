@@ -121,6 +121,10 @@ def select_levels(backbone, strides, arch):
                 f'the config wants outputs at strides {strides}; {arch} has {last + 1} stages, at '
                 f'strides {[4 * 2**i for i in range(last + 1)]}, and its stem at 2'
             )
+        if steps == 0 and stage == 1:
+            raise ValueError(
+                f'the outputs are a stack, at strides {strides}; HarDNet gives one map'
+            )
         if steps == 0:
             stage_strides[stage] = 1
             dilations[stage:] = [2 * dilations[stage - 1]] * (last + 1 - stage)
@@ -147,8 +151,9 @@ def rewire(model, old, new):
         if not changed:
             continue
         if isinstance(old_out, (list, tuple)) and tuple(old_out[: len(old)]) == tuple(old):
-            part.out_channels = (*new, *old_out[len(old) :])  # an SSD's, whose heads read them all
-            old, new = tuple(old_out), part.out_channels
+            # an SSD's, whose heads read all of them
+            part.out_channels = type(old_out)([*new, *old_out[len(old) :]])
+            old, new = tuple(old_out), tuple(part.out_channels)
             break
         return
     for key, part in model.items():
@@ -184,10 +189,10 @@ def _translate(value, index, old, new):
     if not isinstance(value, (list, tuple)) or not value or not set(value) <= set(old):
         return None
     if tuple(value) == tuple(old):
-        return list(new)
+        return type(value)(new)
     if index is not None:
-        return [new[i] for i in index]
-    return [dict(zip(old, new))[channels] for channels in value]
+        return type(value)(new[i] for i in index)
+    return type(value)(dict(zip(old, new))[channels] for channels in value)
 
 
 def difference(old, new):

@@ -14,26 +14,26 @@ def image_size(cfg):
     return SIZES[cfg.default_scope]
 
 
-def random_batch(scope, size, num_samples=2, views=0):
-    """Return what a data loader of a toolbox gives, with random images and annotations.
+def random_batch(cfg, views=0):
+    """Return what a config's data loader gives: two images and annotations, all random.
 
     Args:
-        scope (str): 'mmdet', 'mmseg' or 'mmpretrain'.
-        size (tuple[int]): Height and width of the images.
-        num_samples (int): Images in the batch. Defaults to 2.
+        cfg (Config): The config.
         views (int): Views of each image, for self-supervised training. Defaults to 0: labels.
     """
+    scope, size = cfg.default_scope, image_size(cfg)
     if scope == 'mmdet':
         from mmdet.testing import demo_mm_inputs
 
+        annotations = str(cfg.get('train_dataloader'))
         return demo_mm_inputs(
-            num_samples,
-            [(3, *size)] * num_samples,
+            2,
+            [(3, *size)] * 2,
             num_classes=2,
-            with_mask=True,
-            with_semantic=True,
+            with_mask="'with_mask': True" in annotations,
+            with_semantic="'with_seg': True" in annotations,
         )
-    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for _ in range(num_samples)]
+    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for _ in range(2)]
     if scope == 'mmpretrain' and views:
         return dict(inputs=[torch.stack(images).float() for _ in range(views)])
     if scope == 'mmseg':
@@ -52,10 +52,10 @@ def random_batch(scope, size, num_samples=2, views=0):
 
 def loss(model, cfg):
     """Return the sum of a training batch's losses, ready for ``backward``."""
-    scope = cfg.default_scope
-    batch = random_batch(scope, image_size(cfg), views=0 if hasattr(model, 'predict') else 2)
-    with DefaultScope.overwrite_default_scope(scope):
+    batch = random_batch(cfg, views=0 if hasattr(model, 'predict') else 2)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model.train()
+        model.data_preprocessor.batch_augments = None  # some ask the runner for the iteration
         batch = model.data_preprocessor(batch, True)
         return model.parse_losses(model(**batch, mode='loss'))[0]
 
@@ -65,9 +65,8 @@ def predict(model, cfg):
 
     A self-supervised model predicts nothing: its features are returned.
     """
-    scope = cfg.default_scope
-    batch = random_batch(scope, image_size(cfg))
-    with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
+    batch = random_batch(cfg)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.no_grad():
         model.eval()
         if not hasattr(model, 'predict'):
             return model.extract_feat(torch.stack(batch['inputs']).float())

@@ -1,0 +1,25 @@
+"""HarDNet in the backbone's place of many configs of the toolboxes."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[1] / 'tools/analysis_tools/backbone_swaps.py'
+spec = importlib.util.spec_from_file_location('backbone_swaps', TOOL)
+tool = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tool)
+
+NAMES = [f'{toolbox}::{name}.py' for toolbox, names in tool.CONFIGS.items() for name in names]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', NAMES)
+def test_swaps(name):
+    """It works, is refused by design, or fails as the original does (where operators lack)."""
+    logging.disable(logging.INFO)
+    outcome = tool.run(name, 'hardnet39ds')
+    logging.disable(logging.NOTSET)
+    assert not outcome.startswith('fails: '), outcome
+    assert outcome.startswith('refused: ') == (name in tool.REFUSED), outcome

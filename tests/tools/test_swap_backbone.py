@@ -1,0 +1,176 @@
+import pytest
+from mmengine.config import Config, ConfigDict
+
+from hardnet_mm import HarDNet
+from hardnet_mm.config_text import config_text
+from hardnet_mm.model_config import read_config, read_inherited
+from hardnet_mm.swap import select_levels, swap
+from hardnet_mm.trial import random_batch
+
+RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+
+
+def swapped(name, arch='hardnet68', **kwargs):
+    return swap(read_config(name), arch, **kwargs)
+
+
+def test_a_detector_with_a_neck():
+    differences = swapped(RETINANET, 'hardnet85')
+    assert differences['model'] == dict(
+        backbone=dict(
+            _delete_=True,
+            type='HarDNet',
+            arch='hardnet85',
+            frozen_stages=1,
+            norm_eval=True,
+            init_cfg=dict(type='Pretrained', checkpoint='hardnet://hardnet85'),
+        ),
+        neck=dict(in_channels=[192, 320, 720, 1280]),
+    )
+    assert 'init_cfg' not in swapped(RETINANET, pretrained=False)['model']['backbone']
+
+
+def test_images_are_normalized_as_the_weights_expect():
+    caffe = 'mmdet::mask_rcnn/mask-rcnn_r50-caffe_fpn_1x_coco.py'
+    preprocessor = swapped(caffe)['model']['data_preprocessor']
+    assert preprocessor == dict(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+    )
+    assert 'data_preprocessor' not in swapped(caffe, pretrained=False)['model']
+
+
+def test_heads_without_a_neck():
+    """A dilated ResNet under two heads, one of them fed by two levels."""
+    name = 'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024.py'
+    model = swapped(name)['model']
+    assert model['decode_head'] == dict(in_channels=1024, c1_in_channels=128)
+    assert model['auxiliary_head'] == dict(in_channels=640)
+    assert model['pretrained'] is None
+    assert (model['backbone']['strides'], model['backbone']['dilations']) == (
+        (1, 2, 1, 1),
+        (1, 1, 2, 4),
+    )
+    assert model['backbone']['norm_cfg'].type == 'SyncBN'
+
+
+def test_a_head_behind_a_neck_of_any_width():
+    differences = swapped('mmpretrain::resnet/resnet50_8xb32_in1k.py')
+    assert differences['model']['head'] == dict(in_channels=1024)
+    assert differences['model']['backbone']['out_indices'] == (3,)
+
+
+def test_channels_in_another_order():
+    """YOLOv3's neck reads the deepest level first."""
+    model = swapped('mmdet::yolo/yolov3_d53_8xb8-320-273e_coco.py')['model']
+    assert model['neck'] == dict(in_channels=[1024, 640, 320])
+
+
+def test_an_equal_number_elsewhere_stays():
+    """RetinaNet's head reads 256 channels, as many as the neck gives and as the old stage had."""
+    assert 'bbox_head' not in swapped(RETINANET)['model']
+
+
+def test_levels_by_stride():
+    plain = ConfigDict(type='Any')
+    assert select_levels(plain, (4, 8, 16, 32), 'hardnet68') == dict(out_indices=(0, 1, 2, 3))
+    assert select_levels(plain, (8, 32), 'hardnet68') == dict(out_indices=(1, 3))
+    assert select_levels(plain, (2, 4), 'hardnet68') == dict(out_indices=('stem1', 0))
+    dilated = select_levels(plain, (4, 8, 8, 8), 'hardnet68')
+    assert dilated == dict(out_indices=(0, 1, 2, 3), strides=[1, 2, 1, 1], dilations=[1, 1, 2, 4])
+    assert HarDNet('hardnet68', **dilated).out_strides == (4, 8, 8, 8)
+    for strides in ((8, 16, 32, 64), (1, 2), (4, 12)):
+        with pytest.raises(ValueError, match='hardnet68 has 4 stages, at strides'):
+            select_levels(plain, strides, 'hardnet68')
+
+
+def config(**backbone):
+    return Config(dict(default_scope='mmdet', model=dict(type='RetinaNet', **backbone)))
+
+
+@pytest.mark.parametrize(
+    'cfg, arch, message',
+    [
+        (config(), 'hardnet68', 'RetinaNet has no model.backbone dict'),
+        (config(backbone='built in code'), 'hardnet68', 'RetinaNet has no model.backbone dict'),
+        (config(backbone=dict(type='ResNet', depth=18)), 'hardnet99', 'hardnet99'),
+    ],
+)
+def test_refuses(cfg, arch, message):
+    with pytest.raises(ValueError, match=message):
+        swap(cfg, arch)
+
+
+@pytest.mark.parametrize(
+    'name, message',
+    [
+        ('mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py', 'gives tokens or others'),
+        ('mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py', 'shallow to deep'),
+        ('mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py', 'are a stack'),
+        ('mmdet::faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py', 'last stage of a ResNet'),
+    ],
+)
+def test_refuses_what_hardnet_cannot_give(name, message):
+    with pytest.raises(ValueError, match=message):
+        swapped(name)
+
+
+def test_layers_of_the_old_backbone_leave_the_optimizer():
+    cfg = read_config(RETINANET)
+    keys = {'backbone.layer1': dict(lr_mult=0.1), 'backbone': dict(lr_mult=0.5)}
+    cfg.optim_wrapper.paramwise_cfg = dict(custom_keys=keys)
+    kept = swap(cfg, 'hardnet68')['optim_wrapper']['paramwise_cfg']['custom_keys']
+    assert kept == dict(_delete_=True, backbone=dict(lr_mult=0.5))
+    cfg.load_from = 'coco.pth'
+    assert swap(cfg, 'hardnet68')['load_from'] is None
+
+
+def test_config_text_reads_back(tmp_path):
+    settings = dict(
+        model=dict(a=[1, 2.5, None], b=('one',), c={'not.an.identifier': True}, d=dict(), e=[]),
+        long=dict(first='x' * 50, second=['y' * 50, dict(z='z' * 50)], third=(1, 2)),
+    )
+    (tmp_path / 'base.py').write_text('')
+    (tmp_path / 'config.py').write_text(config_text('base.py', settings))
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    assert cfg._cfg_dict.to_dict() == settings
+    assert max(map(len, (tmp_path / 'config.py').read_text().splitlines())) < 100
+
+
+def test_self_supervision_has_views():
+    batch = random_batch(Config(dict(default_scope='mmpretrain', model=dict())), views=2)
+    assert [view.shape for view in batch['inputs']] == [(2, 3, 224, 224)] * 2
+
+
+def test_the_command(run_tool, tmp_path):
+    out = tmp_path / 'configs/mine.py'
+    command = ('swap_backbone.py', RETINANET, '--arch', 'hardnet39ds', '--out', out)
+    output = run_tool(*command)
+    assert 'hardnet39ds for ResNet' in output and 'built and run once' in output
+    cfg = Config.fromfile(out)
+    assert cfg.model.backbone.arch == 'hardnet39ds' and cfg.model.bbox_head.num_classes == 80
+    assert [path.name for path in out.parent.iterdir()] == ['mine.py']
+    assert 'is there already' in run_tool(*command, fails=True)
+
+    inherits = tmp_path / 'inherits.py'
+    inherits.write_text(
+        "_base_ = './configs/mine.py'\nmodel = dict(backbone=dict(norm_eval=False))\n"
+    )
+    again = tmp_path / 'other/again.py'
+    run_tool('swap_backbone.py', inherits, '--out', again)
+    assert Config.fromfile(again).model.neck.in_channels == [128, 320, 640, 1024]
+
+
+def test_the_command_leaves_nothing_when_it_fails(run_tool, tmp_path):
+    (tmp_path / 'data.py').write_text("default_scope = 'mmdet'\n")
+    for name in (
+        tmp_path / 'data.py',
+        'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py',
+    ):
+        out = tmp_path / 'out/mine.py'
+        assert 'ValueError' in run_tool('swap_backbone.py', name, '--out', out, fails=True)
+        assert not out.parent.exists()
+
+
+def test_a_swap_is_read_without_a_file():
+    cfg = read_inherited(RETINANET, swapped(RETINANET))
+    assert cfg.model.backbone.type == 'HarDNet'
