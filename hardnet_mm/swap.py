@@ -15,7 +15,7 @@ from .weights import SCHEME, WEIGHTS
 
 PROBE_SIZE = 256
 # Arguments that mean the same to HarDNet and to the toolboxes' ResNets.
-KEPT = ('in_channels', 'frozen_stages', 'norm_eval', 'with_cp', 'strides', 'dilations')
+KEPT = ('in_channels', 'frozen_stages', 'norm_eval', 'with_cp')
 NORMS = ('BN', 'SyncBN', 'MMSyncBN', 'GN')
 RGB_MEAN, RGB_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 
@@ -106,7 +106,10 @@ def select_levels(backbone, strides, arch):
         ValueError: If HarDNet has no such stages.
     """
     if 'dilations' in backbone and 'out_indices' in backbone:
-        return dict(out_indices=tuple(backbone.out_indices))
+        levels = dict(out_indices=tuple(backbone.out_indices))
+        if max(backbone.dilations) == 1:
+            return levels
+        return dict(levels, strides=backbone.strides, dilations=backbone.dilations)
     last = sum(get_architecture(arch)['downsample'])
     levels, stage_strides, dilations = [], [1] + [2] * last, [1] * (last + 1)
     stage, previous = -1, 2
