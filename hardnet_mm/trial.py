@@ -35,7 +35,7 @@ def random_batch(cfg, views=0):
         )
     images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for _ in range(2)]
     if scope == 'mmpretrain' and views:
-        return dict(inputs=[torch.stack(images).float() for _ in range(views)])
+        return dict(inputs=[torch.stack(images).float() for _ in range(views)], data_samples=None)
     if scope == 'mmseg':
         from mmengine.structures import PixelData
         from mmseg.structures import SegDataSample

@@ -1,0 +1,92 @@
+"""From a trained model to its inference form."""
+
+import copy
+
+import torch
+
+from .fused_conv import fuse
+
+DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
+
+
+def to_deploy(model, dtype=None, channels_last=True):
+    """Return the inference form of a backbone, classifier, detector or segmentor.
+
+    Norms are folded into the convolutions and activations computed with them; the tensors are laid
+    out channels-last. The interface and, in float32, the outputs stay: images come and predictions
+    go in float32 whatever ``dtype`` is.
+
+    Args:
+        model (nn.Module): The trained model; it is left as it is.
+        dtype (torch.dtype, optional): What the network computes in: float32, bfloat16 or float16.
+            Backbone and neck do, and the head of a one-stage detector, segmentor or classifier.
+            Defaults to None: as the model is.
+        channels_last (bool): Whether to lay tensors out as (N, H, W, C). Defaults to True.
+
+    Returns:
+        nn.Module: In evaluation mode, without gradients. Its ``state_dict`` loads into another
+        inference form of the same model.
+
+    Raises:
+        ValueError: If ``dtype`` is another one.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f'dtype must be one of {DTYPES}, got {dtype}')
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    fuse(model)
+    if channels_last:
+        model.to(memory_format=torch.channels_last)
+    entry = getattr(model, 'backbone', model)
+    parts, ends = _network(model)
+    for part in parts:
+        part.to(dtype)
+    for end in ends:
+        end.forward = _PlainOutputs(end.forward)  # no hook: toolboxes call some by themselves
+    entry.register_forward_pre_hook(_Entry(dtype, channels_last))
+    return model
+
+
+def _network(model):
+    """Return the parts that compute in a lower precision, and those whose outputs leave them."""
+    if not hasattr(model, 'backbone'):
+        return [model], [model]
+    parts = [getattr(model, name, None) for name in ('backbone', 'neck')]
+    parts = [part for part in parts if part is not None]
+    stages = ('roi_head', 'mask_head', 'encoder', 'decoder', 'transformer', 'panoptic_head')
+    if any(hasattr(model, name) for name in stages):
+        return parts, parts[-1:]
+    for name in ('bbox_head', 'head', 'decode_head'):
+        head = getattr(model, name, None)
+        if head is not None:
+            return [*parts, head], list(head) if isinstance(head, torch.nn.ModuleList) else [head]
+    return parts, parts[-1:]
+
+
+class _Entry:
+    """Prepares the images at the network's entry; a model with it can be copied and saved."""
+
+    def __init__(self, dtype, channels_last):
+        self.dtype = dtype
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def __call__(self, module, inputs):
+        return (inputs[0].to(dtype=self.dtype, memory_format=self.layout), *inputs[1:])
+
+
+class _PlainOutputs:
+    """Calls a function, and returns its tensors as a toolbox's code expects them.
+
+    That is float32, and contiguous: some of it takes views.
+    """
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args, **kwargs):
+        return _plain(self.function(*args, **kwargs))
+
+
+def _plain(outputs):
+    if isinstance(outputs, (list, tuple)):
+        return type(outputs)(map(_plain, outputs))
+    return (outputs.float() if outputs.is_floating_point() else outputs).contiguous()

@@ -1,0 +1,142 @@
+import pytest
+import torch
+from mmengine.config import Config
+from stand_in import fill_tensor
+from torch import nn
+
+from hardnet_mm import HarDNet, create_model
+from hardnet_mm.deploy import FusedConv, to_deploy
+from hardnet_mm.model_config import build_model, read_config
+from hardnet_mm.trial import predict, random_batch
+
+ARCHITECTURES = ['hardnet39ds', 'hardnet68ds', 'hardnet68', 'hardnet85', 'fchardnet70']
+
+
+def settle(model):
+    """Give a model the stand-in weights, whose norms have statistics to fold."""
+    state = model.state_dict()
+    model.load_state_dict(
+        {key: fill_tensor(key, tuple(value.shape)) for key, value in state.items()}
+    )
+    return model.eval()
+
+
+def distance(found, wanted):
+    return ((found.float() - wanted).abs().max() / wanted.abs().max()).item()
+
+
+@pytest.mark.parametrize('arch', ARCHITECTURES)
+@pytest.mark.parametrize('channels_last', [True, False])
+def test_backbones(arch, channels_last):
+    backbone = settle(HarDNet(arch))
+    state = {key: value.clone() for key, value in backbone.state_dict().items()}
+    deployed = to_deploy(backbone, channels_last=channels_last)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in deployed.modules())
+    with torch.no_grad():
+        for shape in ((1, 3, 64, 64), (2, 3, 75, 101)):
+            images = torch.randn(shape)
+            for found, wanted in zip(deployed(images), backbone(images)):
+                assert found.shape == wanted.shape and distance(found, wanted) < 1e-4
+    for key, value in backbone.state_dict().items():  # the model itself is left as it was
+        assert torch.equal(value, state[key])
+
+
+def test_it_saves_and_loads(tmp_path):
+    first, second = (to_deploy(settle(create_model('hardnet39ds'))) for _ in range(2))
+    for parameter in first.parameters():
+        parameter.mul_(1.01)
+    images = torch.rand(1, 3, 64, 64)
+    wanted = first(images)
+    assert not torch.equal(second(images), wanted)
+    torch.save(first.state_dict(), tmp_path / 'deployed.pth')
+    second.load_state_dict(torch.load(tmp_path / 'deployed.pth', weights_only=True))
+    assert torch.equal(second(images), wanted)  # the laid out weights of before are not used again
+
+
+def test_what_else_it_folds():
+    model = settle(build_model(read_config('mmpretrain::resnet/resnet18_8xb32_in1k.py')))
+    deployed = to_deploy(model)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in deployed.modules())
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert distance(deployed(images, mode='tensor'), model(images, mode='tensor')) < 1e-4
+
+
+def test_what_it_leaves_alone():
+    """A norm that is not after its convolution, as PIDNet's and DDRNet's, or is no BatchNorm."""
+    name = 'mmseg::pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py'
+    model = settle(build_model(read_config(name)))
+    deployed = to_deploy(model)
+    images = torch.rand(1, 3, 128, 128)
+    with torch.no_grad():
+        found, wanted = (
+            m.encode_decode(images, [dict(img_shape=(128, 128))]) for m in (deployed, model)
+        )
+    assert distance(found, wanted) < 1e-4
+
+    backbone = HarDNet('hardnet39ds', norm_cfg=dict(type='GN', num_groups=2)).eval()
+    deployed = to_deploy(backbone)
+    assert not any(isinstance(module, FusedConv) for module in deployed.modules())
+    with torch.no_grad():
+        assert distance(deployed(images)[-1], backbone(images)[-1]) < 1e-4
+
+
+@pytest.mark.parametrize('name', ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70'])
+def test_predictions_stay(root, name):
+    cfg = Config.fromfile(root / f'configs/digits/{name}_digits.py')
+    model = settle(build_model(cfg))
+    results = []
+    for each in (model, to_deploy(model)):
+        torch.manual_seed(1)
+        results.append(predict(each, cfg))
+    for found, wanted in zip(*reversed(results)):
+        if cfg.default_scope == 'mmseg':
+            assert distance(found.seg_logits.data, wanted.seg_logits.data) < 1e-4
+        else:
+            found, wanted = found.pred_instances, wanted.pred_instances
+            assert len(found) == len(wanted) > 0
+            torch.testing.assert_close(found.scores, wanted.scores, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(found.bboxes, wanted.bboxes, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['digits/ssd_hardnet', 'digits/centernet_hardnet', 'digits/fchardnet70', 'digits/hardnet39ds'],
+)
+def test_bfloat16_is_close(root, name):
+    """Inputs and outputs are float32; only what is between is not."""
+    cfg = Config.fromfile(root / f'configs/{name}_digits.py')
+    model = settle(build_model(cfg))
+    deployed = to_deploy(model, torch.bfloat16)
+    images = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        found, wanted = (flat(each(images, mode='tensor')) for each in (deployed, model))
+    for a, b in zip(found, wanted):
+        assert a.dtype == torch.float32 and distance(a, b) < 0.05
+    predict(deployed, cfg)
+
+
+def flat(outputs):
+    if isinstance(outputs, torch.Tensor):
+        return [outputs]
+    return [tensor for output in outputs for tensor in flat(output)]
+
+
+def test_a_two_stage_detector_computes_its_heads_in_float32():
+    cfg = read_config('hardnet_mm::faster-rcnn_hardnet68_fpn_1x_coco.py')
+    deployed = to_deploy(build_model(cfg), torch.bfloat16)
+    assert deployed.backbone.stem[0].weight.dtype == deployed.neck.lateral_convs[0].weight.dtype
+    assert deployed.rpn_head.rpn_conv.weight.dtype == torch.float32
+    assert len(predict(deployed, cfg)) == len(random_batch(cfg)['inputs'])
+
+
+def test_it_refuses_other_types():
+    with pytest.raises(ValueError, match='dtype must be one of'):
+        to_deploy(HarDNet('hardnet39ds'), torch.int8)
+
+
+def test_a_compiler_sees_plain_convolutions():
+    traced = torch.jit.trace(
+        to_deploy(settle(HarDNet('hardnet39ds', out_indices=(1,)))), torch.rand(1, 3, 64, 64)
+    )
+    assert 'mkldnn' not in str(traced.inlined_graph)
