@@ -9,6 +9,9 @@ from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 from hardnet_mm.checkpoint_files import check_checkpoint
+from hardnet_mm.deploy.export import ExportedModel
+from hardnet_mm.deploy.formats import is_exported, load
+from hardnet_mm.deploy.whole import as_whole
 from hardnet_mm.hooks import CheckpointMatchHook
 from hardnet_mm.runtime import add_common_arguments, load_config
 
@@ -25,7 +28,7 @@ TTA_MODELS = dict(
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='test config file path')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help='checkpoint file, or one that tools/export.py wrote')
     parser.add_argument('--out', help='dump predictions to this new pickle file')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument(
@@ -79,20 +82,29 @@ def augment(cfg):
 
 def main():
     args = parse_args()
-    check_checkpoint(args.checkpoint)
+    exported = is_exported(args.checkpoint)
+    if exported and args.tta:
+        raise ValueError('--tta is for checkpoints, an exported file holds no augmentation')
+    if exported:
+        runtime = load(args.checkpoint)
+    else:
+        check_checkpoint(args.checkpoint)
     if args.out is not None and (
         osp.exists(args.out) or not args.out.endswith(('.pkl', '.pickle'))
     ):
         raise ValueError(f'--out must be a new file that ends in .pkl or .pickle, got {args.out}')
     cfg = load_config(args)
-    cfg.load_from = args.checkpoint
+    cfg.load_from = None if exported else args.checkpoint
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:
         augment(cfg)
 
     runner = Runner.from_cfg(cfg)
-    runner.register_hook(CheckpointMatchHook())
+    if exported:
+        runner.model = ExportedModel(as_whole(runner.model), runtime)
+    else:
+        runner.register_hook(CheckpointMatchHook())
     if args.out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     runner.test()
