@@ -89,7 +89,7 @@ def main():
     sample = items[0]['data_samples']
     scale = sample.ori_shape[1] / sample.img_shape[1]
     deployed = to_deploy(model, channels_last=False)
-    whole = as_whole(deployed, FORMATS[args.format].nms, scale).eval()
+    whole = as_whole(deployed, FORMATS[args.format].inside, scale).eval()
     images = torch.stack([item['inputs'].float() for item in items[:1]])
     quantize = None
     if args.int8:

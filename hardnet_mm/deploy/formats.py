@@ -37,7 +37,7 @@ def only_float32(dtype, name):
 class Onnx:
     """ONNX, run by ONNX Runtime."""
 
-    suffix, nms = '.onnx', True
+    suffix, inside = '.onnx', 'nms'
 
     @staticmethod
     def convert(whole, images, path):
@@ -76,7 +76,7 @@ class Onnx:
 class OpenVino:
     """OpenVINO's IR, an .xml with a .bin beside it."""
 
-    suffix, nms = '.xml', True
+    suffix, inside = '.xml', 'nms'
 
     @staticmethod
     def convert(whole, images, path):
@@ -107,7 +107,7 @@ class OpenVino:
 class TorchScript:
     """TorchScript, for PyTorch without Python or this package."""
 
-    suffix, nms = '.torchscript', False
+    suffix, inside = '.torchscript', 'decode'
 
     @staticmethod
     def convert(whole, images, path):
@@ -134,7 +134,7 @@ class TorchScript:
 class Mnn:
     """MNN, for phones and small boards."""
 
-    suffix, nms = '.mnn', False
+    suffix, inside = '.mnn', 'decode'
 
     @staticmethod
     def convert(whole, images, path):
@@ -162,26 +162,28 @@ class Mnn:
 
     def __call__(self, images):
         """Map an image batch to the outputs by name."""
+        results = [self._run(image[None]) for image in images]  # it takes one shape well
+        return {name: np.concatenate([r[i] for r in results]) for i, name in enumerate(self.names)}
+
+    def _run(self, images):
         expr = self.expr
         inputs = expr.placeholder(list(images.shape), expr.NCHW)
         inputs.write(np.ascontiguousarray(images))
         outputs = self.module.forward([inputs])
         # as NCHW, or the channels come padded to a multiple of four
-        arrays = [np.array(expr.convert(output, expr.NCHW).read()) for output in outputs]
-        return dict(zip(self.names, arrays))
+        return [np.array(expr.convert(output, expr.NCHW).read()) for output in outputs]
 
 
 class Ncnn:
     """ncnn, a .param with a .bin beside it; one image at a time, at the size exported."""
 
-    suffix, nms = '.param', False
+    suffix, inside = '.param', 'network'
 
     @staticmethod
     def convert(whole, images, path):
         """Write the two files, by way of TorchScript and pnnx."""
         need('pnnx')
         need('ncnn')
-        whole = FirstImage(whole)
         traced = path.with_suffix('.pt')
         with torch.no_grad():
             torch.jit.trace(whole, images[:1], check_trace=False).save(str(traced))
@@ -219,18 +221,6 @@ class Ncnn:
         extractor = self.net.create_extractor()
         extractor.input('in0', self.ncnn.Mat(np.ascontiguousarray(image)))
         return [np.array(extractor.extract(f'out{i}')[1]) for i in range(len(self.names))]
-
-
-class FirstImage(torch.nn.Module):
-    """A whole model as ncnn sees it: no dimension for the batch in what comes out."""
-
-    def __init__(self, whole):
-        super().__init__()
-        self.whole, self.names = whole, whole.names
-
-    def forward(self, images):
-        """Map ``(1, 3, H, W)`` to the outputs of the image."""
-        return self.whole(images)
 
 
 def run_converter(command, path):

@@ -1,8 +1,9 @@
 """A whole model as one function of the images as they are read: to be exported.
 
 Images come as ``(N, 3, H, W)`` float32, 0..255, BGR as OpenCV reads them, at the size that the
-model is tested at. Normalisation is inside; so is what follows the network, but for what a file
-format cannot hold. What is left of it is :meth:`attach`, on the outputs as NumPy arrays.
+model is tested at. Normalisation is inside; so is what follows the network, as far as a file format
+can hold it: ``'nms'`` all of it, ``'decode'`` all but NMS, ``'network'`` nothing. The rest is done
+by :meth:`WholeModel.attach`, on the outputs as NumPy arrays.
 """
 
 import numpy as np
@@ -17,6 +18,7 @@ class WholeModel(nn.Module):
 
     Args:
         model (nn.Module): The model, as :func:`to_deploy` returns it.
+        inside (str): What is inside: 'nms', 'decode' or 'network'. Defaults to 'nms'.
 
     Attributes:
         names (tuple[str]): Names of the outputs, in their order.
@@ -25,9 +27,11 @@ class WholeModel(nn.Module):
 
     any_size = True
 
-    def __init__(self, model):
+    def __init__(self, model, inside='nms'):
         super().__init__()
         self.model = model
+        if inside == 'network':
+            self.names = self.raw_names
         preprocessor = model.data_preprocessor
         self.swap = bool(
             getattr(preprocessor, 'to_rgb', False)
@@ -44,15 +48,23 @@ class WholeModel(nn.Module):
         """Map images ``(N, 3, H, W)`` to a tuple of outputs."""
         if self.swap:
             images = images.flip(1)
-        return self.outputs((images - self.mean) / self.std)
+        outputs = self.network((images - self.mean) / self.std)
+        return outputs if self.names == self.raw_names else self.finish(*outputs)
+
+    def finished(self, outputs):
+        """Return the outputs of a file, arrays by name, with what the file does not hold done."""
+        if set(outputs) != set(self.raw_names) or self.raw_names == type(self).names:
+            return outputs
+        outputs = self.finish(*(torch.from_numpy(outputs[name]) for name in self.raw_names))
+        return {name: output.numpy() for name, output in zip(type(self).names, outputs)}
 
 
 class WholeClassifier(WholeModel):
     """``scores`` (N, classes), which sum to one."""
 
-    names = ('scores',)
+    names = raw_names = ('scores',)
 
-    def outputs(self, images):
+    def network(self, images):
         """Map normalised images to the outputs."""
         return (self.model(images, mode='tensor').softmax(dim=1),)
 
@@ -68,19 +80,23 @@ class WholeSegmentor(WholeModel):
 
     Args:
         model (nn.Module): The model.
+        inside (str): As of :class:`WholeModel`.
         scale (float): The images' own size by the tested one: a label map is wanted at their own.
             Defaults to 1.
     """
 
-    names = ('labels',)
+    names, raw_names = ('labels',), ('logits',)
 
-    def __init__(self, model, scale=1.0):
-        super().__init__(model)
+    def __init__(self, model, inside='nms', scale=1.0):
+        super().__init__(model, inside)
         self.scale = scale
 
-    def outputs(self, images):
-        """Map normalised images to the outputs."""
-        logits = self.model.encode_decode(images, [dict(img_shape=images.shape[2:])])
+    def network(self, images):
+        """Map normalised images to logits at their size."""
+        return (self.model.encode_decode(images, [dict(img_shape=images.shape[2:])]),)
+
+    def finish(self, logits):
+        """Map logits to the outputs."""
         if self.scale != 1:
             align = self.model.align_corners
             logits = nn.functional.interpolate(
@@ -90,7 +106,10 @@ class WholeSegmentor(WholeModel):
 
     def attach(self, outputs, samples):
         """Return the data samples with the predictions of a batch, at the images' own size."""
-        for sample, labels in zip(samples, torch.from_numpy(outputs['labels'].astype(np.int64))):
+        if 'logits' in outputs:  # what follows them is done here, whatever was exported for
+            self.scale = samples[0].ori_shape[1] / samples[0].img_shape[1]
+        maps = torch.from_numpy(self.finished(outputs)['labels'].astype(np.int64))
+        for sample, labels in zip(samples, maps):
             if tuple(labels.shape) != tuple(sample.ori_shape):  # another scale than exported for
                 labels = nn.functional.interpolate(labels[None, None].float(), sample.ori_shape)
                 labels = labels[0, 0].long()
@@ -102,10 +121,14 @@ class WholeCenterNet(WholeModel):
     """``boxes`` (N, K, 4), x1 y1 x2 y2 in pixels, ``scores`` and ``labels`` (N, K), best first."""
 
     names = ('boxes', 'scores', 'labels')
+    raw_names = ('heatmap', 'size', 'offset')
 
-    def outputs(self, images):
-        """Map normalised images to the outputs; see :class:`CTHarDNetHead`."""
-        heatmap, size, offset = (maps[0] for maps in self.model(images, mode='tensor'))
+    def network(self, images):
+        """Map normalised images to the maps of :class:`CTHarDNetHead`."""
+        return tuple(maps[0] for maps in self.model(images, mode='tensor'))
+
+    def finish(self, heatmap, size, offset):
+        """Map the maps to the outputs."""
         head, test_cfg = self.model.bbox_head, self.model.bbox_head.test_cfg
         kernel = test_cfg.local_maximum_kernel
         peaks = nn.functional.max_pool2d(heatmap, kernel, stride=1, padding=kernel // 2)
@@ -124,8 +147,9 @@ class WholeCenterNet(WholeModel):
 
     def attach(self, outputs, samples):
         """Return the data samples with the predictions of a batch, in the images' own pixels."""
+        outputs = self.finished(outputs)
         for index, sample in enumerate(samples):
-            set_instances(sample, *(outputs[name][index] for name in self.names))
+            set_instances(sample, *(outputs[name][index] for name in type(self).names))
         return samples
 
 
@@ -133,42 +157,54 @@ class WholeSSD(WholeModel):
     """Detections, or, without NMS, the boxes and scores of all priors.
 
     With NMS: ``detections`` (M, 7), each the image's number, class, score, x1 y1 x2 y2 in pixels;
-    boxes of one class do not overlap, and a class has at most ``max_per_class``. Without:
-    ``boxes`` (N, priors, 4) and ``scores`` (N, classes, priors).
+    boxes of one class do not overlap, and a class has at most ``max_per_class``. Decoded only:
+    ``boxes`` (N, priors, 4) and ``scores`` (N, classes, priors). The network alone: ``logits`` and
+    ``deltas`` of each level, numbered.
 
     Args:
         model (nn.Module): The model.
-        nms (bool): Whether NMS is inside. Defaults to True.
+        inside (str): As of :class:`WholeModel`.
     """
 
+    names = ('detections',)
     any_size = False
 
-    def __init__(self, model, nms=True):
-        super().__init__(model)
-        self.nms = nms
-        self.names = ('detections',) if nms else ('boxes', 'scores')
+    def __init__(self, model, inside='nms'):
+        levels = range(len(model.bbox_head.prior_generator.strides))
+        self.raw_names = tuple(f'{part}{i}' for part in ('logits', 'deltas') for i in levels)
+        super().__init__(model, inside)
+        if inside == 'decode':
+            self.names = ('boxes', 'scores')
         test_cfg = model.bbox_head.test_cfg
         self.score_thr, self.max_per_img = test_cfg.score_thr, test_cfg.max_per_img
         self.iou_threshold = test_cfg.nms.iou_threshold
         self.max_per_class = test_cfg.get('max_per_class', self.max_per_img)
 
-    def outputs(self, images):
-        """Map normalised images to the outputs; see mmdet's ``AnchorHead``."""
+    def network(self, images):
+        """Map normalised images to the maps of mmdet's ``SSDHead``, level by level."""
+        logits, deltas = self.model(images, mode='tensor')
+        return (*logits, *deltas)
+
+    def finish(self, *maps):
+        """Map the maps to the outputs; see mmdet's ``AnchorHead``."""
         head = self.model.bbox_head
-        levels = self.model(images, mode='tensor')
-        sizes = [level.shape[-2:] for level in levels[0]]
-        priors = torch.cat(head.prior_generator.grid_priors(sizes, device=images.device))
+        sizes = [level.shape[-2:] for level in maps[: len(maps) // 2]]
+        priors = torch.cat(head.prior_generator.grid_priors(sizes, device=maps[0].device))
         logits, deltas = (
             torch.cat([level.permute(0, 2, 3, 1).flatten(1) for level in part], 1)
-            for part in levels
+            for part in (maps[: len(maps) // 2], maps[len(maps) // 2 :])
         )
-        batch = images.shape[0]  # not len(): a tracer would take it for a constant
+        batch = maps[0].shape[0]  # not len(): a tracer would take it for a constant
         scores = logits.reshape(batch, -1, head.cls_out_channels).softmax(dim=2)[..., :-1]
         scores = scores.transpose(1, 2)
         priors = priors.expand(batch, -1, -1).reshape(-1, 4)
         boxes = head.bbox_coder.decode(priors, deltas.reshape(-1, 4)).reshape(batch, -1, 4)
-        if not self.nms:
-            return boxes, scores
+        return (
+            (boxes, scores) if self.names == ('boxes', 'scores') else self.suppress(boxes, scores)
+        )
+
+    def suppress(self, boxes, scores):
+        """Map all priors' boxes and scores to the detections."""
         limits = (self.max_per_class, self.iou_threshold, self.score_thr)
         image, label, box = NonMaxSuppression.apply(boxes, scores, *limits).unbind(1)
         chosen = torch.stack([image.to(boxes), label.to(boxes), scores[image, label, box]], dim=1)
@@ -176,21 +212,16 @@ class WholeSSD(WholeModel):
 
     def attach(self, outputs, samples):
         """Return the data samples with the predictions of a batch, in the images' own pixels."""
-        if 'detections' not in outputs:
-            outputs = dict(detections=self._suppress(outputs['boxes'], outputs['scores']))
+        outputs = self.finished(outputs)
+        if 'boxes' in outputs:
+            parts = (torch.from_numpy(outputs[name]) for name in ('boxes', 'scores'))
+            outputs = dict(detections=self.suppress(*parts)[0].numpy())
         for index, sample in enumerate(samples):
             rows = outputs['detections']
             rows = rows[rows[:, 0] == index]
             rows = rows[np.argsort(-rows[:, 2], kind='stable')][: self.max_per_img]
             set_instances(sample, rows[:, 3:], rows[:, 2], rows[:, 1].astype(np.int64))
         return samples
-
-    def _suppress(self, boxes, scores):
-        limits = (self.max_per_class, self.iou_threshold, self.score_thr)
-        boxes, scores = torch.from_numpy(boxes), torch.from_numpy(scores)
-        image, label, box = NonMaxSuppression.forward(None, boxes, scores, *limits).unbind(1)
-        columns = (image[:, None], label[:, None], scores[image, label, box][:, None])
-        return torch.cat([*columns, boxes[image, box]], dim=1).numpy()
 
 
 class NonMaxSuppression(torch.autograd.Function):
@@ -228,12 +259,12 @@ def set_instances(sample, boxes, scores, labels):
     )
 
 
-def as_whole(model, nms=True, scale=1.0):
+def as_whole(model, inside='nms', scale=1.0):
     """Return a model of this plugin's kinds as one function.
 
     Args:
         model (nn.Module): A classifier, a segmentor, a CenterNet or an SSD.
-        nms (bool): Whether the format to export to holds NMS. Defaults to True.
+        inside (str): As of :class:`WholeModel`. Defaults to 'nms'.
         scale (float): As of :class:`WholeSegmentor`. Defaults to 1.
 
     Raises:
@@ -241,13 +272,13 @@ def as_whole(model, nms=True, scale=1.0):
     """
     head = type(getattr(model, 'bbox_head', None)).__name__
     if head == 'CTHarDNetHead':
-        return WholeCenterNet(model)
+        return WholeCenterNet(model, inside)
     if head == 'HarDNetSSDHead':
-        return WholeSSD(model, nms)
+        return WholeSSD(model, inside)
     if hasattr(model, 'decode_head'):
-        return WholeSegmentor(model, scale)
+        return WholeSegmentor(model, inside, scale)
     if type(model).__name__ == 'ImageClassifier':
-        return WholeClassifier(model)
+        return WholeClassifier(model, inside)
     raise ValueError(
         f'{type(model).__name__} cannot be exported: allowed are an ImageClassifier, an '
         'EncoderDecoder, and the detectors with a CTHarDNetHead or HarDNetSSDHead'

@@ -162,6 +162,8 @@ def run(name, arch):
         swapped = read_inherited(name, swap(cfg, arch))
     except ValueError as error:
         return f'refused: {error}'
+    except NotImplementedError as error:  # the old backbone needs a compiled operator to be seen
+        return f'fails without HarDNet, too: {error}'.partition(': install')[0]
     swapped.model.backbone.pop('frozen_stages', None)  # a gradient is to reach the first layer
     failure = attempt(swapped)
     if failure and attempt(cfg) == failure:
