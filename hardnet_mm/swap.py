@@ -150,6 +150,10 @@ def rewire(model, old, new):
     """
     neck = model.get('neck') or []
     for part in neck if isinstance(neck, list) else [neck]:
+        if part.type == 'JPU':
+            raise ValueError(
+                'JPU passes outputs of the backbone on beside its own: heads read both'
+            )
         old_out, changed = part.get('out_channels'), _rewire_part(part, old, new)
         if not changed:
             continue

@@ -26,12 +26,13 @@ def random_batch(cfg, views=0):
         from mmdet.testing import demo_mm_inputs
 
         annotations = str(cfg.get('train_dataloader'))
+        panoptic = 'LoadPanopticAnnotations' in annotations
         return demo_mm_inputs(
             2,
             [(3, *size)] * 2,
             num_classes=2,
-            with_mask="'with_mask': True" in annotations,
-            with_semantic="'with_seg': True" in annotations,
+            with_mask=panoptic or "'with_mask': True" in annotations,
+            with_semantic=panoptic or "'with_seg': True" in annotations,
         )
     images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for _ in range(2)]
     if scope == 'mmpretrain' and views:
@@ -56,6 +57,8 @@ def loss(model, cfg):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model.train()
         model.data_preprocessor.batch_augments = None  # some ask the runner for the iteration
+        if hasattr(model, 'set_epoch'):  # what a hook tells some detectors
+            model.set_epoch(0)
         batch = model.data_preprocessor(batch, True)
         return model.parse_losses(model(**batch, mode='loss'))[0]
 

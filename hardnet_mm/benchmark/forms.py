@@ -1,19 +1,83 @@
-"""The forms that a model is measured in."""
+"""The forms that a model is measured in: each maps a model and images to a function to time."""
+
+import tempfile
+from functools import partial
+from pathlib import Path
 
 import torch
+from torch import nn
+
+from ..deploy import to_deploy
+from ..deploy.formats import FORMATS
 
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
 
 
-def eager(subject, images):
-    """Return the model as it stands."""
-    return subject, images
+def eager(subject, images, dtype):
+    """The model as it stands."""
+    return partial(subject.to(DTYPES[dtype]), images.to(DTYPES[dtype]))
 
 
-def channels_last(subject, images):
-    """Return the model laid out channels-last."""
-    layout = dict(memory_format=torch.channels_last)
-    return subject.to(**layout), images.to(**layout)
+def channels_last(subject, images, dtype):
+    """The model laid out channels-last."""
+    layout = dict(dtype=DTYPES[dtype], memory_format=torch.channels_last)
+    return partial(subject.to(**layout), images.to(**layout))
 
 
-FORMS = {'eager': eager, 'channels-last': channels_last}
+def deploy(subject, images, dtype):
+    """The inference form of :func:`hardnet_mm.deploy.to_deploy`."""
+    subject.model = to_deploy(subject.model, DTYPES[dtype])
+    return partial(subject, images)
+
+
+def inductor(subject, images, dtype):
+    """The inference form, compiled by PyTorch's inductor with its weights frozen."""
+    from torch._inductor import config
+
+    config.freezing = True
+    subject.model = to_deploy(subject.model, DTYPES[dtype])
+    return partial(torch.compile(subject), images)
+
+
+class Flat(nn.Module):
+    """A model whose outputs are a flat tuple, as a file has them."""
+
+    any_size = False
+
+    def __init__(self, subject, images):
+        super().__init__()
+        self.subject = subject
+        self.names = [f'out{index}' for index in range(len(self(images)))]
+
+    def forward(self, images):
+        """Map images to the outputs."""
+        return tuple(flatten(self.subject(images)))
+
+
+def flatten(outputs):
+    """Yield the tensors of nested outputs."""
+    if isinstance(outputs, torch.Tensor):
+        yield outputs
+    else:
+        for output in outputs:
+            yield from flatten(output)
+
+
+def exported(subject, images, dtype, name):
+    """The model exported to a format, in the runtime of that."""
+    subject.model = to_deploy(subject.model, channels_last=False)
+    kind = FORMATS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'model' + kind.suffix)
+        kind.convert(Flat(subject, images).eval(), images, path)
+        runtime = kind(path, threads=torch.get_num_threads(), dtype=dtype)
+    return partial(runtime, images.numpy())
+
+
+FORMS = {
+    'eager': eager,
+    'channels-last': channels_last,
+    'deploy': deploy,
+    'inductor': inductor,
+    **{name: partial(exported, name=name) for name in FORMATS},
+}

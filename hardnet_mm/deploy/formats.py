@@ -220,7 +220,15 @@ class Ncnn:
     def _run(self, image):
         extractor = self.net.create_extractor()
         extractor.input('in0', self.ncnn.Mat(np.ascontiguousarray(image)))
-        return [np.array(extractor.extract(f'out{i}')[1]) for i in range(len(self.names))]
+        return [self._output(extractor, f'out{i}') for i in range(len(self.names))]
+
+    def _output(self, extractor, name):
+        code, output = extractor.extract(name)
+        if code:
+            raise RuntimeError(
+                f'ncnn cannot compute {name}: the model needs an operator that ncnn lacks'
+            )
+        return np.array(output)
 
 
 def run_converter(command, path):

@@ -69,10 +69,10 @@ class FusedConv(nn.Module):
     def _onednn_can(self, x):
         # Tracers and compilers see a plain convolution, which they fuse by themselves.
         return (
-            x.device.type == 'cpu'
-            and torch.backends.mkldnn.is_available()
+            not is_compiling()
             and not torch.jit.is_tracing()
-            and not is_compiling()
+            and x.device.type == 'cpu'
+            and torch.backends.mkldnn.is_available()
             and x.is_contiguous(memory_format=torch.channels_last)
             and (x.dtype == torch.float32 or x.dtype == torch.bfloat16)
         )

@@ -146,7 +146,9 @@ CONFIGS = {
 REFUSED = (
     'mmdet::faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py',
     'mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py',
+    'mmdet::detectors/detectors_cascade-rcnn_r50_1x_coco.py',
     'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py',
+    'mmseg::fastfcn/fastfcn_r50-d32_jpu_psp_4xb2-80k_cityscapes-512x1024.py',
     'mmseg::icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py',
     'mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py',
     'mmseg::segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512.py',

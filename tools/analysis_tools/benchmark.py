@@ -25,7 +25,7 @@ def parse_args():
     add = parser.add_argument
     add('configs', nargs='*', help='configs, by path or as mmdet::retinanet/....py')
     add('--preset', choices=PRESETS, help='a comparison that is ready')
-    add('--forms', nargs='+', choices=FORMS, default=['channels-last'], help='of every model')
+    add('--forms', nargs='+', choices=FORMS, default=['deploy'], help='of every model')
     add('--dtype', choices=DTYPES, default='float32')
     add('--size', nargs=2, type=int, metavar=('HEIGHT', 'WIDTH'), help="the preset's, or 512 512")
     add('--batch-size', type=int, default=1)
@@ -64,9 +64,7 @@ def prepare(args):
             published='' if options else published(config),
         )
         for form in args.forms:
-            model, inputs = FORMS[form](copy.deepcopy(subject), images)
-            model, inputs = model.to(DTYPES[args.dtype]), inputs.to(DTYPES[args.dtype])
-            functions.append(lambda model=model, inputs=inputs: model(inputs))
+            functions.append(FORMS[form](copy.deepcopy(subject), images, args.dtype))
             results.append(dict(facts, form=f'{form}, {args.dtype}'))
     return results, functions
 
