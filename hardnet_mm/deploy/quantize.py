@@ -54,7 +54,15 @@ def quantize_onnx(path, images):
         quant_format=quantization.QuantFormat.QDQ,
         per_channel=True,
         nodes_to_exclude=[node.name for node in nodes if '/model/' not in node.name],
-        op_types_to_quantize=['Conv', 'Concat', 'MaxPool', 'AveragePool', 'Clip', 'Relu'],
+        op_types_to_quantize=[
+            'Conv',
+            'Concat',
+            'MaxPool',
+            'AveragePool',
+            'Clip',
+            'Relu',
+            'Softmax',
+        ],
     )
     os.replace(new, path)
 
