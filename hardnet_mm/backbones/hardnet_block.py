@@ -1,10 +1,11 @@
 """The HarDNet block: a dense block whose links follow the powers of two."""
 
-import torch
 import torch.utils.checkpoint as cp
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import nn
+
+from .memory import concatenate
 
 
 def harmonic_links(layer):
@@ -106,11 +107,6 @@ class HarDBlock(BaseModule):
         for links, layer in zip(self.links, self.layers):
             features.append(layer(concatenate([features[link] for link in links])))
         return concatenate([features[layer] for layer in self.out_layers])
-
-
-def concatenate(features):
-    """Concatenate ``(N, C_i, H, W)`` along the channels; a single one is passed on uncopied."""
-    return features[0] if len(features) == 1 else torch.cat(features, dim=1)
 
 
 def depthwise_separable(in_channels, out_channels, norm_cfg, act_cfg, dilation=1):
