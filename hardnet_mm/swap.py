@@ -82,7 +82,15 @@ def probe(backbone, scope):
     with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
         old = registry.build(settings)
         old.eval()  # some return nothing from it
-        outputs = old(torch.zeros(1, settings.get('in_channels', 3), PROBE_SIZE, PROBE_SIZE))
+        try:
+            outputs = old(torch.zeros(1, settings.get('in_channels', 3), PROBE_SIZE, PROBE_SIZE))
+        except NotImplementedError:
+            raise  # a compiled operator that is not there
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f'{backbone.type} does not run on {PROBE_SIZE} x {PROBE_SIZE} pixels, so what it '
+                f'gives is not known: {error}'
+            ) from error
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
     if not all(isinstance(output, torch.Tensor) and output.dim() == 4 for output in outputs):
         raise ValueError(
