@@ -9,6 +9,7 @@ from torch import nn
 
 from ..deploy import to_deploy
 from ..deploy.formats import FORMATS
+from ..deploy.quantize import QUANTIZERS
 
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
 
@@ -63,13 +64,18 @@ def flatten(outputs):
             yield from flatten(output)
 
 
-def exported(subject, images, dtype, name):
-    """The model exported to a format, in the runtime of that."""
+def exported(subject, images, dtype, name, int8=False):
+    """The model exported to a format, in the runtime of that.
+
+    In int8 it is calibrated on the images timed, which is enough to time it.
+    """
     subject.model = to_deploy(subject.model, channels_last=False)
     kind = FORMATS[name]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'model' + kind.suffix)
         kind.convert(Flat(subject, images).eval(), images, path)
+        if int8:
+            QUANTIZERS[name](path, [images.numpy()])
         runtime = kind(path, threads=torch.get_num_threads(), dtype=dtype)
     return partial(runtime, images.numpy())
 
@@ -80,4 +86,5 @@ FORMS = {
     'deploy': deploy,
     'inductor': inductor,
     **{name: partial(exported, name=name) for name in FORMATS},
+    **{f'{name}-int8': partial(exported, name=name, int8=True) for name in QUANTIZERS},
 }
