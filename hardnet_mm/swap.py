@@ -55,6 +55,11 @@ def swap(cfg, arch, pretrained=True):
     pretrained = pretrained and was_pretrained and arch in WEIGHTS
     if pretrained:
         new['init_cfg'] = dict(type='Pretrained', checkpoint=SCHEME + arch)
+    else:  # random weights must not be frozen, nor norms keep the statistics of nothing
+        for key in ('frozen_stages', 'norm_eval'):
+            new.pop(key, None)
+        if not new.get('norm_cfg', {}).get('requires_grad', True):
+            new['norm_cfg'] = dict(new['norm_cfg'], requires_grad=True)
     swapped = copy.deepcopy(model)
     if model.get('pretrained'):
         swapped.pretrained = None

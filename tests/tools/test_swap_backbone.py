@@ -27,7 +27,17 @@ def test_a_detector_with_a_neck():
         ),
         neck=dict(in_channels=[192, 320, 720, 1280]),
     )
-    assert 'init_cfg' not in swapped(RETINANET, pretrained=False)['model']['backbone']
+
+
+def test_random_weights_are_not_frozen():
+    caffe = 'mmdet::mask_rcnn/mask-rcnn_r50-caffe_fpn_1x_coco.py'
+    for name, arch, options in (
+        (caffe, 'hardnet68', dict(pretrained=False)),
+        (caffe, 'fchardnet70', {}),  # no ImageNet classifier of it is published
+    ):
+        backbone = swapped(name, arch, **options)['model']['backbone']
+        assert not {'init_cfg', 'frozen_stages', 'norm_eval'} & backbone.keys()
+        assert backbone['norm_cfg']['requires_grad']
 
 
 def test_images_are_normalized_as_the_weights_expect():
