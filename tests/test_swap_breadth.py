@@ -24,3 +24,19 @@ def test_swaps(name):
     assert not outcome.startswith('fails: '), outcome
     assert name in tool.REFUSED if outcome.startswith('refused: ') else True, outcome
     assert name not in tool.REFUSED or outcome != 'works'
+
+
+def test_rows_are_kept(tmp_path):
+    """A run that was broken off goes on where it was."""
+    outcomes = {'mmdet::a/b_c-1x.py': 'works', 'mmseg::d/e.py': 'refused: [a | b]'}
+    tool.write(outcomes, 'hardnet39ds', tmp_path / 'swap.md')
+    assert tool.read(tmp_path / 'swap.md') == {**outcomes, 'mmseg::d/e.py': 'refused: [a / b]'}
+    assert 'hardnet39ds in 2 configs, 1 of them work' in (tmp_path / 'swap.md').read_text()
+    assert tool.read(tmp_path / 'none.md') == {}
+
+
+def test_the_tables_are_of_these_configs(root):
+    for name in ('swap.md', 'swap_openmmlab.md'):
+        outcomes = tool.read(root / 'docs' / name)
+        assert set(outcomes) == set(NAMES)
+        assert not any(outcome.startswith('fails: ') for outcome in outcomes.values())

@@ -199,7 +199,7 @@ def write(outcomes, arch, path):
         '',
         "| config | HarDNet in its backbone's place |",
         '|---|---|',
-        *(f'| {name} | {outcome} |' for name, outcome in outcomes.items()),
+        *(f'| {name} | {outcome.replace("|", "/")} |' for name, outcome in outcomes.items()),
     ]
     new = path.with_name(f'.{path.name}')
     new.write_text('\n'.join(lines) + '\n')
