@@ -1,0 +1,85 @@
+"""Where a model has convolutions that can be fused with what follows them."""
+
+from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks.wrappers import Conv2d
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..backbones import HarDBlock
+from .fused_conv import FusedConv
+
+PLAIN_FORWARDS = nn.Conv2d.forward, Conv2d.forward
+
+
+class Fusion:
+    """Replaces every plain convolution of a model, with the norm and activation after it.
+
+    Those that are known to follow it are mmcv's ConvModules', neighbours in a Sequential, and the
+    toolboxes' residual blocks'.
+
+    Args:
+        pool (MemoryPool, optional): Where the model takes memory for intermediate tensors from.
+    """
+
+    def __init__(self, pool=None):
+        self.pool = pool
+        self._done = {}  # by id: a module (which keeps the id its own), and what replaces it
+
+    def __call__(self, module):
+        """Replace what a module contains."""
+        if isinstance(module, nn.Sequential):
+            self._fold_neighbours(module)
+        elif hasattr(module, 'norm1_name') and 'conv1' in module._modules:
+            self._fold_residual(module)
+        elif isinstance(module, HarDBlock) and self.pool is not None:
+            module.concatenate = self.pool.concatenate
+        for name, child in module._modules.items():
+            if child is not None:
+                module._modules[name] = self._replaced(child)
+
+    def _replaced(self, module):
+        if id(module) not in self._done:
+            self._done[id(module)] = module, self._fused(module)
+            self(self._done[id(module)][1])
+        return self._done[id(module)][1]
+
+    def _fused(self, module):
+        if _is_plain(module):
+            return FusedConv(module, pool=self.pool)
+        if not isinstance(module, ConvModule) or not _is_plain(module.conv):
+            return module
+        norm = module.norm if module.with_norm else None
+        act = module.activate if module.with_activation else None
+        # weights that are normalised anew, padding of another kind, norm or activation first
+        unusual = module.with_spectral_norm or module.with_explicit_padding
+        if unusual or module.order != ('conv', 'norm', 'act'):
+            return module
+        if norm is not None and not isinstance(norm, _BatchNorm):
+            return module
+        return FusedConv(module.conv, norm, act, self.pool)
+
+    def _fold_neighbours(self, sequential):
+        names = list(sequential._modules)
+        for name, following in zip(names, names[1:]):
+            self._fold(sequential, name, following)
+
+    def _fold_residual(self, block):
+        """Fold the norms of a residual block, or of a ResNet's stem: conv1, norm1 and so on."""
+        for number in (1, 2, 3):
+            self._fold(block, f'conv{number}', getattr(block, f'norm{number}_name', None))
+
+    def _fold(self, module, conv, norm):
+        """Fold a norm, by name, into the convolution before it."""
+        modules = module._modules
+        if _is_plain(modules.get(conv)) and isinstance(modules.get(norm), _BatchNorm):
+            modules[conv] = FusedConv(modules[conv], modules[norm], pool=self.pool)
+            modules[norm] = nn.Identity()
+
+
+def _is_plain(conv):
+    return (
+        isinstance(conv, nn.Conv2d)
+        and conv.padding_mode == 'zeros'
+        and not isinstance(conv.padding, str)
+        and type(conv).forward in PLAIN_FORWARDS
+    )

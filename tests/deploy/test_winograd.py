@@ -1,0 +1,126 @@
+import copy
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from hardnet_mm import HarDNet
+from hardnet_mm.deploy import FusedConv, to_deploy, winograd
+from hardnet_mm.deploy.memory_pool import MemoryPool
+
+
+def channels_last(*shape):
+    return torch.randn(shape).to(memory_format=torch.channels_last)
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """Let Winograd's algorithm compute small convolutions as well; count its calls."""
+    calls = []
+    convolve = winograd.convolve
+    monkeypatch.setattr(winograd, 'pays', lambda weight, x: True)
+    monkeypatch.setattr(winograd, 'convolve', lambda *args: calls.append(0) or convolve(*args))
+    return calls
+
+
+@pytest.mark.parametrize('shape', [(1, 8, 12, 9), (2, 5, 13, 7), (3, 16, 1, 1), (1, 3, 2, 20)])
+@pytest.mark.parametrize('dtype, tolerance', [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+@torch.no_grad()
+def test_the_same_convolution(always, shape, dtype, tolerance):
+    conv = nn.Conv2d(shape[1], 6, 3, padding=1)
+    fused = FusedConv(conv, act=nn.ReLU6(), pool=MemoryPool()).to(dtype)
+    x = channels_last(*shape)
+    found, wanted = fused(x.to(dtype)), nn.functional.relu6(conv(x))
+    assert always and found.dtype == dtype and found.shape == wanted.shape
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert (found.float() - wanted).abs().max() < tolerance * wanted.abs().max()
+
+
+@pytest.mark.parametrize(
+    'options',
+    [dict(stride=2), dict(dilation=2), dict(groups=2), dict(padding=0)],
+)
+@torch.no_grad()
+def test_other_convolutions_are_left_alone(always, options):
+    conv = nn.Conv2d(4, 4, **{**dict(kernel_size=3, padding=1), **options})
+    x = channels_last(1, 4, 9, 9)
+    torch.testing.assert_close(FusedConv(conv, pool=MemoryPool())(x), conv(x))
+    assert not always
+
+
+def test_it_pays_for_large_convolutions_alone():
+    thin, small = torch.empty(20, 256, 3, 3), channels_last(1, 256, 7, 7)
+    wide, large = torch.empty(128, 256, 3, 3), channels_last(1, 256, 64, 64)
+    assert winograd.pays(wide, large)
+    assert not winograd.pays(wide, small) and not winograd.pays(thin, large)
+
+
+def test_only_where_asked(always):
+    images = torch.rand(1, 3, 64, 64)
+    backbone = HarDNet('hardnet68', out_indices=(1,)).eval()
+    plain, fast = to_deploy(backbone, winograd=False), to_deploy(backbone)
+    wanted = plain(images)[0]
+    assert not always
+    torch.testing.assert_close(fast(images)[0], wanted, rtol=1e-4, atol=1e-5)
+    assert always
+
+
+def test_gradients_of_the_images():
+    """Someone may ask for them; the fast ways have none."""
+    backbone = to_deploy(HarDNet('hardnet39ds', out_indices=(0,)))
+    images = torch.rand(1, 3, 64, 64, requires_grad=True)
+    backbone(images)[0].sum().backward()
+    assert images.grad.abs().sum() > 0
+
+
+def test_outputs_that_are_held_stay_as_they_are():
+    deployed = to_deploy(HarDNet('hardnet39ds'))
+    held = deployed(torch.rand(1, 3, 96, 96))
+    slices = [output[:, 1] for output in held]
+    wanted = [output.clone() for output in slices]
+    del held
+    for size in (96, 128, 64):
+        deployed(torch.rand(1, 3, size, size))
+    for found, kept in zip(slices, wanted):
+        assert torch.equal(found, kept)
+
+
+def test_memory_is_used_again():
+    pool = MemoryPool()
+    first = pool.empty((2, 3), torch.float32)
+    address = first.data_ptr()
+    second = pool.empty((2, 3), torch.float32)
+    assert second.data_ptr() != address and address % 64 == 0
+    part = first[1]
+    del first
+    assert pool.empty((1,), torch.float32).data_ptr() != address
+    del part
+    assert pool.empty((1, 6), torch.float32).data_ptr() == address
+    pool.empty((100,), torch.bfloat16)
+    assert len(pool._buffers) == 3
+
+
+def test_threads_and_copies_share_nothing():
+    deployed = to_deploy(HarDNet('hardnet39ds', out_indices=(3,)))
+    images = torch.rand(4, 1, 3, 96, 96)
+    wanted = [deployed(image)[0].clone() for image in images]
+    found = {}
+
+    def work(number, model):
+        for _ in range(5):
+            found[number] = model(images[number])[0]
+
+    other = copy.deepcopy(deployed)
+    models = [deployed, deployed, other, other]
+    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(models)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, output in enumerate(wanted):
+        assert torch.equal(found[number], output)
+    assert (
+        other.stages[0].block0.concatenate.__self__
+        is not deployed.stages[0].block0.concatenate.__self__
+    )
