@@ -79,7 +79,10 @@ class Fusion:
 def _is_plain(conv):
     return (
         isinstance(conv, nn.Conv2d)
+        and type(conv).forward in PLAIN_FORWARDS
         and conv.padding_mode == 'zeros'
         and not isinstance(conv.padding, str)
-        and type(conv).forward in PLAIN_FORWARDS
+        # not computed anew at each run, as by spectral norm
+        and 'weight' in conv._parameters
+        and not (conv._forward_pre_hooks or conv._forward_hooks)
     )

@@ -77,9 +77,25 @@ def test_what_it_leaves_alone():
 
     backbone = HarDNet('hardnet39ds', norm_cfg=dict(type='GN', num_groups=2)).eval()
     deployed = to_deploy(backbone)
-    assert not any(isinstance(module, FusedConv) for module in deployed.modules())
+    for kind in (nn.GroupNorm, nn.ReLU6):
+        found, wanted = (
+            sum(isinstance(m, kind) for m in each.modules()) for each in (deployed, backbone)
+        )
+        assert found == wanted > 0
     with torch.no_grad():
         assert distance(deployed(images)[-1], backbone(images)[-1]) < 1e-4
+
+
+def test_weights_that_are_computed_stay_so():
+    conv = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 4, 3))
+    hooked = nn.Conv2d(4, 4, 3)
+    hooked.register_forward_hook(lambda module, inputs, output: output + 1)
+    model = nn.Sequential(conv, hooked, nn.Conv2d(4, 4, 3)).eval()
+    deployed = to_deploy(model)
+    assert [isinstance(module, FusedConv) for module in deployed] == [False, False, True]
+    images = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        assert distance(deployed(images), model(images)) < 1e-4
 
 
 @pytest.mark.parametrize('name', ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70'])

@@ -62,7 +62,7 @@ def test_only_where_asked(always):
     plain, fast = to_deploy(backbone, winograd=False), to_deploy(backbone)
     wanted = plain(images)[0]
     assert not always
-    torch.testing.assert_close(fast(images)[0], wanted, rtol=1e-4, atol=1e-5)
+    assert (fast(images)[0] - wanted).abs().max() < 1e-4 * wanted.abs().max()
     assert always
 
 
