@@ -56,8 +56,6 @@ class HarDBlock(BaseModule):
         init_cfg (dict, optional): Initialization config. Defaults to None.
     """
 
-    concatenate = staticmethod(concatenate)  # an inference form has another
-
     def __init__(
         self,
         in_channels,
@@ -107,8 +105,8 @@ class HarDBlock(BaseModule):
     def _forward(self, x):
         features = [x]
         for links, layer in zip(self.links, self.layers):
-            features.append(layer(self.concatenate([features[link] for link in links])))
-        return self.concatenate([features[layer] for layer in self.out_layers])
+            features.append(layer(concatenate([features[link] for link in links])))
+        return concatenate([features[layer] for layer in self.out_layers])
 
 
 def depthwise_separable(in_channels, out_channels, norm_cfg, act_cfg, dilation=1):

@@ -45,7 +45,8 @@ def to_deploy(model, dtype=None, channels_last=True, winograd=True):
     for part in parts:
         part.to(dtype)
     for end in ends:
-        end.forward = _PlainOutputs(end.forward)  # no hook: toolboxes call some by themselves
+        # no hook: toolboxes call some by themselves
+        end.forward = _PlainOutputs(end.forward, hasattr(model, 'decode_head'))
     entry.register_forward_pre_hook(_Entry(dtype, channels_last))
     return model
 
@@ -80,17 +81,19 @@ class _Entry:
 class _PlainOutputs:
     """Calls a function, and returns its tensors as a toolbox's code expects them.
 
-    That is float32, and contiguous: some of it takes views.
+    That is float32, and contiguous: some of it takes views. mmseg's does not, and is faster on
+    channels-last logits, of which it takes the largest channel.
     """
 
-    def __init__(self, function):
+    def __init__(self, function, any_layout):
         self.function = function
+        self.any_layout = any_layout
 
     def __call__(self, *args, **kwargs):
-        return _plain(self.function(*args, **kwargs))
+        return self._plain(self.function(*args, **kwargs))
 
-
-def _plain(outputs):
-    if isinstance(outputs, (list, tuple)):
-        return type(outputs)(map(_plain, outputs))
-    return (outputs.float() if outputs.is_floating_point() else outputs).contiguous()
+    def _plain(self, outputs):
+        if isinstance(outputs, (list, tuple)):
+            return type(outputs)(map(self._plain, outputs))
+        outputs = outputs.float() if outputs.is_floating_point() else outputs
+        return outputs if self.any_layout else outputs.contiguous()

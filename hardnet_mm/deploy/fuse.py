@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..backbones import HarDBlock
+from .fused_block import FusedBlock
 from .fused_conv import FusedConv
 
 PLAIN_FORWARDS = nn.Conv2d.forward, Conv2d.forward
@@ -31,16 +32,17 @@ class Fusion:
             self._fold_neighbours(module)
         elif hasattr(module, 'norm1_name') and 'conv1' in module._modules:
             self._fold_residual(module)
-        elif isinstance(module, HarDBlock) and self.pool is not None:
-            module.concatenate = self.pool.concatenate
         for name, child in module._modules.items():
             if child is not None:
                 module._modules[name] = self._replaced(child)
 
     def _replaced(self, module):
         if id(module) not in self._done:
-            self._done[id(module)] = module, self._fused(module)
-            self(self._done[id(module)][1])
+            fused = self._fused(module)
+            self(fused)
+            if isinstance(fused, HarDBlock) and self.pool is not None:
+                fused = FusedBlock(fused, self.pool)
+            self._done[id(module)] = module, fused
         return self._done[id(module)][1]
 
     def _fused(self, module):
