@@ -5,7 +5,9 @@ from stand_in import fill_tensor
 from torch import nn
 
 from hardnet_mm import HarDNet, create_model
+from hardnet_mm.backbones import HarDBlock
 from hardnet_mm.deploy import FusedConv, to_deploy, winograd
+from hardnet_mm.deploy.memory_pool import MemoryPool
 from hardnet_mm.model_config import build_model, read_config
 from hardnet_mm.trial import predict, random_batch
 
@@ -52,6 +54,29 @@ def test_it_saves_and_loads(tmp_path):
     torch.save(first.state_dict(), tmp_path / 'deployed.pth')
     second.load_state_dict(torch.load(tmp_path / 'deployed.pth', weights_only=True))
     assert torch.equal(second(images), wanted)  # the laid out weights of before are not used again
+
+
+@torch.no_grad()
+def test_a_block_without_concatenations(monkeypatch):
+    """The features of a dilated block, source by source, and again after its weights changed."""
+    block = settle(HarDBlock(20, 6, 1.7, 8, dilation=2))
+    fused = to_deploy(nn.Sequential(block))
+    x = torch.randn(2, 20, 13, 9)
+    joined = []
+    concatenate = MemoryPool.concatenate
+    monkeypatch.setattr(
+        MemoryPool, 'concatenate', lambda pool, x: joined.append(x) or concatenate(pool, x)
+    )
+    wanted = block(x)
+    assert distance(fused(x), wanted) < 1e-5 and len(joined) == 1  # the output alone
+    for layer in fused[0].layers:
+        layer.weight.mul_(0.5)
+        layer.bias.mul_(0.5)
+    assert distance(fused(x), wanted) > 0.1
+    for layer in fused[0].layers:
+        layer.weight.mul_(2)
+        layer.bias.mul_(2)
+    assert distance(fused(x), wanted) < 1e-5
 
 
 def test_what_else_it_folds():
