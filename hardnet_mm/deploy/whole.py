@@ -41,8 +41,9 @@ class WholeModel(nn.Module):
         normalized = getattr(preprocessor, '_enable_normalize', True)
         mean = preprocessor.mean if normalized else torch.zeros(3, 1, 1)
         std = preprocessor.std if normalized else torch.ones(3, 1, 1)
-        self.register_buffer('mean', mean.detach().clone())
-        self.register_buffer('std', std.detach().clone())
+        # whole numbers in a config are integers here, which ncnn would read as floats
+        self.register_buffer('mean', mean.detach().float())
+        self.register_buffer('std', std.detach().float())
 
     def forward(self, images):
         """Map images ``(N, 3, H, W)`` to a tuple of outputs."""

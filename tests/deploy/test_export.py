@@ -3,6 +3,7 @@
 import copy
 import importlib
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -104,8 +105,6 @@ def assert_equal(distances):
 @pytest.mark.parametrize('format_name', FORMATS)
 def test_files_run(models, name, format_name, tmp_path):
     skip_without(*PACKAGES[format_name])
-    if (format_name, name) == ('ncnn', 'ssd_hardnet'):
-        pytest.skip('ncnn computes this SSD otherwise; export.py refuses it')
     model, cfg = models(name)
     kind = FORMATS[format_name]
     whole = as_whole(to_deploy(model, channels_last=False), kind.inside).eval()
@@ -150,6 +149,26 @@ def test_int8_is_smaller_and_near(models, format_name, tmp_path):
         load(tmp_path / f'{name}{suffix}')(images.numpy())['scores'] for name in ('float', 'int8')
     ]
     assert 0 < np.abs(scores[0] - scores[1]).max() < 0.5
+
+
+def test_the_example(root, run_tool, models, tmp_path):
+    """Without mm, it prints and draws the boxes that the file gives."""
+    skip_without(*PACKAGES['onnx'])
+    model, _ = models('ssd_hardnet')
+    path, source, drawn = (tmp_path / name for name in ('model.onnx', 'image.png', 'drawn.png'))
+    images = random_images(1, (192, 192))
+    export(as_whole(to_deploy(model, channels_last=False)).eval(), images, path, 'onnx')
+    cv2.imwrite(str(source), images[0].permute(1, 2, 0).byte().numpy())
+    lines = run_tool('../examples/onnxruntime/detect.py', path, source, drawn).splitlines()
+    (wanted,) = load(path)(images.numpy()).values()
+    wanted = wanted[wanted[:, 2] > 0.3]
+    assert len(lines) == len(wanted) > 0
+    for line, (_, label, score, *box) in zip(lines, wanted):
+        assert line.startswith(f'{int(label)}: {score:.2f} ')
+        assert np.abs(np.array(line.split()[2:], float) - box).max() <= 0.51
+    assert (cv2.imread(str(source)) != cv2.imread(str(drawn))).any()
+    missing = run_tool('../examples/onnxruntime/detect.py', path, 'none.png', drawn, fails=True)
+    assert 'none.png is no image' in missing
 
 
 def test_suppression_is_by_class_and_image():

@@ -120,7 +120,4 @@ def test_threads_and_copies_share_nothing():
         thread.join()
     for number, output in enumerate(wanted):
         assert torch.equal(found[number], output)
-    assert (
-        other.stages[0].block0.pool
-        is not deployed.stages[0].block0.pool
-    )
+    assert other.stages[0].block0.pool is not deployed.stages[0].block0.pool
