@@ -10,7 +10,7 @@ from .. import checkpoints
 from ..registry import BACKBONES
 from .architectures import get_architecture, group_blocks
 from .hardnet_block import HarDBlock, depthwise_conv
-from .memory import RecomputeConcatenations
+from .memory import RecomputeFeatures, remember_activations
 
 MIN_INPUT_SIZE = 32
 POOLS = dict(max=nn.MaxPool2d, avg=nn.AvgPool2d)
@@ -48,8 +48,8 @@ class HarDNet(BaseModule):
             Defaults to False.
         with_cp (bool): Whether to recompute blocks in the backward pass, to save memory.
             Defaults to False.
-        memory_efficient (bool): Whether to recompute only concatenations in the backward pass,
-            which saves less memory than ``with_cp`` in little time. Defaults to False.
+        memory_efficient (bool): Whether to recompute concatenations, norms and activations in the
+            backward pass, but no convolution. Defaults to False.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict, optional): Config of the activations. Defaults to None: the variant's own.
         init_cfg (dict | list[dict], optional): Initialization config. Defaults to None:
@@ -164,6 +164,8 @@ class HarDNet(BaseModule):
 
         self.channels = tuple(outputs[index][0] for index in self.out_indices)
         self.out_strides = tuple(outputs[index][1] for index in self.out_indices)
+        if memory_efficient:
+            remember_activations(self)
         self._freeze_stages()
         self._register_load_state_dict_pre_hook(checkpoints.adapt_to_backbone)
 
@@ -196,7 +198,7 @@ class HarDNet(BaseModule):
                 f'got {x.shape[-2]} x {x.shape[-1]}'
             )
         if self.memory_efficient and torch.is_grad_enabled():
-            with RecomputeConcatenations():
+            with RecomputeFeatures():
                 return self._forward(x)
         return self._forward(x)
 

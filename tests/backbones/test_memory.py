@@ -2,9 +2,15 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from mmcv.cnn import ConvModule
 
 from hardnet_mm import HarDNet
-from hardnet_mm.backbones.memory import RecomputeConcatenations, concatenate
+from hardnet_mm.backbones.memory import (
+    RecomputeFeatures,
+    concatenate,
+    remember,
+    remember_activations,
+)
 
 
 @pytest.mark.parametrize('arch', ['hardnet39ds', 'hardnet68', 'fchardnet70'])
@@ -28,7 +34,7 @@ def test_no_concatenation_is_kept():
     features = [torch.rand(1, 4, 8, 8, requires_grad=True) for _ in range(2)]
     weight = torch.rand(2, 8, 3, 3, requires_grad=True)
     kept = []
-    for context in (RecomputeConcatenations(), nullcontext()):
+    for context in (RecomputeFeatures(), nullcontext()):
         with context:
             whole = concatenate(features)
             output = torch.nn.functional.conv2d(whole, weight)
@@ -38,10 +44,43 @@ def test_no_concatenation_is_kept():
     assert kept == [False, True]
 
 
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('act', ['ReLU', 'ReLU6', None])
+def test_no_activation_is_kept(training, act):
+    layer = ConvModule(
+        3, 4, 3, norm_cfg=dict(type='BN'), act_cfg=None if act is None else dict(type=act)
+    ).train(training)
+    remember_activations(layer)
+    weight = torch.rand(2, 4, 3, 3, requires_grad=True)
+    images = torch.randn(2, 3, 9, 9)
+    layer(images)  # so that the running statistics differ from the batch's and from nought
+    with RecomputeFeatures():
+        feature = layer(images)
+        output = torch.nn.functional.conv2d(feature, weight)
+    statistics = layer.norm.running_mean.clone()
+    saved = output.grad_fn._saved_input
+    assert torch.equal(saved, feature) and saved.data_ptr() != feature.data_ptr()
+    output.sum().backward()
+    assert torch.equal(layer.norm.running_mean, statistics)  # not moved a second time
+
+
+def test_a_feature_is_made_once_for_all_that_saved_it():
+    made = []
+    feature = torch.rand(1, 4, 8, 8, requires_grad=True).clone()
+    weight = torch.rand(2, 4, 3, 3, requires_grad=True)
+    with RecomputeFeatures():
+        remember(feature, lambda x: made.append(0) or x.clone(), feature)
+        outputs = [torch.nn.functional.conv2d(feature, weight) for _ in range(3)]
+    sum(output.sum() for output in outputs).backward(retain_graph=True)
+    assert len(made) == 1
+    sum(output.sum() for output in outputs).backward()  # again, and still right
+    assert len(made) > 1
+
+
 def test_an_address_that_is_used_again_is_another_tensor():
     """A concatenation that nobody saved is freed, and its memory may come back in its shape."""
     weight = torch.rand(2, 8, 3, 3, requires_grad=True)
-    with RecomputeConcatenations():
+    with RecomputeFeatures():
         address = concatenate([torch.zeros(1, 4, 64, 64)] * 2).data_ptr()
         others = []
         while len(others) < 50 and not (others and others[-1].data_ptr() == address):
