@@ -1,9 +1,10 @@
-"""Hooks: one that the tools add to a runner, one for a config that wants it."""
+"""Hooks: one that the tools add to a runner, and some for a config that wants them."""
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 
+from .deploy import to_deploy
 from .registry import HOOKS
 
 
@@ -51,3 +52,20 @@ class ChannelsLastHook(Hook):
     def before_run(self, runner):
         """Convert the model, before the first iteration of training, validation or testing."""
         runner.model.to(memory_format=torch.channels_last)
+
+
+@HOOKS.register_module()
+class DeployHook(Hook):
+    """Test the inference form of the model, :func:`hardnet_mm.deploy.to_deploy`.
+
+    Args:
+        dtype (str): Name of the type that it computes in. Defaults to 'float32'.
+    """
+
+    def __init__(self, dtype='float32'):
+        self.dtype = getattr(torch, dtype)
+
+    def before_test(self, runner):
+        """Put the inference form in the model's place; the weights are loaded by now."""
+        model = runner.model
+        runner.model = to_deploy(model.module if is_model_wrapper(model) else model, self.dtype)

@@ -12,7 +12,7 @@ from hardnet_mm.checkpoint_files import check_checkpoint
 from hardnet_mm.deploy.export import ExportedModel
 from hardnet_mm.deploy.formats import is_exported, load
 from hardnet_mm.deploy.whole import as_whole
-from hardnet_mm.hooks import CheckpointMatchHook
+from hardnet_mm.hooks import CheckpointMatchHook, DeployHook
 from hardnet_mm.runtime import add_common_arguments, load_config
 
 # What a toolbox averages flipped images with, where its config does not say.
@@ -38,6 +38,11 @@ def parse_args():
     )
     parser.add_argument(
         '--wait-time', type=float, default=2, help='seconds each image is shown for'
+    )
+    parser.add_argument(
+        '--deploy',
+        choices=['float32', 'bfloat16', 'float16'],
+        help='test the inference form, hardnet_mm.deploy.to_deploy, in this type',
     )
     parser.add_argument('--tta', action='store_true', help='average over test-time augmentation')
     add_common_arguments(parser)
@@ -83,8 +88,10 @@ def augment(cfg):
 def main():
     args = parse_args()
     exported = is_exported(args.checkpoint)
-    if exported and args.tta:
-        raise ValueError('--tta is for checkpoints, an exported file holds no augmentation')
+    if exported and (args.tta or args.deploy):
+        raise ValueError('--tta and --deploy are for checkpoints, not for exported files')
+    if args.tta and args.deploy:
+        raise ValueError('--tta and --deploy cannot go together')
     if exported:
         runtime = load(args.checkpoint)
     else:
@@ -105,6 +112,8 @@ def main():
         runner.model = ExportedModel(as_whole(runner.model), runtime)
     else:
         runner.register_hook(CheckpointMatchHook())
+    if args.deploy:
+        runner.register_hook(DeployHook(args.deploy))
     if args.out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     runner.test()

@@ -31,13 +31,22 @@ def deploy(subject, images, dtype):
     return partial(subject, images)
 
 
+def deploy_direct(subject, images, dtype):
+    """The same without Winograd's algorithm."""
+    subject.model = to_deploy(subject.model, DTYPES[dtype], winograd=False)
+    return partial(subject, images)
+
+
 def inductor(subject, images, dtype):
     """The inference form, compiled by PyTorch's inductor with its weights frozen."""
     from torch._inductor import config
 
     config.freezing = True
     subject.model = to_deploy(subject.model, DTYPES[dtype])
-    return partial(torch.compile(subject), images)
+    compiled = torch.compile(subject)
+    with torch.no_grad():
+        compiled(images)  # which compiles it
+    return partial(compiled, images)
 
 
 class Flat(nn.Module):
@@ -84,6 +93,7 @@ FORMS = {
     'eager': eager,
     'channels-last': channels_last,
     'deploy': deploy,
+    'deploy-direct': deploy_direct,
     'inductor': inductor,
     **{name: partial(exported, name=name) for name in FORMATS},
     **{f'{name}-int8': partial(exported, name=name, int8=True) for name in QUANTIZERS},

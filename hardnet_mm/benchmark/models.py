@@ -17,9 +17,13 @@ class Subject(nn.Module):
 
     A classifier gives logits, a detector its head's raw outputs, a segmentor the label map at the
     images' size. Auxiliary heads, which only train, are left out.
+
+    Args:
+        model (nn.Module): The model.
+        scope (str, optional): Its toolbox. Defaults to None: it is none's, and called as it is.
     """
 
-    def __init__(self, model, scope):
+    def __init__(self, model, scope=None):
         super().__init__()
         if hasattr(model, 'auxiliary_head'):
             model.auxiliary_head = None
@@ -28,6 +32,8 @@ class Subject(nn.Module):
 
     def forward(self, images):
         """Map ``(N, 3, H, W)`` to the outputs."""
+        if self.scope is None:
+            return self.model(images)
         if self.scope != 'mmseg':
             return self.model(images, mode='tensor')
         logits = self.model.encode_decode(images, [dict(img_shape=images.shape[2:])])

@@ -241,12 +241,14 @@ def test_the_commands(root, run_tool, digits, models, tmp_path):
         .partition('data_time')[0]
         .rpartition('coco/bbox_mAP:')[2]
         for output in (
-            run_tool('test.py', config, path, '--work-dir', tmp_path / 'work', *data)
-            for path in (checkpoint, out)
+            run_tool('test.py', config, *path, '--work-dir', tmp_path / 'work', *data)
+            for path in ([checkpoint], [out], [checkpoint, '--deploy', 'float32'])
         )
     ]
-    assert metrics[0] == metrics[1]
+    assert metrics[0] == metrics[1] == metrics[2]
 
+    refused = run_tool('test.py', config, out, '--deploy', 'float32', *data, fails=True)
+    assert '--deploy are for checkpoints' in refused
     assert 'is there already' in run_tool(*command, *data, fails=True)
     wrong = (*command[:-1], tmp_path / 'model.onnx', *data)
     assert 'must end in .torchscript' in run_tool(*wrong, fails=True)

@@ -51,3 +51,16 @@ def test_a_benchmark_leaves_table_json_and_plot(root, run_tool, tmp_path):
     assert [len(result['seconds']) for result in results] == [2] * 4
     assert (tmp_path / 'out/latency.png').stat().st_size > 1000
     assert 'is there already' in run_tool(*command, fails=True)
+
+
+def test_a_benchmark_beside_another_program(run_tool, tmp_path):
+    (tmp_path / 'hubconf.py').write_text(
+        'import torch\n\n\ndef small(pretrained):\n    return torch.nn.Conv2d(3, 8, 3, bias=False)\n'
+    )
+    options = '--size 34 34 --runs 1 --warmup 0 --forms deploy'.split()
+    output = run_tool('analysis_tools/benchmark.py', '--hub', f'{tmp_path}:small', *options)
+    row = next(line for line in output.splitlines() if f'| small of {tmp_path.name} |' in line)
+    assert '| eager, float32 | 0.00 M | 0.00 |' in row
+    wrong = f'{tmp_path / "none"}:small'
+    refused = run_tool('analysis_tools/benchmark.py', '--hub', wrong, fails=True)
+    assert '--hub takes FOLDER:NAME with a hubconf.py' in refused

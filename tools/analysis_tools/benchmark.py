@@ -26,6 +26,14 @@ def parse_args():
     add('configs', nargs='*', help='configs, by path or as mmdet::retinanet/....py')
     add('--preset', choices=PRESETS, help='a comparison that is ready')
     add('--forms', nargs='+', choices=FORMS, default=['deploy'], help='of every model')
+    add(
+        '--hub',
+        nargs='+',
+        default=[],
+        metavar='FOLDER:NAME',
+        help='other programs to time as they are: a clone with a hubconf.py, and its model (its '
+        'code is executed)',
+    )
     add('--dtype', choices=DTYPES, default='float32')
     add('--size', nargs=2, type=int, metavar=('HEIGHT', 'WIDTH'), help="the preset's, or 512 512")
     add('--batch-size', type=int, default=1)
@@ -35,8 +43,12 @@ def parse_args():
     add('--threads', type=int, help='of the CPU')
     add('--out-dir', type=Path, help='new folder for table.md, results.json and latency.png')
     args = parser.parse_args()
-    if not args.configs and not args.preset:
-        parser.error('name configs or a --preset')
+    if not args.configs and not args.preset and not args.hub:
+        parser.error('name configs, a --preset or a --hub model')
+    for entry in args.hub:
+        folder, _, name = entry.rpartition(':')
+        if not name or not Path(folder, 'hubconf.py').is_file():
+            parser.error(f'--hub takes FOLDER:NAME with a hubconf.py in the folder, got {entry!r}')
     if args.out_dir is not None and args.out_dir.exists():
         parser.error(f'--out-dir {args.out_dir} is there already: choose a new folder')
     preset = PRESETS.get(args.preset, {})
@@ -47,23 +59,34 @@ def parse_args():
     return args
 
 
+def models(args):
+    """Yield the name of each model, its config, itself, its published result, and its forms."""
+    for name, config in args.configs.items():
+        options = args.options.get(name)
+        cfg = read_config(config, options)
+        subject = Subject(build_model(cfg), cfg.default_scope)
+        yield name, config, subject, '' if options else published(config), args.forms
+    for entry in args.hub:
+        folder, _, name = entry.rpartition(':')
+        model = torch.hub.load(folder, name, source='local', pretrained=False)
+        yield f'{name} of {Path(folder).resolve().name}', entry, Subject(model), '', ['eager']
+
+
 def prepare(args):
     """Return a result for each model and form, its times still to come, and its function."""
     images = torch.rand(args.batch_size, 3, *args.size, device=args.device)
     results, functions = [], []
-    for name, config in args.configs.items():
-        options = args.options.get(name)
-        cfg = read_config(config, options)
-        subject = Subject(build_model(cfg), cfg.default_scope).to(args.device)
+    for name, config, subject, result, forms in models(args):
+        subject = subject.eval().to(args.device)
         facts = dict(
             model=name,
             config=config,
             batch_size=args.batch_size,
             parameters=sum(p.numel() for p in subject.parameters()),
             macs=count_work(subject, images[:1]),
-            published='' if options else published(config),
+            published=result,
         )
-        for form in args.forms:
+        for form in forms:
             functions.append(FORMS[form](copy.deepcopy(subject), images, args.dtype))
             results.append(dict(facts, form=f'{form}, {args.dtype}'))
     return results, functions
@@ -79,11 +102,12 @@ def main():
     torch.set_flush_denormal(True)  # random weights may make them, and trained ones do not
     results, functions = prepare(args)
     peak = convolution_peak(DTYPES[args.dtype], args.device)
+    # of the first run, which includes what is kept for the next ones: weights laid out anew
+    growth = [peak_memory(function, args.device) for function in functions]
     times = interleave(functions, args.runs, args.warmup, args.device)
-    for result, function, seconds in zip(results, functions, times):
+    for result, grown, seconds in zip(results, growth, times):
         latency = statistics.median(seconds)
         weights = result['parameters'] * DTYPES[args.dtype].itemsize
-        grown = peak_memory(function, args.device)
         result.update(
             seconds=seconds,
             mean=statistics.mean(seconds),
