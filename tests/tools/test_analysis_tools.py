@@ -55,7 +55,8 @@ def test_a_benchmark_leaves_table_json_and_plot(root, run_tool, tmp_path):
 
 def test_a_benchmark_beside_another_program(run_tool, tmp_path):
     (tmp_path / 'hubconf.py').write_text(
-        'import torch\n\n\ndef small(pretrained):\n    return torch.nn.Conv2d(3, 8, 3, bias=False)\n'
+        'import torch\n\n\n'
+        'def small(pretrained):\n    return torch.nn.Conv2d(3, 8, 3, bias=False)\n'
     )
     options = '--size 34 34 --runs 1 --warmup 0 --forms deploy'.split()
     output = run_tool('analysis_tools/benchmark.py', '--hub', f'{tmp_path}:small', *options)
