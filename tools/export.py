@@ -118,8 +118,8 @@ def main():
                     f'{TOLERANCES[name]}; it was not written'
                 )
 
-    export(whole, images, args.out, args.format, quantize, check)
-    print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB')
+    for file in export(whole, images, args.out, args.format, quantize, check):
+        print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
 
 
 if __name__ == '__main__':

@@ -25,6 +25,9 @@ def export(whole, images, path, name, quantize=None, check=None):
         quantize (callable, optional): Rewrites the file at a path in int8.
         check (callable, optional): Gets the path of the finished file before it is in place, and
             raises where it is not right.
+
+    Returns:
+        list[Path]: What was written: some formats have weights or names in a file beside.
     """
     kind = FORMATS[name]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,8 +38,10 @@ def export(whole, images, path, name, quantize=None, check=None):
             quantize(new)
         if check is not None:
             check(new)
-        for file in sorted(Path(folder).iterdir(), key=lambda file: file == new):
+        files = sorted(Path(folder).iterdir(), key=lambda file: file == new)
+        for file in files:
             os.replace(file, path.with_name(file.name))  # the one that users name comes last
+    return [path.with_name(file.name) for file in files]
 
 
 def compare(found, wanted):

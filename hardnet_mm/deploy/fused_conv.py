@@ -70,13 +70,13 @@ class FusedConv(nn.Module):
         return self.rest(x)
 
     def _pack(self, x, pack, *args):
-        """Return the weights as oneDNN wants them for inputs of this shape, laid out once."""
-        key = (x.shape, x.dtype, self.weight.data_ptr(), self.weight._version)
-        if key not in self._packed:
-            if len(self._packed) > 8:  # of a model that sees many sizes
-                self._packed.clear()
-            self._packed[key] = pack(self.weight, x.shape, *args)
-        return self._packed[key]
+        """Return the weights as oneDNN wants them, laid out once, on the first size that comes."""
+        state = self.weight.dtype, self.weight.data_ptr(), self.weight._version
+        made_of, packed = self._packed.get(pack, (None, None))
+        if made_of != state:
+            packed = pack(self.weight, x.shape, *args)
+            self._packed[pack] = state, packed
+        return packed
 
     def __getstate__(self):
         """Leave the packed weights out of copies and files; they are made again."""

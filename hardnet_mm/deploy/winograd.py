@@ -49,13 +49,14 @@ def pays(weight, x):
 
 def pack(weight, shape):
     """Return the six 1x3 kernels of ``(C_out, C_in, 3, 3)`` weights, laid out for oneDNN."""
-    transform = torch.tensor(KERNEL_TRANSFORM, dtype=torch.float64)
-    kernels = torch.einsum('pr,oirc->poic', transform, weight.double()).to(weight.dtype)
+    kernels = torch.einsum('pr,oirc->poic', torch.tensor(KERNEL_TRANSFORM), weight.float())
     batch, channels, height, width = shape
     shape = [1, channels, batch * _tiles(height), width]
     return [
         torch.ops.mkldnn._reorder_convolution_weight(
-            kernel.unsqueeze(2).contiguous(memory_format=torch.channels_last), *GEOMETRY, shape
+            kernel.unsqueeze(2).to(weight.dtype, memory_format=torch.channels_last),
+            *GEOMETRY,
+            shape,
         )
         for kernel in kernels
     ]
