@@ -47,6 +47,7 @@ def pays(weight, x):
     return in_channels * out_channels >= 30 * (in_channels + out_channels) and products >= enough
 
 
+@torch.autocast('cpu', enabled=False)  # in float32, whoever asks first
 def pack(weight, shape):
     """Return the six 1x3 kernels of ``(C_out, C_in, 3, 3)`` weights, laid out for oneDNN."""
     kernels = torch.einsum('pr,oirc->poic', torch.tensor(KERNEL_TRANSFORM), weight.float())

@@ -57,6 +57,22 @@ def test_it_pays_for_large_convolutions_alone():
     assert not winograd.pays(wide, small) and not winograd.pays(thin, large)
 
 
+@torch.no_grad()
+def test_an_empty_batch(always):
+    """A mask head gets one where a detector finds nothing."""
+    fused = FusedConv(nn.Conv2d(4, 6, 3, padding=1), act=nn.ReLU(), pool=MemoryPool())
+    assert fused(channels_last(0, 4, 9, 9)).shape == (0, 6, 9, 9)
+
+
+@torch.no_grad()
+def test_autocast_changes_no_weights(always):
+    conv = nn.Conv2d(8, 8, 3, padding=1)
+    fused, x = FusedConv(conv, pool=MemoryPool()), channels_last(1, 8, 9, 9)
+    with torch.autocast('cpu', torch.bfloat16):
+        fused(x)
+    assert (fused(x) - conv(x)).abs().max() < 1e-5 * conv(x).abs().max()
+
+
 def test_only_where_asked(always):
     images = torch.rand(1, 3, 64, 64)
     backbone = HarDNet('hardnet68', out_indices=(1,)).eval()
