@@ -14,9 +14,10 @@ def to_deploy(model, dtype=None, channels_last=True, winograd=True):
     """Return the inference form of a backbone, classifier, detector or segmentor.
 
     Norms are folded into the convolutions and activations computed with them; the tensors are laid
-    out channels-last; on a CPU, large 3x3 convolutions are computed by Winograd's algorithm, and
-    the memory of intermediate tensors is kept for the next run. The interface and, in float32, the
-    outputs stay: images come and predictions go in float32 whatever ``dtype`` is.
+    out channels-last; on a CPU, large 3x3 convolutions are computed by Winograd's algorithm,
+    HarDNet's blocks without concatenating their links, and the memory of intermediate tensors is
+    kept for the next run. The interface and, in float32, the outputs stay: images come and
+    predictions go in float32 whatever ``dtype`` is.
 
     Args:
         model (nn.Module): The trained model; it is left as it is.
@@ -24,8 +25,8 @@ def to_deploy(model, dtype=None, channels_last=True, winograd=True):
             Backbone and neck do, and the head of a one-stage detector, segmentor or classifier.
             Defaults to None: as the model is.
         channels_last (bool): Whether to lay tensors out as (N, H, W, C). Defaults to True.
-        winograd (bool): Whether to use Winograd's algorithm and keep memory, for which tensors
-            must be channels-last. Defaults to True.
+        winograd (bool): Whether to use Winograd's algorithm on a CPU, which takes tensors that are
+            channels-last, and more memory. Defaults to True.
 
     Returns:
         nn.Module: In evaluation mode, without gradients. Its ``state_dict`` loads into another
@@ -37,7 +38,7 @@ def to_deploy(model, dtype=None, channels_last=True, winograd=True):
     if dtype not in DTYPES:
         raise ValueError(f'dtype must be one of {DTYPES}, got {dtype}')
     model = copy.deepcopy(model).eval().requires_grad_(False)
-    Fusion(MemoryPool() if winograd else None)(model)
+    Fusion(MemoryPool(), winograd)(model)
     if channels_last:
         model.to(memory_format=torch.channels_last)
     entry = getattr(model, 'backbone', model)

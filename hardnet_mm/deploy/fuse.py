@@ -19,11 +19,13 @@ class Fusion:
     toolboxes' residual blocks'.
 
     Args:
-        pool (MemoryPool, optional): Where the model takes memory for intermediate tensors from.
+        pool (MemoryPool): Where the model takes memory for intermediate tensors from.
+        winograd (bool): Whether convolutions may use Winograd's algorithm.
     """
 
-    def __init__(self, pool=None):
+    def __init__(self, pool, winograd):
         self.pool = pool
+        self.winograd_pool = pool if winograd else None
         self._done = {}  # by id: a module (which keeps the id its own), and what replaces it
 
     def __call__(self, module):
@@ -40,14 +42,14 @@ class Fusion:
         if id(module) not in self._done:
             fused = self._fused(module)
             self(fused)
-            if isinstance(fused, HarDBlock) and self.pool is not None:
+            if isinstance(fused, HarDBlock):
                 fused = FusedBlock(fused, self.pool)
             self._done[id(module)] = module, fused
         return self._done[id(module)][1]
 
     def _fused(self, module):
         if _is_plain(module):
-            return FusedConv(module, pool=self.pool)
+            return FusedConv(module, pool=self.winograd_pool)
         if not isinstance(module, ConvModule) or not _is_plain(module.conv):
             return module
         norm = module.norm if module.with_norm else None
@@ -58,7 +60,7 @@ class Fusion:
             return module
         if norm is not None and not isinstance(norm, _BatchNorm):
             return module
-        return FusedConv(module.conv, norm, act, self.pool)
+        return FusedConv(module.conv, norm, act, self.winograd_pool)
 
     def _fold_neighbours(self, sequential):
         names = list(sequential._modules)
@@ -74,7 +76,7 @@ class Fusion:
         """Fold a norm, by name, into the convolution before it."""
         modules = module._modules
         if _is_plain(modules.get(conv)) and isinstance(modules.get(norm), _BatchNorm):
-            modules[conv] = FusedConv(modules[conv], modules[norm], pool=self.pool)
+            modules[conv] = FusedConv(modules[conv], modules[norm], pool=self.winograd_pool)
             modules[norm] = nn.Identity()
 
 

@@ -80,7 +80,7 @@ class FusedBlock(nn.Module):
             weights.append(weight[links.index(number)])
             # its nearest link brings the bias
             biases.append(layer.bias if reader == number + 1 else torch.zeros_like(layer.bias))
-        convolution = FusedConv(self.layers[0], pool=self.pool)  # of the same padding and dilation
+        convolution = FusedConv(self.layers[0], pool=self.layers[0].pool)  # all are alike
         convolution.weight = nn.Parameter(torch.cat(weights), requires_grad=False)
         convolution.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
         return convolution, readers, [len(weight) for weight in weights]
