@@ -23,7 +23,6 @@ WAYS = {
     'memory_efficient': dict(memory_efficient=True),
     'memory_efficient, channels-last': dict(memory_efficient=True),
     'with_cp, channels-last': dict(with_cp=True),
-    'compiled, channels-last': dict(),
 }
 
 
@@ -45,7 +44,6 @@ def measure(args):
     torch.manual_seed(0)
     layout = torch.channels_last if 'channels-last' in args.way else torch.contiguous_format
     model = create_model(args.arch, **WAYS[args.way]).to(args.device, memory_format=layout)
-    network = torch.compile(model) if 'compiled' in args.way else model
     images = torch.rand(args.batch_size, 3, args.size, args.size, device=args.device)
     images = images.to(memory_format=layout)
     labels = torch.randint(0, 1000, (args.batch_size,), device=args.device)
@@ -53,7 +51,7 @@ def measure(args):
 
     def step():
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(network(images), labels).backward()
+        torch.nn.functional.cross_entropy(model(images), labels).backward()
         optimizer.step()
         if args.device.startswith('cuda'):
             torch.cuda.synchronize()
