@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODEL_WRAPPERS
 from stand_in import fill_tensor
 from torch import nn
 
@@ -9,6 +12,7 @@ from hardnet_mm.backbones import HarDBlock
 from hardnet_mm.deploy import FusedConv, to_deploy, winograd
 from hardnet_mm.deploy.memory_pool import MemoryPool
 from hardnet_mm.model_config import build_model, read_config
+from hardnet_mm.registry import HOOKS
 from hardnet_mm.trial import predict, random_batch
 
 ARCHITECTURES = ['hardnet39ds', 'hardnet68ds', 'hardnet68', 'hardnet85', 'fchardnet70']
@@ -182,3 +186,22 @@ def test_a_compiler_sees_plain_convolutions():
         to_deploy(settle(HarDNet('hardnet39ds', out_indices=(1,)))), torch.rand(1, 3, 64, 64)
     )
     assert 'mkldnn' not in str(traced.inlined_graph)
+
+
+@MODEL_WRAPPERS.register_module(name='WrapperOfThisTest')
+class Wrapper(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+
+def test_the_hook_tests_the_inference_form(root):
+    """Of the model itself, where it is wrapped to be distributed."""
+    model = build_model(Config.fromfile(root / 'configs/digits/hardnet39ds_digits.py'))
+    wrapped = Wrapper(model)
+    for given in (model, wrapped):
+        runner = SimpleNamespace(model=given)
+        HOOKS.build(dict(type='DeployHook', dtype='bfloat16')).before_test(runner)
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in runner.model.modules())
+        assert runner.model.backbone.stem[0].weight.dtype == torch.bfloat16
+    assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
