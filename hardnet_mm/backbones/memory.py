@@ -31,6 +31,11 @@ class RecomputeFeatures(torch.autograd.graph.saved_tensors_hooks):
         return super().__exit__(*args)
 
 
+def recomputes():
+    """Return whether a :class:`RecomputeFeatures` is entered."""
+    return getattr(_state, 'recipes', None) is not None
+
+
 class Recipe:
     """How to make a tensor again: a function of others, which may be recipes themselves.
 
@@ -55,7 +60,7 @@ class Recipe:
 
 def remember(tensor, function, *inputs):
     """Note how a tensor is made, where something may save it."""
-    if getattr(_state, 'recipes', None) is not None:
+    if recomputes():
         _state.recipes[tensor.data_ptr()] = weakref.ref(tensor), Recipe(function, *inputs)
 
 

@@ -4,8 +4,8 @@ import copy
 
 import torch
 
+from ..layers.memory_pool import MemoryPool
 from .fuse import Fusion
-from .memory_pool import MemoryPool
 
 DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 

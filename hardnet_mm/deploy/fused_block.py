@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from ..layers.memory_pool import runs_in_pool
 from .fused_conv import FusedConv
-from .memory_pool import runs_in_pool
 
 
 class FusedBlock(nn.Module):

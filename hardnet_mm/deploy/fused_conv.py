@@ -5,8 +5,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from . import winograd
-from .memory_pool import runs_in_pool
+from ..layers import winograd
+from ..layers.memory_pool import runs_in_pool
 
 # What oneDNN computes with the convolution: its name, and its numbers.
 ONEDNN_ACTIVATIONS = {

@@ -1,15 +1,15 @@
-"""Time a training step (forward, backward, SGD) and its peak memory, in the ways there are.
+"""Time a training step (forward, backward, SGD) and its memory, in the ways there are.
 
-Each way runs in a process of its own, whose peak memory the system tells; they take turns, so that
+Each way runs in a process of its own, whose memory the system tells; they take turns, so that
 noise hits all alike.
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -20,9 +20,8 @@ from hardnet_mm.benchmark.report import machine
 WAYS = {
     'plain': dict(),
     'channels-last': dict(),
-    'memory_efficient': dict(memory_efficient=True),
-    'memory_efficient, channels-last': dict(memory_efficient=True),
-    'with_cp, channels-last': dict(with_cp=True),
+    'channels-last, memory_efficient': dict(memory_efficient=True),
+    'channels-last, with_cp': dict(with_cp=True),
 }
 
 
@@ -32,18 +31,30 @@ def parse_args():
     add('--arch', default='hardnet68')
     add('--size', type=int, default=224)
     add('--batch-size', type=int, default=16)
-    add('--runs', type=int, default=3, help='steps of each process, after one to warm up')
-    add('--repeats', type=int, default=3, help='processes of each way')
+    add('--turns', type=int, default=3)
+    add('--runs', type=int, default=3, help='steps of each turn, after one to warm up')
     add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    add('--way', choices=WAYS, help='run this one here, and print its figures as JSON')
-    return parser.parse_args()
+    add(
+        '--hub',
+        metavar='FOLDER',
+        help="a clone with a hubconf.py, whose model of the arch's name is timed first, as it is",
+    )
+    add('--way', choices=[*WAYS, 'hub'], help='run steps of this one as standard input asks')
+    args = parser.parse_args()
+    if args.hub and not Path(args.hub, 'hubconf.py').is_file():
+        parser.error(f'--hub takes a folder with a hubconf.py in it, got {args.hub!r}')
+    return args
 
 
-def measure(args):
-    """Return the seconds of each step, and the most bytes that a step adds to the weights."""
+def work(args):
+    """Print the memory of the first steps, and the seconds of another for each line that comes."""
     torch.manual_seed(0)
     layout = torch.channels_last if 'channels-last' in args.way else torch.contiguous_format
-    model = create_model(args.arch, **WAYS[args.way]).to(args.device, memory_format=layout)
+    if args.way == 'hub':
+        model = torch.hub.load(args.hub, args.arch, source='local', pretrained=False).train()
+    else:
+        model = create_model(args.arch, **WAYS[args.way])
+    model.to(args.device, memory_format=layout)
     images = torch.rand(args.batch_size, 3, args.size, args.size, device=args.device)
     images = images.to(memory_format=layout)
     labels = torch.randint(0, 1000, (args.batch_size,), device=args.device)
@@ -56,39 +67,68 @@ def measure(args):
         if args.device.startswith('cuda'):
             torch.cuda.synchronize()
 
-    step()
-    seconds = []
-    for _ in range(args.runs):
+    # from the first, so that what a way keeps from step to step counts as well
+    print(peak_memory(lambda: (step(), step()), args.device), flush=True)
+    for _ in sys.stdin:
         start = time.perf_counter()
         step()
-        seconds.append(time.perf_counter() - start)
-    return dict(seconds=seconds, memory=peak_memory(step, args.device))
+        print(time.perf_counter() - start, flush=True)
+
+
+class Way:
+    """A process that takes steps when it is asked to.
+
+    Args:
+        name (str): The way.
+    """
+
+    def __init__(self, name):
+        self.name = name
+        self.process = subprocess.Popen(
+            [sys.executable, *sys.argv, '--way', name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.memory = self._read()
+        self.seconds = []
+
+    def take_turn(self, runs):
+        """Take some steps, and note the seconds of all but the first."""
+        self.process.stdin.write('\n' * (runs + 1))
+        self.process.stdin.flush()
+        self.seconds += [self._read() for _ in range(runs + 1)][1:]
+
+    def _read(self):
+        for line in self.process.stdout:  # what is no number is a program's own message
+            try:
+                return float(line)
+            except ValueError:
+                pass
+        raise SystemExit(f'{self.name}: its process ended')
 
 
 def main():
     args = parse_args()
     if args.way:
-        print(json.dumps(measure(args)))
+        work(args)
         return
-    results = {way: dict(seconds=[], memory=[]) for way in WAYS}
-    for _ in range(args.repeats):
-        for way, result in results.items():
-            command = [sys.executable, *sys.argv, '--way', way]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            found = json.loads(output.splitlines()[-1])
-            result['seconds'] += found['seconds']
-            result['memory'].append(found['memory'] or 0)
+    ways = [Way(name) for name in [*(['hub'] if args.hub else []), *WAYS]]
+    for _ in range(args.turns):
+        for way in ways:
+            way.take_turn(args.runs)
+    first = ways[0]
     print(
-        f'{args.arch}, a step of {args.batch_size} x 3 x {args.size} x {args.size}, '
-        f'{args.repeats} processes of {args.runs} steps each, {machine(args.device)}\n\n'
-        '| way | seconds, median | speed | peak memory, MiB | of plain |\n|---|---|---|---|---|'
+        f'{args.arch}, a step of {args.batch_size} x 3 x {args.size} x {args.size}, {args.turns} '
+        f'turns of {args.runs} each, {machine(args.device)}; memory is what training adds to the '
+        f'weights; speed is the median over turns\n\n'
+        f'| way | seconds, median | speed | memory, MiB | of {first.name} |\n|---|---|---|---|---|'
     )
-    for way, result in results.items():
-        seconds, memory = (statistics.median(result[key]) for key in ('seconds', 'memory'))
-        plain = {key: statistics.median(values) for key, values in results['plain'].items()}
+    for way in ways:
+        speed = statistics.median(a / b for a, b in zip(first.seconds, way.seconds))
         print(
-            f'| {way} | {seconds:.2f} | {plain["seconds"] / seconds:.2f} | {memory / 2**20:.0f} '
-            f'| {memory / plain["memory"]:.2f} |'
+            f'| {way.name} | {statistics.median(way.seconds):.2f} | {speed:.2f} '
+            f'| {way.memory / 2**20:.0f} | {way.memory / first.memory:.2f} |'
         )
 
 

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from hardnet_mm import HarDNet
-from hardnet_mm.deploy import FusedConv, to_deploy, winograd
-from hardnet_mm.deploy.memory_pool import MemoryPool
+from hardnet_mm.deploy import FusedConv, to_deploy
+from hardnet_mm.layers import winograd
+from hardnet_mm.layers.memory_pool import MemoryPool
 
 
 def channels_last(*shape):

@@ -68,15 +68,22 @@ def _aligned(size):
 
 
 def runs_in_pool(x):
-    """Return whether a tensor is an eager CPU computation's, channels-last, without gradients.
+    """Return whether a tensor is an eager CPU computation's, channels-last, without gradients."""
+    return (
+        (x.dtype == torch.float32 or x.dtype == torch.bfloat16)
+        and not (x.requires_grad and torch.is_grad_enabled())
+        and is_eager_on_cpu(x)
+    )
+
+
+def is_eager_on_cpu(x):
+    """Return whether a tensor is an eager CPU computation's, channels-last.
 
     Tracers and compilers see plain operations, which they fuse by themselves.
     """
     return (
         x.device.type == 'cpu'
         and x.numel() > 0
-        and (x.dtype == torch.float32 or x.dtype == torch.bfloat16)
-        and not (x.requires_grad and torch.is_grad_enabled())
         and not is_compiling()
         and not torch.jit.is_tracing()
         and x.is_contiguous(memory_format=torch.channels_last)

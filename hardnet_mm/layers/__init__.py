@@ -1,0 +1,1 @@
+"""What training and inference compute faster with on a CPU."""
