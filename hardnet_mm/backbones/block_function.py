@@ -97,8 +97,8 @@ class _BlockFunction(torch.autograd.Function):
             for reader, part in zip(readers, outputs.split(widths, dim=1)):
                 if reader in conv_outputs:
                     conv_outputs[reader] += part
-                else:  # a copy: the other readers' parts are not kept
-                    conv_outputs[reader] = part.clone(memory_format=torch.channels_last)
+                else:  # a copy, unless it is the whole: other readers' parts are not kept
+                    conv_outputs[reader] = part.contiguous(memory_format=torch.channels_last)
             del outputs, part
             if number not in block.out_layers:
                 del features[number]

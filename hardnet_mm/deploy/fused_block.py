@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from ..backbones.sources import readers_of, weights_by_source
 from ..layers.memory_pool import runs_in_pool
 from .fused_conv import FusedConv
 
@@ -10,10 +11,7 @@ from .fused_conv import FusedConv
 class FusedBlock(nn.Module):
     """A HarDNet block for inference, which computes its features source by source.
 
-    A convolution of concatenated features is the sum of a convolution of each. So every feature is
-    convolved once, with the kernels of all layers that read it side by side, and a layer is the
-    sum of what its links contribute: nothing is concatenated but the output, and few wide
-    convolutions stand for many thin ones. It is used where it was measured to be faster: in
+    See :mod:`hardnet_mm.backbones.sources`. It is used where it was measured to be faster: in
     float32, on a CPU, without depthwise convolutions.
 
     Args:
@@ -67,28 +65,20 @@ class FusedBlock(nn.Module):
         state = [(layer.weight.data_ptr(), layer.weight._version) for layer in self.layers]
         if state != made_of:
             with torch.inference_mode(False):  # its tensors count their versions
-                sources = [self._source(number) for number in range(len(self.layers))]
+                kernels = weights_by_source([layer.weight for layer in self.layers], self.links)
+                parts = zip(readers_of(self.links), kernels)
+                sources = [self._source(number, *part) for number, part in enumerate(parts)]
             self._made = state, sources
         return sources
 
-    def _source(self, number):
-        readers = [reader for reader, links in enumerate(self.links, 1) if number in links]
-        weights, biases = [], []
-        for reader in readers:
-            layer, links = self.layers[reader - 1], self.links[reader - 1]
-            weight = layer.weight.split([self._width(link) for link in links], dim=1)
-            weights.append(weight[links.index(number)])
-            # its nearest link brings the bias
-            biases.append(layer.bias if reader == number + 1 else torch.zeros_like(layer.bias))
+    def _source(self, number, readers, kernels):
+        widths = [len(self.layers[reader - 1].weight) for reader in readers]
+        bias = kernels.new_zeros(len(kernels))
+        bias[: widths[0]] = self.layers[number].bias  # its nearest link brings a layer's bias
         convolution = FusedConv(self.layers[0], pool=self.layers[0].pool)  # all are alike
-        convolution.weight = nn.Parameter(torch.cat(weights), requires_grad=False)
-        convolution.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
-        return convolution, readers, [len(weight) for weight in weights]
-
-    def _width(self, number):
-        """Return the channels of a feature; number 0 is the block's input."""
-        weight = self.layers[max(number - 1, 0)].weight
-        return weight.shape[0] if number else weight.shape[1]
+        convolution.weight = nn.Parameter(kernels, requires_grad=False)
+        convolution.bias = nn.Parameter(bias, requires_grad=False)
+        return convolution, readers, widths
 
     def __getstate__(self):
         """Leave out of copies and files what is made again."""

@@ -82,10 +82,10 @@ def is_eager_on_cpu(x):
     Tracers and compilers see plain operations, which they fuse by themselves.
     """
     return (
-        x.device.type == 'cpu'
-        and x.numel() > 0
+        not torch.jit.is_tracing()
         and not is_compiling()
-        and not torch.jit.is_tracing()
+        and x.device.type == 'cpu'
+        and x.numel() > 0
         and x.is_contiguous(memory_format=torch.channels_last)
     )
 
