@@ -5,8 +5,10 @@ from torch.nn import functional
 from hardnet_mm.layers import convolution, winograd
 
 
+@pytest.mark.parametrize('most_at_once', [1, winograd.MOST_AT_ONCE])
 @pytest.mark.parametrize('shape, wide', [((3, 160, 33, 31), 200), ((16, 130, 14, 14), 140)])
-def test_gradients_of_large_convolutions(monkeypatch, shape, wide):
+def test_gradients_of_large_convolutions(monkeypatch, shape, wide, most_at_once):
+    monkeypatch.setattr(winograd, 'MOST_AT_ONCE', most_at_once)  # one image, or several
     calls = []
     for name in ('convolve', 'weight_gradient'):
         function = getattr(winograd, name)
