@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from ..layers import convolution
-from ..layers.memory_pool import is_compiling
+from ..layers.memory_pool import is_eager_on_cpu
 from .memory import RememberActivation, remember
 from .sources import readers_of, weights_by_source
 
@@ -23,12 +23,10 @@ LARGEST = {nn.ReLU: math.inf, nn.ReLU6: 6.0}  # what an activation lets through
 def applies(block, x):
     """Return whether a block in training is one of plain layers, on a CPU, without autocast."""
     return (
-        x.device.type == 'cpu'
-        and x.numel() > 0
+        is_eager_on_cpu(x)
+        and x.numel() > x.shape[1]  # a norm refuses a single value per channel
         and torch.is_grad_enabled()
         and not _is_autocast()
-        and not is_compiling()
-        and not torch.jit.is_tracing()
         and all(_is_plain(layer, x.dtype) for layer in block.layers)
     )
 
@@ -70,11 +68,11 @@ def run(block, x):
     x = x.contiguous(memory_format=torch.channels_last)
     output = _BlockFunction.apply(block, statistics, x, *parameters)
 
-    def make_again(*conv_outputs):
-        made = zip(block.out_layers, conv_outputs)
-        return torch.cat([_activate(block, n, y, *statistics[n][1:]) for n, y in made], dim=1)
+    def make_again():
+        features = [_activate(block, number, *statistics[number]) for number in block.out_layers]
+        return torch.cat(features, dim=1)
 
-    remember(output, make_again, *(statistics[n][0] for n in block.out_layers))
+    remember(output, make_again)
     return output
 
 

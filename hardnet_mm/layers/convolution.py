@@ -59,4 +59,4 @@ def _by_winograd(x, weight):
 
 def concatenate(features):
     """Concatenate ``(N, C_i, H, W)`` along the channels, for the moment: in the pool's memory."""
-    return _pool.concatenate([feature.detach() for feature in features])
+    return _pool.concatenate(features)

@@ -73,21 +73,17 @@ def runs_in_pool(x):
         (x.dtype == torch.float32 or x.dtype == torch.bfloat16)
         and not (x.requires_grad and torch.is_grad_enabled())
         and is_eager_on_cpu(x)
+        and x.numel() > 0
+        and x.is_contiguous(memory_format=torch.channels_last)
     )
 
 
 def is_eager_on_cpu(x):
-    """Return whether a tensor is an eager CPU computation's, channels-last.
+    """Return whether a tensor is an eager CPU computation's.
 
     Tracers and compilers see plain operations, which they fuse by themselves.
     """
-    return (
-        not torch.jit.is_tracing()
-        and not is_compiling()
-        and x.device.type == 'cpu'
-        and x.numel() > 0
-        and x.is_contiguous(memory_format=torch.channels_last)
-    )
+    return x.device.type == 'cpu' and not is_compiling() and not torch.jit.is_tracing()
 
 
 try:

@@ -33,8 +33,7 @@ GEOMETRY = ([0, 1], [1, 1], [1, 1], 1)  # padding, stride, dilation and groups o
 
 def applies(conv):
     """Return whether a convolution is 3x3 with a padding of 1 and otherwise plain."""
-    geometry = (conv.stride, conv.dilation, conv.padding)
-    plain = all(tuple(numbers) == (1, 1) for numbers in geometry) and conv.groups == 1
+    plain = conv.stride == conv.dilation == conv.padding == [1, 1] and conv.groups == 1
     return plain and conv.weight.shape[2:] == (3, 3)
 
 

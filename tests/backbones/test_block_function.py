@@ -79,6 +79,11 @@ def test_other_blocks_go_layer_by_layer(runs, change):
     assert not runs
 
 
+def test_a_single_value_per_channel_is_refused():
+    with RecomputeFeatures(), pytest.raises(ValueError, match='more than 1 value per channel'):
+        HarDBlock(4, 6, 1.7, 2)(torch.rand(1, 4, 1, 1, requires_grad=True))
+
+
 @pytest.mark.parametrize(
     'options',
     [
