@@ -1,5 +1,6 @@
 import json
 
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -65,3 +66,12 @@ def test_a_benchmark_beside_another_program(run_tool, tmp_path):
     wrong = f'{tmp_path / "none"}:small'
     refused = run_tool('analysis_tools/benchmark.py', '--hub', wrong, fails=True)
     assert '--hub takes FOLDER:NAME with a hubconf.py' in refused
+
+
+@pytest.mark.slow
+def test_training_steps_are_timed(run_tool):
+    small = ('--arch', 'hardnet39ds', '--size', 64, '--batch-size', 2, '--turns', 1, '--runs', 1)
+    output = run_tool('analysis_tools/train_step.py', *small)
+    rows = [line.split('|')[1:-1] for line in output.splitlines() if line.startswith('| ')]
+    assert [row[0].strip() for row in rows[1:3]] == ['plain', 'channels-last']
+    assert len(rows) == 5 and all(float(row[1]) > 0 for row in rows[1:])
