@@ -53,7 +53,7 @@ OPTIONAL_FIELDS = dict(
     stem_pool=True,
     depthwise=False,
     pool='max',
-    act='ReLU6',
+    act='InPlaceReLU6',
     dropout=0.0,
 )
 

@@ -14,10 +14,12 @@ from torch.nn import functional
 
 from ..layers import convolution
 from ..layers.memory_pool import is_eager_on_cpu
+from ..layers.relu6 import InPlaceReLU6
 from .memory import RememberActivation, remember
 from .sources import readers_of, weights_by_source
 
-LARGEST = {nn.ReLU: math.inf, nn.ReLU6: 6.0}  # what an activation lets through
+# What an activation lets through.
+LARGEST = {nn.ReLU: math.inf, nn.ReLU6: 6.0, InPlaceReLU6: 6.0}
 
 
 def applies(block, x):

@@ -205,14 +205,20 @@ class HarDNet(BaseModule):
 
     def _forward(self, x):
         outputs = {}
+
+        def keep(index, x):  # nothing else: the stem's outputs are the largest tensors there are
+            if index in self.out_indices:
+                outputs[index] = x
+
         for i, layer in enumerate(self.stem):
-            x = outputs[f'stem{i}'] = layer(x)
+            x = layer(x)
+            keep(f'stem{i}', x)
         for index, stage in enumerate(self.stages):
             for name, layer in stage.named_children():
                 x = layer(x)
                 if name.startswith('block'):
-                    outputs[f'block{index}'] = x
-            outputs[index] = x
+                    keep(f'block{index}', x)
+            keep(index, x)
         return tuple(outputs[index] for index in self.out_indices)
 
     def get_layer_depth(self, param_name, prefix=''):

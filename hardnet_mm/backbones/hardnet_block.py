@@ -53,7 +53,7 @@ class HarDBlock(BaseModule):
         with_cp (bool): Whether to recompute the block in the backward pass, to save memory.
             Defaults to False.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
-        act_cfg (dict): Config of the activations. Defaults to ``dict(type='ReLU6')``.
+        act_cfg (dict): Config of the activations. Defaults to ``dict(type='InPlaceReLU6')``.
         init_cfg (dict, optional): Initialization config. Defaults to None.
     """
 
@@ -67,7 +67,7 @@ class HarDBlock(BaseModule):
         dilation=1,
         with_cp=False,
         norm_cfg=dict(type='BN'),
-        act_cfg=dict(type='ReLU6'),
+        act_cfg=dict(type='InPlaceReLU6'),
         init_cfg=None,
     ):
         super().__init__(init_cfg)

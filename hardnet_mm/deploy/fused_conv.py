@@ -7,11 +7,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..layers import winograd
 from ..layers.memory_pool import runs_in_pool
+from ..layers.relu6 import InPlaceReLU6
 
 # What oneDNN computes with the convolution: its name, and its numbers.
 ONEDNN_ACTIVATIONS = {
     nn.ReLU: lambda act: ('relu', []),
     nn.ReLU6: lambda act: ('hardtanh', [0.0, 6.0]),
+    InPlaceReLU6: lambda act: ('hardtanh', [0.0, 6.0]),
     nn.LeakyReLU: lambda act: ('leaky_relu', [act.negative_slope]),
     nn.SiLU: lambda act: ('swish', []),
     nn.Hardswish: lambda act: ('hardswish', []),

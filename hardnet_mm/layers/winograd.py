@@ -26,7 +26,7 @@ OUTPUT_TRANSFORM = (
     (0, 1, 1, 4, 4, 0),
     (0, 1, -1, 8, -8, 1),
 )
-MOST_AT_ONCE = 2**23  # numbers, in the transformed input and output of several images
+MOST_AT_ONCE = 2**24  # numbers, in the transformed input and output of several images
 EVERY_ROW = 1  # the product that every output row contains once: the bias is added to it
 GEOMETRY = ([0, 1], [1, 1], [1, 1], 1)  # padding, stride, dilation and groups of the 1x3 kernels
 

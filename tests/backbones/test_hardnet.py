@@ -1,4 +1,5 @@
 import importlib
+import weakref
 
 import pytest
 import torch
@@ -119,6 +120,19 @@ def test_outputs_come_in_the_order_asked_for():
     with torch.no_grad():
         for ahead, back in zip(forward(image), backward(image)[::-1]):
             torch.testing.assert_close(ahead, back)
+
+
+def test_outputs_that_nobody_asked_for_are_freed():
+    backbone = HarDNet('hardnet39ds', out_indices=(0, 'block3')).eval()
+    made, alive = [], []
+    for layer in (*backbone.stem, *(stage.transition0 for stage in backbone.stages[:2])):
+        layer.register_forward_hook(lambda *args: made.append(weakref.ref(args[-1])))
+    backbone.stages[3].block0.register_forward_pre_hook(
+        lambda *_: alive.extend(output() is not None for output in made)
+    )
+    with torch.no_grad():
+        backbone(torch.rand(1, 3, 32, 32))
+    assert alive == [False, False, True, False]
 
 
 def test_centernet_skips():

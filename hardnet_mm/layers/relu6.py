@@ -1,0 +1,43 @@
+"""ReLU6 in place that keeps nothing but its output for the backward pass."""
+
+import torch
+from torch import nn
+
+from ..registry import MODELS
+from .memory_pool import is_compiling
+
+
+@MODELS.register_module()
+class InPlaceReLU6(nn.ReLU6):
+    """ReLU6 that trains in less memory, and faster.
+
+    PyTorch's own in-place ReLU6 copies its input first and keeps the copy, though the gradient
+    needs to know only which values lie between 0 and 6, and the output tells. The output is what
+    the next convolution keeps anyway.
+
+    Args:
+        inplace (bool): Whether to work in place at all. Defaults to True.
+    """
+
+    def __init__(self, inplace=True):
+        super().__init__(inplace)
+
+    def forward(self, x):
+        """Map a tensor of any shape to one of the same."""
+        trains = x.requires_grad and torch.is_grad_enabled()
+        if self.inplace and trains and not is_compiling() and not torch.jit.is_tracing():
+            return _InPlaceReLU6.apply(x)
+        return super().forward(x)
+
+
+class _InPlaceReLU6(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x.clamp_(0, 6))
+        return x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (output,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradient, output, 0, 6)
