@@ -1,1 +1,1 @@
-"""What training and inference compute faster with on a CPU."""
+"""What convolutions and activations are computed with: faster, and in less memory."""

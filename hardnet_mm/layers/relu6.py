@@ -32,10 +32,13 @@ class InPlaceReLU6(nn.ReLU6):
 
 class _InPlaceReLU6(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x):
-        ctx.mark_dirty(x)
-        ctx.save_for_backward(x.clamp_(0, 6))
-        return x
+    def forward(x):
+        return x.clamp_(0, 6)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.mark_dirty(*inputs)
+        ctx.save_for_backward(output)
 
     @staticmethod
     def backward(ctx, gradient):

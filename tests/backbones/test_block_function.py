@@ -35,7 +35,7 @@ def train(block, x, dtype, saving):
     return [output, x.grad, transition.weight.grad, *gradients, *block.buffers()]
 
 
-@pytest.mark.parametrize('act', ['ReLU', 'ReLU6'])
+@pytest.mark.parametrize('act', ['ReLU', 'ReLU6', 'InPlaceReLU6'])
 @pytest.mark.parametrize('num_layers', [1, 4, 8, 9])
 def test_the_same_step(runs, act, num_layers):
     block = HarDBlock(7, 6, 1.7, num_layers, act_cfg=dict(type=act))

@@ -5,6 +5,7 @@ import torch
 from mmcv.cnn import ConvModule
 
 from hardnet_mm import HarDNet
+from hardnet_mm.backbones import memory
 from hardnet_mm.backbones.memory import (
     RecomputeFeatures,
     concatenate,
@@ -48,7 +49,7 @@ def test_no_concatenation_is_kept():
 
 
 @pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('act', ['ReLU', 'ReLU6', None])
+@pytest.mark.parametrize('act', ['ReLU', 'ReLU6', 'InPlaceReLU6', None])
 def test_no_activation_is_kept(training, act):
     layer = ConvModule(
         3, 4, 3, norm_cfg=dict(type='BN'), act_cfg=None if act is None else dict(type=act)
@@ -65,6 +66,18 @@ def test_no_activation_is_kept(training, act):
     assert torch.equal(saved, feature) and saved.data_ptr() != feature.data_ptr()
     output.sum().backward()
     assert torch.equal(layer.norm.running_mean, statistics)  # not moved a second time
+
+
+def test_of_a_stem_convolution_outputs_alone_are_kept(monkeypatch):
+    packed, pack = [], memory._pack
+    monkeypatch.setattr(memory, '_pack', lambda x: packed.append(pack(x)) or packed[-1])
+    backbone = HarDNet('hardnet68', out_indices=(0,), memory_efficient=True)
+    made = []
+    for layer in backbone.stem:
+        layer.conv.register_forward_hook(lambda *args: made.append(args[-1].data_ptr()))
+    backbone(torch.rand(1, 3, 64, 64))[0].sum().backward()
+    kept = {x.data_ptr() for x in packed if torch.is_tensor(x) and x.shape[-2:] == (32, 32)}
+    assert kept == set(made)
 
 
 def test_a_feature_is_made_once_for_all_that_saved_it():

@@ -23,6 +23,12 @@ def test_values_and_gradients_are_those_of_relu6(dtype):
         assert torch.equal(a, b) and a.dtype == dtype
 
 
+def test_functional_gradients():
+    x = torch.randn(9) * 8
+    gradient = torch.func.grad(lambda x, activation: activation(x * 1).square().sum())
+    assert torch.equal(gradient(x, InPlaceReLU6()), gradient(x, nn.ReLU6()))
+
+
 def test_it_keeps_its_output_alone():
     x = torch.randn(2, 3, 4, 4, requires_grad=True) * 8
     address = x.data_ptr()
