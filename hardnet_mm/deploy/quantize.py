@@ -44,7 +44,8 @@ def quantize_onnx(path, images):
         def get_next(self):
             return next(self.batches, None)
 
-    # what follows the network has no module's name, and would lose boxes and scores to rounding
+    # what follows the network is in no module (/Mul, not /backbone/stem.0/Conv), and would lose boxes
+    # and scores to rounding
     nodes = need('onnx').load(path).graph.node
     new = path.with_name('int8-' + path.name)
     quantization.quantize_static(
@@ -53,7 +54,7 @@ def quantize_onnx(path, images):
         Reader(),
         quant_format=quantization.QuantFormat.QDQ,
         per_channel=True,
-        nodes_to_exclude=[node.name for node in nodes if '/model/' not in node.name],
+        nodes_to_exclude=[node.name for node in nodes if node.name.count('/') < 2],
         op_types_to_quantize=[
             'Conv',
             'Concat',

@@ -151,6 +151,21 @@ def test_int8_is_smaller_and_near(models, format_name, tmp_path):
     assert 0 < np.abs(scores[0] - scores[1]).max() < 0.5
 
 
+@pytest.mark.parametrize('name', MODELS)
+def test_onnx_int8_holds_every_convolution_of_the_network(models, name, tmp_path):
+    skip_without(*PACKAGES['onnx'])
+    model, _ = models(name)
+    path = tmp_path / 'model.onnx'
+    export(as_whole(to_deploy(model, channels_last=False)).eval(), random_images(1), path, 'onnx')
+    QUANTIZERS['onnx'](path, [random_images(1).numpy()])
+    nodes = pytest.importorskip('onnx').load(path).graph.node
+    producers = {output: node.op_type for node in nodes for output in node.output}
+    convolutions = [node for node in nodes if node.op_type == 'Conv']
+    assert convolutions
+    for node in convolutions:
+        assert [producers[tensor] for tensor in node.input[:2]] == ['DequantizeLinear'] * 2
+
+
 def test_the_example(root, run_tool, models, tmp_path):
     """Without mm, it prints and draws the boxes that the file gives."""
     skip_without(*PACKAGES['onnx'])
