@@ -44,8 +44,8 @@ def quantize_onnx(path, images):
         def get_next(self):
             return next(self.batches, None)
 
-    # what follows the network is in no module (/Mul, not /backbone/stem.0/Conv), and would lose boxes
-    # and scores to rounding
+    # what follows the network is in no module (/Mul, not /backbone/stem.0/Conv), and would lose
+    # boxes and scores to rounding
     nodes = need('onnx').load(path).graph.node
     new = path.with_name('int8-' + path.name)
     quantization.quantize_static(
