@@ -32,6 +32,15 @@ def distance(found, wanted):
     return ((found.float() - wanted).abs().max() / wanted.abs().max()).item()
 
 
+@pytest.mark.parametrize('arch', ['hardnet39ds', 'hardnet68', 'fchardnet70'])
+def test_onednn_computes_every_activation(arch):
+    layers = [m for m in to_deploy(HarDNet(arch)).modules() if isinstance(m, FusedConv)]
+    assert layers
+    for layer in layers:
+        assert isinstance(layer.rest, nn.Identity)
+        assert isinstance(layer.act, nn.Identity) == (layer.fused_act[0] == 'none')
+
+
 @pytest.mark.parametrize('arch', ARCHITECTURES)
 @pytest.mark.parametrize('channels_last', [True, False])
 def test_backbones(arch, channels_last, monkeypatch):
