@@ -49,8 +49,7 @@ class HarDNet(BaseModule):
         with_cp (bool): Whether to recompute blocks in the backward pass, to save memory.
             Defaults to False.
         memory_efficient (bool): Whether to recompute concatenations, norms and activations in the
-            backward pass, but no convolution. On a CPU it also is faster for wide dense
-            blocks: see :mod:`hardnet_mm.backbones.block_function`. Defaults to False.
+            backward pass, but no convolution. Defaults to False.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict, optional): Config of the activations. Defaults to None: the variant's own.
         init_cfg (dict | list[dict], optional): Initialization config. Defaults to None:

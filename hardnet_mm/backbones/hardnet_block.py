@@ -5,8 +5,7 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import nn
 
-from . import block_function
-from .memory import concatenate, recomputes
+from .memory import concatenate
 
 
 def harmonic_links(layer):
@@ -101,8 +100,6 @@ class HarDBlock(BaseModule):
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         if self.with_cp and x.requires_grad:
             return cp.checkpoint(self._forward, x, use_reentrant=False)
-        if recomputes() and block_function.applies(self, x):
-            return block_function.run(self, x)
         return self._forward(x)
 
     def _forward(self, x):
