@@ -5,10 +5,33 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from hardnet_mm.kernels.cpu import capabilities
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))  # stand_in
+
+
+# What can be taken away from a CPU, so that one machine shows what others would do.
+LACKING = ('onednn', 'onednn-convolutions', 'bfloat16')
+
+
+def pytest_addoption(parser):
+    parser.addoption('--lacking', choices=LACKING, help='run on a CPU without this')
+
+
+def pytest_configure(config):
+    """Take away what --lacking names, in whatever process the tests run."""
+    lacking = config.getoption('--lacking')
+    if lacking == 'onednn':
+        torch.backends.mkldnn.set_flags(_enabled=False)
+    elif lacking is not None:
+        tried = capabilities._tried
+        capabilities._tried = lambda dtype: (
+            lacking == 'bfloat16' and dtype == torch.float32 and tried(dtype)
+        )
 
 
 @pytest.fixture(scope='session')

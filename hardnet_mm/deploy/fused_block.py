@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from .sources import readers_of, weights_by_source
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..layers.memory_pool import runs_in_pool
 from .fused_conv import FusedConv, state_of
+from .sources import readers_of, weights_by_source
 
 
 class FusedBlock(nn.Module):

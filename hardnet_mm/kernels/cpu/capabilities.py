@@ -25,11 +25,11 @@ def has_onednn_convolutions(dtype):
         dtype (torch.dtype): Of the input and the weights.
     """
     # oneDNN can be switched off at any time, by torch.backends.mkldnn.flags
-    return torch._C._get_mkldnn_enabled() and _try_onednn_convolutions(dtype)
+    return torch._C._get_mkldnn_enabled() and _tried(dtype)
 
 
-@functools.cache
-def _try_onednn_convolutions(dtype):
+def try_onednn_convolutions(dtype):
+    """Try it on a small tensor, and warn if something is lacking."""
     try:
         error = _onednn_error(dtype)
     except (AttributeError, RuntimeError, TypeError) as reason:  # absent, refused, other arguments
@@ -38,11 +38,16 @@ def _try_onednn_convolutions(dtype):
         return True
     message = f"PyTorch {torch.__version__} lacks oneDNN's {dtype} convolutions here ({error}): "
     if dtype == torch.float32:
-        message += "results stay right, but to_deploy's activations, blocks and Winograd take longer"
+        message += (
+            "results stay right, but to_deploy's activations, blocks and Winograd take longer"
+        )
     else:
         message += 'results stay right, but it computes several times slower than in torch.float32'
     warnings.warn(message, stacklevel=2)
     return False
+
+
+_tried = functools.cache(try_onednn_convolutions)
 
 
 @torch.inference_mode(False)
