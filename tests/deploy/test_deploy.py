@@ -51,6 +51,7 @@ def test_onednn_computes_every_activation(arch):
         assert isinstance(layer.act, nn.Identity) == (layer.fused_act[0] == 'none')
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(
     'arch',
     [
@@ -72,6 +73,7 @@ def test_backbones(arch, monkeypatch):
         assert torch.equal(value, state[key])
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize('mode', [torch.inference_mode, torch.no_grad, torch.enable_grad])
 def test_it_is_made_and_run_in_any_mode(mode):
     """And its weights may be replaced there, by tensors that count no versions."""
@@ -95,6 +97,7 @@ def test_it_is_made_and_run_in_any_mode(mode):
         assert not deployed(images)[0].any()
 
 
+@pytest.mark.cpu
 def test_it_saves_and_loads(tmp_path):
     first, second = (to_deploy(settle(create_model('hardnet39ds'))) for _ in range(2))
     for parameter in first.parameters():
@@ -107,6 +110,7 @@ def test_it_saves_and_loads(tmp_path):
     assert torch.equal(second(images), wanted)  # the laid out weights of before are not used again
 
 
+@pytest.mark.cpu
 @torch.no_grad()
 def test_a_block_without_concatenations(monkeypatch):
     """The features of a dilated block, source by source, and again after its weights changed."""
@@ -171,6 +175,7 @@ def test_weights_that_are_computed_stay_so():
     assert_same_outputs(deployed, model, torch.rand(1, 3, 16, 16))
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize('name', ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70'])
 def test_predictions_stay(root, name):
     cfg = Config.fromfile(root / f'configs/digits/{name}_digits.py')
@@ -189,6 +194,7 @@ def test_predictions_stay(root, name):
             torch.testing.assert_close(found.bboxes, wanted.bboxes, rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(
     'name',
     ['digits/ssd_hardnet', 'digits/centernet_hardnet', 'digits/fchardnet70', 'digits/hardnet39ds'],

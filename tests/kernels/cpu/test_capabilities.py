@@ -11,6 +11,8 @@ from hardnet_mm import HarDNet
 from hardnet_mm.deploy import FusedConv, to_deploy
 from hardnet_mm.kernels.cpu import capabilities
 
+pytestmark = pytest.mark.cpu
+
 
 @pytest.fixture
 def untried(monkeypatch):

@@ -12,6 +12,8 @@ from hardnet_mm.kernels.cpu.capabilities import has_onednn_convolutions
 from hardnet_mm.layers import winograd
 from hardnet_mm.layers.memory_pool import MemoryPool
 
+pytestmark = pytest.mark.cpu
+
 
 def channels_last(*shape):
     return torch.randn(shape).to(memory_format=torch.channels_last)
