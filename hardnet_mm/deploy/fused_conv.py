@@ -7,7 +7,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..layers import winograd
-from ..layers.memory_pool import runs_in_pool
+from ..layers.memory_pool import is_eager_on_cpu, runs_in_pool
 from ..layers.relu6 import InPlaceReLU6
 
 # What oneDNN computes with the convolution: its name, and its numbers.
@@ -20,6 +20,7 @@ ONEDNN_ACTIVATIONS = {
     nn.Hardswish: lambda act: ('hardswish', []),
     nn.Sigmoid: lambda act: ('sigmoid', []),
 }
+HALVES = (torch.bfloat16, torch.float16)
 
 
 class FusedConv(nn.Module):
@@ -57,10 +58,7 @@ class FusedConv(nn.Module):
     def forward(self, x):
         """Map ``(N, C, H, W)`` to the activated ``(N, out_channels, H', W')``."""
         if not (runs_in_pool(x) and has_onednn_convolutions(x.dtype)):
-            x = functional.conv2d(
-                x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-            )
-            return self.act(x)
+            return self.act(self._convolve_plainly(x))
         if self.pool is not None and winograd.pays(self.weight, x):
             kernels = self._pack(x, winograd.pack)
             return self.act(winograd.convolve(x, kernels, self.bias, self.pool))
@@ -71,6 +69,14 @@ class FusedConv(nn.Module):
             x, weight, self.bias, *geometry, name, numbers, ''
         )
         return self.rest(x)
+
+    def _convolve_plainly(self, x):
+        weight, bias, dtype = self.weight, self.bias, x.dtype
+        if is_eager_on_cpu(x) and dtype in HALVES and not has_onednn_convolutions(dtype):
+            # PyTorch's own take several times as long in these types, or are not there
+            x, weight, bias = x.float(), weight.float(), None if bias is None else bias.float()
+        geometry = (self.stride, self.padding, self.dilation, self.groups)
+        return functional.conv2d(x, weight, bias, *geometry).to(dtype)
 
     def _pack(self, x, pack, *args):
         """Return the weights as oneDNN wants them, laid out once, on the first size that comes."""

@@ -42,7 +42,9 @@ def try_onednn_convolutions(dtype):
             "results stay right, but to_deploy's activations, blocks and Winograd take longer"
         )
     else:
-        message += 'results stay right, but it computes several times slower than in torch.float32'
+        message += (
+            'they are computed in torch.float32 and rounded, slower than torch.float32 itself'
+        )
     warnings.warn(message, stacklevel=2)
     return False
 

@@ -38,10 +38,11 @@ def assert_convolves(dtype):
     """A convolution of to_deploy is as exact as the plain one, in each layout."""
     plain = nn.Sequential(nn.Conv2d(8, 12, 3, padding=1), nn.ReLU6()).to(dtype)
     fused = FusedConv(*plain[:1], act=nn.ReLU6())
-    x = torch.randn(2, 8, 9, 7, dtype=dtype)
+    x = torch.randn(2, 8, 9, 7).to(dtype)
     exact = copy.deepcopy(plain).double()(x.double())
+    rounded = exact.to(dtype)  # torch 2.1 has no plain convolution in float16
     for layout in (torch.contiguous_format, torch.channels_last):
-        assert_as_exact(fused(x.to(memory_format=layout)), plain(x), exact)
+        assert_as_exact(fused(x.to(memory_format=layout)), rounded, exact)
 
 
 def test_whatever_this_cpu_has(dtype):
@@ -70,7 +71,7 @@ def test_what_it_lacks_is_told_once_and_computed_plainly(
         assert_convolves(dtype)
     ours = [str(each.message) for each in told if 'oneDNN' in str(each.message)]
     assert len(ours) == 1 and '\n' not in ours[0]
-    slower = 'slower than in torch.float32' if dtype != torch.float32 else 'take longer'
+    slower = 'slower than torch.float32' if dtype != torch.float32 else 'gains less'
     assert slower in ours[0]
 
 
