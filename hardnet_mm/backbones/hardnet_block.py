@@ -5,8 +5,7 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import nn
 
-from . import block_function
-from .memory import concatenate, recomputes
+from .memory import can_recompute, concatenate
 
 
 def harmonic_links(layer):
@@ -50,8 +49,8 @@ class HarDBlock(BaseModule):
         num_layers (int): Number of layers.
         depthwise (bool): Whether layers are depthwise separable. Defaults to False.
         dilation (int): Dilation of the Conv3x3s. Defaults to 1.
-        with_cp (bool): Whether to recompute the block in the backward pass, to save memory.
-            Defaults to False.
+        with_cp (bool): Whether to recompute the block in the backward pass, to save memory; see
+            :class:`HarDNet`. Defaults to False.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Config of the activations. Defaults to ``dict(type='InPlaceReLU6')``.
         init_cfg (dict, optional): Initialization config. Defaults to None.
@@ -99,10 +98,8 @@ class HarDBlock(BaseModule):
 
     def forward(self, x):
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
-        if self.with_cp and x.requires_grad:
+        if self.with_cp and can_recompute(x) and x.requires_grad:
             return cp.checkpoint(self._forward, x, use_reentrant=False)
-        if recomputes() and block_function.applies(self, x):
-            return block_function.run(self, x)
         return self._forward(x)
 
     def _forward(self, x):
