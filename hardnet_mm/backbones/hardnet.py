@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .. import checkpoints
-from ..layers.eager import is_eager
+from ..layers.eager import in_plain_autograd, is_eager
 from ..registry import BACKBONES
 from .architectures import get_architecture, group_blocks
 from .hardnet_block import HarDBlock, depthwise_conv
-from .memory import RecomputeFeatures, can_recompute, remember_activations
+from .memory import RecomputeFeatures, remember_activations
 
 MIN_INPUT_SIZE = 32
 POOLS = dict(max=nn.MaxPool2d, avg=nn.AvgPool2d)
@@ -226,7 +226,7 @@ class HarDNet(BaseModule):
         """
         if is_eager(x):
             self._check_size(*x.shape[-2:])
-        recompute = self.memory_efficient and can_recompute(x)
+        recompute = self.memory_efficient and in_plain_autograd(x)
         outputs = {}
         with RecomputeFeatures() if recompute else nullcontext():
             x = self.stem(x, outputs.__setitem__)

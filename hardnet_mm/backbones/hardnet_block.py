@@ -5,7 +5,8 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import nn
 
-from .memory import can_recompute, concatenate
+from ..layers.eager import in_plain_autograd
+from .memory import concatenate
 
 
 def harmonic_links(layer):
@@ -98,7 +99,7 @@ class HarDBlock(BaseModule):
 
     def forward(self, x):
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
-        if self.with_cp and can_recompute(x) and x.requires_grad:
+        if self.with_cp and in_plain_autograd(x) and x.requires_grad:
             return cp.checkpoint(self._forward, x, use_reentrant=False)
         return self._forward(x)
 

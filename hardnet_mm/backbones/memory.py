@@ -12,18 +12,7 @@ import torch
 from torch.nn import functional
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..layers.eager import is_eager
-
 _state = threading.local()
-
-
-def can_recompute(x):
-    """Return whether autograd takes hooks for what it saves: not compiled, nor by torch.func."""
-    return (
-        is_eager(x)
-        and torch.is_grad_enabled()
-        and torch._C._autograd._saved_tensors_hooks_is_enabled()
-    )
 
 
 class RecomputeFeatures(torch.autograd.graph.saved_tensors_hooks):
@@ -103,7 +92,7 @@ def remember(tensor, function, *inputs):
         function (Callable): Makes it of the inputs, always anew.
         inputs (Tensor | None): They are kept, unless they are remembered too.
     """
-    # what has no gradient comes of frozen layers, whose inputs nobody else would keep
+    # without a gradient it comes of frozen layers, whose other tensors are not kept
     if recomputes() and tensor.requires_grad:
         recipe = Recipe(function, *inputs)
         recipe.version = tensor._version

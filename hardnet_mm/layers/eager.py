@@ -1,6 +1,7 @@
-"""Whether PyTorch computes, or a tracer or compiler looks on."""
+"""Whether PyTorch computes as the program runs, or a tracer, compiler or transform looks on."""
 
 import torch
+from torch.autograd import forward_ad
 
 from .memory_pool import is_compiling
 
@@ -13,3 +14,17 @@ def is_eager(x):
     sizes, and they can be symbols elsewhere.
     """
     return isinstance(x, torch.Tensor) and not is_compiling() and not torch.jit.is_tracing()
+
+
+def in_plain_autograd(x):
+    """Return whether autograd records what is done to a tensor, in reverse mode and alone.
+
+    Forward mode and the transforms of ``torch.func`` take no hooks of saved tensors, or not every
+    function that autograd has been taught.
+    """
+    return (
+        is_eager(x)
+        and torch.is_grad_enabled()
+        and torch._C._autograd._saved_tensors_hooks_is_enabled()
+        and forward_ad.unpack_dual(x).tangent is None
+    )

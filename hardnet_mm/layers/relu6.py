@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ..registry import MODELS
-from .eager import is_eager
+from .eager import in_plain_autograd
 
 
 @MODELS.register_module()
@@ -24,7 +24,7 @@ class InPlaceReLU6(nn.ReLU6):
 
     def forward(self, x):
         """Map a tensor of any shape to one of the same."""
-        if self.inplace and is_eager(x) and x.requires_grad and torch.is_grad_enabled():
+        if self.inplace and in_plain_autograd(x) and x.requires_grad:
             return _InPlaceReLU6.apply(x)
         return super().forward(x)
 

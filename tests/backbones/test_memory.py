@@ -51,6 +51,15 @@ def test_no_concatenation_is_kept():
     assert kept == [False, True]
 
 
+def test_what_has_no_gradient_is_not_recomputed():
+    """Nothing is gained: of frozen layers, the last output alone is saved."""
+    weight = torch.rand(2, 8, 3, 3, requires_grad=True)
+    with RecomputeFeatures():
+        whole = concatenate([torch.rand(1, 4, 8, 8)] * 2)
+        output = torch.nn.functional.conv2d(whole, weight)
+    assert output.grad_fn._saved_input.data_ptr() == whole.data_ptr()
+
+
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('act', ['ReLU', 'ReLU6', 'InPlaceReLU6', None])
 def test_no_activation_is_kept(training, act):
@@ -266,6 +275,22 @@ def test_a_hook_that_changes_a_feature(norm, place):
         assert run(in_place) == MODIFIED
     else:
         torch.testing.assert_close(found, run(lambda module, inputs, output: output * 2))
+
+
+def test_a_feature_saved_before_its_activation_changes_it():
+    weight = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    found = []
+    for options, feature in (({}, torch.clone), (dict(memory_efficient=True), lambda x: x)):
+        backbone, products = build('BN', **options), []
+        backbone.stem[0].norm.register_forward_hook(
+            lambda module, inputs, output, feature=feature, products=products: products.append(
+                feature(output) * weight
+            )
+        )
+        outputs = backbone(images())
+        loss = products[0].square().sum() + sum(output.sum() for output in outputs)
+        found.append(torch.autograd.grad(loss, [weight, *backbone.parameters()]))
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize('norm', ['BN', 'BN in eval mode', 'GN'])
