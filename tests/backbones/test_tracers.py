@@ -66,7 +66,8 @@ def wanted():
 
 @all_aids
 @pytest.mark.parametrize(
-    'backend', ['eager', 'aot_eager', pytest.param('inductor', marks=pytest.mark.slow)]
+    'backend',
+    ['eager', *(pytest.param(name, marks=pytest.mark.slow) for name in ('aot_eager', 'inductor'))],
 )
 def test_compiled(wanted, aids, backend):
     torch._dynamo.reset()
