@@ -10,16 +10,26 @@ DEMO_CONFIG := configs/digits/ssd_hardnet_digits.py
 SEED ?= 0
 DEMO_DIR := work_dirs/demo-$(STACK)-seed$(SEED)
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-cpus test-slow lint format clean
 
 demo: $(INSTALLED) $(DIGITS)/digits.json
 	$(BIN)/python tools/demo.py $(DEMO_CONFIG) --work-dir $(DEMO_DIR) --seed $(SEED)
 
+# Two processes with a thread each: most of the time goes to Python, which uses one core.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m 'not slow' tests
+	$(PYTEST) -m 'not slow' --durations 20 tests
+
+# What computes otherwise on other CPUs, on this one with its capabilities taken away.
+test-cpus: $(INSTALLED)
+	ATEN_CPU_CAPABILITY=default $(PYTEST) -m 'cpu and not slow' tests
+	$(PYTEST) -m 'cpu and not slow' --lacking bfloat16 tests
+	$(PYTEST) -m 'cpu and not slow' --lacking onednn-convolutions tests
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m 'cpu and not slow' --lacking onednn tests
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow tests
+	$(PYTEST) -m slow --durations 20 tests
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -56,7 +56,7 @@ EXTRAS = dict(
         'regex',
         'torchvision',
     ],
-    test=['pytest', 'ruff', 'scikit-image', 'scikit-learn'],
+    test=['pytest', 'pytest-xdist', 'ruff', 'scikit-image', 'scikit-learn'],
     export=['onnx', 'onnxruntime', 'openvino', 'nncf', 'ncnn', 'pnnx', 'MNN'],
 )
 

@@ -32,7 +32,8 @@ rm -rf "$venv"
 echo "Installing the $stack stack into $venv, a few minutes; the log is $log"
 
 install() {
-    "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >>"$log" 2>&1 ||
+    # what is imported is compiled then, and the rest of some 30,000 files never
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile "$@" >>"$log" 2>&1 ||
         fail "installation failed ($(grep '^ERROR' "$log" | tail -n 1)): check that the package index is reachable and the disk has room (log: $log), then run make again."
 }
 

@@ -5,10 +5,33 @@ import sys
 from pathlib import Path
 
 import pytest
+import tool_process
+import torch
+
+from hardnet_mm.kernels.cpu import capabilities
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
-sys.path.insert(0, str(TESTS))  # stand_in
+
+
+# What can be taken away from a CPU, so that one machine shows what others would do.
+LACKING = ('onednn', 'onednn-convolutions', 'bfloat16')
+
+
+def pytest_addoption(parser):
+    parser.addoption('--lacking', choices=LACKING, help='run on a CPU without this')
+
+
+def pytest_configure(config):
+    """Take away what --lacking names, in whatever process the tests run."""
+    lacking = config.getoption('--lacking')
+    if lacking == 'onednn':
+        torch.backends.mkldnn.set_flags(_enabled=False)
+    elif lacking is not None:
+        tried = capabilities._tried
+        capabilities._tried = lambda dtype: (
+            lacking == 'bfloat16' and dtype == torch.float32 and tried(dtype)
+        )
 
 
 @pytest.fixture(scope='session')
@@ -38,19 +61,30 @@ def digits(root, tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def run_tool(root):
-    """Return a function that runs a script of tools/ and returns what it printed."""
+def run_tool(root, tmp_path_factory):
+    """Return a function that runs a script of tools/ and returns what it printed.
 
-    def run(script, *arguments, fails=False, cwd=None):
+    ``fresh`` starts a new interpreter, as a user does; otherwise the toolboxes are imported
+    already, which saves seconds.
+    """
+    outputs = tmp_path_factory.mktemp('outputs')
+
+    def run(script, *arguments, fails=False, cwd=None, fresh=False):
         environment = dict(os.environ, OMP_NUM_THREADS='1')
         environment['PATH'] = os.path.dirname(sys.executable) + os.pathsep + environment['PATH']
-        interpreter = [sys.executable] if script.endswith('.py') else ['bash']
-        command = [*interpreter, str(root / 'tools' / script), *map(str, arguments)]
-        result = subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=cwd, timeout=300
-        )
-        output = result.stdout + result.stderr
-        assert (result.returncode != 0) == fails, output[-5000:]
+        path, arguments = str(root / 'tools' / script), list(map(str, arguments))
+        if script.endswith('.py') and not fresh:
+            file = outputs / 'output.txt'
+            status = tool_process.run(path, arguments, environment, cwd, file, timeout=300)
+            output = file.read_text()
+        else:
+            interpreter = sys.executable if script.endswith('.py') else 'bash'
+            result = subprocess.run(
+                [interpreter, path, *arguments],
+                **dict(capture_output=True, text=True, env=environment, cwd=cwd, timeout=300),
+            )
+            status, output = result.returncode, result.stdout + result.stderr
+        assert (status != 0) == fails, output[-5000:]
         return output
 
     return run

@@ -10,6 +10,8 @@ from .fuse import Fusion
 DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 
 
+@torch.inference_mode(False)  # the weights of a model that outlives the caller's inference mode
+@torch.no_grad()
 def to_deploy(model, dtype=None, channels_last=True, winograd=True):
     """Return the inference form of a backbone, classifier, detector or segmentor.
 

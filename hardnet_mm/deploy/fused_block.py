@@ -3,15 +3,16 @@
 import torch
 from torch import nn
 
-from ..backbones.sources import readers_of, weights_by_source
+from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..layers.memory_pool import runs_in_pool
-from .fused_conv import FusedConv
+from .fused_conv import FusedConv, state_of
+from .sources import readers_of, weights_by_source
 
 
 class FusedBlock(nn.Module):
     """A HarDNet block for inference, which computes its features source by source.
 
-    See :mod:`hardnet_mm.backbones.sources`. It is used where it was measured to be faster: in
+    See :mod:`hardnet_mm.deploy.sources`. It is used where it was measured to be faster: in
     float32, on a CPU, without depthwise convolutions.
 
     Args:
@@ -30,7 +31,8 @@ class FusedBlock(nn.Module):
     def forward(self, x):
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         dense = all(isinstance(layer, FusedConv) for layer in self.layers)
-        if dense and x.dtype == torch.float32 and runs_in_pool(x):
+        by_source = dense and x.dtype == torch.float32 and runs_in_pool(x)
+        if by_source and has_onednn_convolutions(x.dtype):
             features = self._by_source(x)
         else:
             features = [x]
@@ -62,7 +64,7 @@ class FusedBlock(nn.Module):
     def _sources(self, x):
         """Return the convolution of each feature, the layers that read it, and their widths."""
         made_of, sources = self._made
-        state = [(layer.weight.data_ptr(), layer.weight._version) for layer in self.layers]
+        state = [state_of(layer.weight) for layer in self.layers]
         if state != made_of:
             with torch.inference_mode(False):  # its tensors count their versions
                 kernels = weights_by_source([layer.weight for layer in self.layers], self.links)

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..layers import winograd
 from ..layers.memory_pool import runs_in_pool
 from ..layers.relu6 import InPlaceReLU6
@@ -55,7 +56,7 @@ class FusedConv(nn.Module):
 
     def forward(self, x):
         """Map ``(N, C, H, W)`` to the activated ``(N, out_channels, H', W')``."""
-        if not (runs_in_pool(x) and torch.backends.mkldnn.is_available()):
+        if not (runs_in_pool(x) and has_onednn_convolutions(x.dtype)):
             x = functional.conv2d(
                 x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
             )
@@ -73,7 +74,7 @@ class FusedConv(nn.Module):
 
     def _pack(self, x, pack, *args):
         """Return the weights as oneDNN wants them, laid out once, on the first size that comes."""
-        state = self.weight.dtype, self.weight.data_ptr(), self.weight._version
+        state = state_of(self.weight)
         made_of, packed = self._packed.get(pack, (None, None))
         if made_of != state:
             packed = pack(self.weight, x.shape, *args)
@@ -83,6 +84,13 @@ class FusedConv(nn.Module):
     def __getstate__(self):
         """Leave the packed weights out of copies and files; they are made again."""
         return {**self.__dict__, '_packed': {}}
+
+
+def state_of(weight):
+    """Return what changes when a weight is replaced or written to."""
+    # an inference tensor (loaded by assignment in inference mode) counts no versions: never equal
+    version = float('nan') if weight.is_inference() else weight._version
+    return weight.dtype, weight.data_ptr(), version
 
 
 def _reorder(weight, shape, geometry):

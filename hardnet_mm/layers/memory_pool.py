@@ -70,7 +70,7 @@ def _aligned(size):
 def runs_in_pool(x):
     """Return whether a tensor is an eager CPU computation's, channels-last, without gradients."""
     return (
-        (x.dtype == torch.float32 or x.dtype == torch.bfloat16)
+        x.dtype in (torch.float32, torch.bfloat16, torch.float16)
         and not (x.requires_grad and torch.is_grad_enabled())
         and is_eager_on_cpu(x)
         and x.numel() > 0

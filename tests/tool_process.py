@@ -1,0 +1,57 @@
+"""Runs scripts in processes of their own, forked from one that has imported the toolboxes.
+
+Importing PyTorch and the toolboxes takes longer than most of what the tests ask of a script.
+"""
+
+import functools
+import multiprocessing
+import os
+import runpy
+import sys
+
+PRELOADED = ['hardnet_mm.cls', 'hardnet_mm.det', 'hardnet_mm.seg', 'mmpretrain.apis']
+
+
+@functools.cache
+def _context():
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def run(script, arguments, environment, folder, output, timeout):
+    """Run a Python script, its output going to a file, and return its exit status.
+
+    Args:
+        script (str): Path of the script.
+        arguments (list[str]): Of its command line.
+        environment (dict[str, str]): Its environment variables.
+        folder (Path, optional): The folder it runs in.
+        output (Path): Where its standard output and standard error go.
+        timeout (float): Seconds after which it is killed.
+
+    Raises:
+        TimeoutError: If it takes longer.
+    """
+    given = (script, arguments, environment, folder, output)
+    process = _context().Process(target=_run, args=given)
+    process.start()
+    process.join(timeout)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError(f'{script} took more than {timeout} s: {output.read_text()[-5000:]}')
+    return process.exitcode
+
+
+def _run(script, arguments, environment, folder, output):
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.stdout, sys.stderr = open(1, 'w', closefd=False), open(2, 'w', closefd=False)
+    os.environ.clear()
+    os.environ.update(environment)
+    if folder is not None:
+        os.chdir(folder)
+    sys.argv = [script, *arguments]
+    sys.path[0] = os.path.dirname(script)  # as for any script
+    runpy.run_path(script, run_name='__main__')
