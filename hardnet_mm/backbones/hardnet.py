@@ -1,12 +1,14 @@
 """HarDNet, the backbone."""
 
-import torch
+from contextlib import nullcontext
+
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .. import checkpoints
+from ..layers.eager import in_plain_autograd, is_eager
 from ..registry import BACKBONES
 from .architectures import get_architecture, group_blocks
 from .hardnet_block import HarDBlock, depthwise_conv
@@ -14,6 +16,29 @@ from .memory import RecomputeFeatures, remember_activations
 
 MIN_INPUT_SIZE = 32
 POOLS = dict(max=nn.MaxPool2d, avg=nn.AvgPool2d)
+
+
+class Stage(nn.Sequential):
+    """Layers one after another, of which some give an output besides the last.
+
+    Attributes:
+        outputs (dict[str, str]): What the outputs wanted are called, by the layers' names.
+    """
+
+    def __init__(self, *layers):
+        super().__init__(*layers)
+        self.outputs = {}
+
+    def forward(self, x, keep=None):
+        """Map ``(N, C_in, H, W)`` to the last layer's output; call ``keep(name, output)``.
+
+        ``keep`` is a function, since wrappers as FSDP's copy the dicts and lists that they pass on.
+        """
+        for name, layer in self.named_children():
+            x = layer(x)
+            if keep is not None and name in self.outputs:
+                keep(self.outputs[name], x)
+        return x
 
 
 @BACKBONES.register_module()
@@ -46,10 +71,14 @@ class HarDNet(BaseModule):
             stem and the first stage, and so on; -1 is none. Defaults to -1.
         norm_eval (bool): Whether norm layers keep their statistics while training.
             Defaults to False.
-        with_cp (bool): Whether to recompute blocks in the backward pass, to save memory.
+        with_cp (bool): Whether to recompute blocks in the backward pass, to save memory. Each step
+            then updates the running statistics of their norms twice, as with mmdet's ResNet.
             Defaults to False.
         memory_efficient (bool): Whether to recompute concatenations, norms and activations in the
-            backward pass, but no convolution. Defaults to False.
+            backward pass, but no convolution. Statistics are updated once. A parameter that is
+            changed between the two passes is refused, a norm's bias included. Either way of
+            saving memory is left to the compiler under ``torch.compile`` and ``torch.export``,
+            and is off under ``torch.func``'s transforms and tracers. Defaults to False.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict, optional): Config of the activations. Defaults to None: the variant's own.
         init_cfg (dict | list[dict], optional): Initialization config. Defaults to None:
@@ -114,7 +143,7 @@ class HarDNet(BaseModule):
         outputs = {}  # what out_indices may name: (channels, stride)
         channels, stride = in_channels, 1
 
-        self.stem = nn.Sequential()
+        self.stem = Stage()
         for i, (width, step) in enumerate(zip(arch['stem_channels'], arch['stem_strides'])):
             kernel = 1 if arch['depthwise'] and i > 0 else 3
             self.stem.append(
@@ -122,10 +151,12 @@ class HarDNet(BaseModule):
             )
             channels, stride = width, stride * step
             outputs[f'stem{i}'] = channels, stride
+            if f'stem{i}' in self.out_indices:
+                self.stem.outputs[str(i)] = f'stem{i}'
 
         self.stages = ModuleList()
         for index, blocks in enumerate(stages[:num_stages]):
-            stage = nn.Sequential()
+            stage = Stage()
             stride *= strides[index]
             if index or arch['stem_pool']:
                 if arch['depthwise']:
@@ -159,6 +190,8 @@ class HarDNet(BaseModule):
                 stage.add_module(
                     f'transition{i}', ConvModule(block.out_channels, channels, 1, **conv_cfg)
                 )
+            if f'block{index}' in self.out_indices:
+                stage.outputs[f'block{len(blocks) - 1}'] = f'block{index}'
             outputs[index] = channels, stride
             self.stages.append(stage)
 
@@ -191,34 +224,25 @@ class HarDNet(BaseModule):
         Raises:
             ValueError: If H or W is smaller than the deepest stride can divide.
         """
+        if is_eager(x):
+            self._check_size(*x.shape[-2:])
+        recompute = self.memory_efficient and in_plain_autograd(x)
+        outputs = {}
+        with RecomputeFeatures() if recompute else nullcontext():
+            x = self.stem(x, outputs.__setitem__)
+            for index, stage in enumerate(self.stages):
+                x = stage(x, outputs.__setitem__)
+                if index in self.out_indices:
+                    outputs[index] = x
+        return tuple(outputs[index] for index in self.out_indices)
+
+    def _check_size(self, height, width):
         smallest = max(MIN_INPUT_SIZE, *self.out_strides)
-        if min(x.shape[-2:]) < smallest:
+        if min(height, width) < smallest:
             raise ValueError(
                 f'HarDNet needs an input of at least {smallest} x {smallest} pixels, '
-                f'got {x.shape[-2]} x {x.shape[-1]}'
+                f'got {height} x {width}'
             )
-        if self.memory_efficient and torch.is_grad_enabled():
-            with RecomputeFeatures():
-                return self._forward(x)
-        return self._forward(x)
-
-    def _forward(self, x):
-        outputs = {}
-
-        def keep(index, x):  # nothing else: the stem's outputs are the largest tensors there are
-            if index in self.out_indices:
-                outputs[index] = x
-
-        for i, layer in enumerate(self.stem):
-            x = layer(x)
-            keep(f'stem{i}', x)
-        for index, stage in enumerate(self.stages):
-            for name, layer in stage.named_children():
-                x = layer(x)
-                if name.startswith('block'):
-                    keep(f'block{index}', x)
-            keep(index, x)
-        return tuple(outputs[index] for index in self.out_indices)
 
     def get_layer_depth(self, param_name, prefix=''):
         """Return a parameter's depth and the number of depths, for layer-wise learning rates.

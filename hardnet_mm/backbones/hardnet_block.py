@@ -5,6 +5,7 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import nn
 
+from ..layers.eager import in_plain_autograd
 from .memory import concatenate
 
 
@@ -49,8 +50,8 @@ class HarDBlock(BaseModule):
         num_layers (int): Number of layers.
         depthwise (bool): Whether layers are depthwise separable. Defaults to False.
         dilation (int): Dilation of the Conv3x3s. Defaults to 1.
-        with_cp (bool): Whether to recompute the block in the backward pass, to save memory.
-            Defaults to False.
+        with_cp (bool): Whether to recompute the block in the backward pass, to save memory; see
+            :class:`HarDNet`. Defaults to False.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Config of the activations. Defaults to ``dict(type='InPlaceReLU6')``.
         init_cfg (dict, optional): Initialization config. Defaults to None.
@@ -98,7 +99,7 @@ class HarDBlock(BaseModule):
 
     def forward(self, x):
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
-        if self.with_cp and x.requires_grad:
+        if self.with_cp and in_plain_autograd(x) and x.requires_grad:
             return cp.checkpoint(self._forward, x, use_reentrant=False)
         return self._forward(x)
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ..registry import MODELS
-from .memory_pool import is_compiling
+from .eager import in_plain_autograd
 
 
 @MODELS.register_module()
@@ -24,8 +24,7 @@ class InPlaceReLU6(nn.ReLU6):
 
     def forward(self, x):
         """Map a tensor of any shape to one of the same."""
-        trains = x.requires_grad and torch.is_grad_enabled()
-        if self.inplace and trains and not is_compiling() and not torch.jit.is_tracing():
+        if self.inplace and in_plain_autograd(x) and x.requires_grad:
             return _InPlaceReLU6.apply(x)
         return super().forward(x)
 

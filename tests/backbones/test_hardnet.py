@@ -135,6 +135,68 @@ def test_outputs_that_nobody_asked_for_are_freed():
     assert alive == [False, False, True, False]
 
 
+def test_the_first_block_of_a_stage_is_freed_too():
+    backbone = HarDNet('hardnet68', out_indices=('block1',)).eval()
+    stage, made, alive = backbone.stages[1], [], []
+    stage.block0.register_forward_hook(lambda *args: made.append(weakref.ref(args[-1])))
+    stage.block1.register_forward_pre_hook(lambda *_: alive.append(made[0]() is not None))
+    with torch.no_grad():
+        backbone(torch.rand(1, 3, 32, 32))
+    assert alive == [False]
+
+
+def test_stem_and_stages_are_called_as_modules():
+    """What hooks and wraps them needs that: class activation maps, distillation, FSDP."""
+    backbone = HarDNet('hardnet39ds', out_indices=('stem0', 'block1', 1, 3)).eval()
+    seen, image = {}, torch.rand(1, 3, 64, 64)
+    parts = ['stem', *(f'stages.{i}' for i in range(4))]
+    for name in parts:
+        backbone.get_submodule(name).register_forward_hook(
+            lambda module, inputs, output, name=name: seen.update({name: output})
+        )
+    outputs = backbone(image)
+    assert list(seen) == parts
+    assert outputs[2] is seen['stages.1'] and outputs[3] is seen['stages.3']
+    assert torch.equal(backbone.stem(image), seen['stem'])  # alone, as any Sequential
+    # a class activation map needs the gradient at a stage's output
+    (gradient,) = torch.autograd.grad(outputs[3].square().sum(), seen['stages.2'])
+    assert gradient.abs().sum() > 0
+
+
+def test_what_a_hook_returns_takes_the_place_of_a_stage():
+    backbone = HarDNet('hardnet39ds', out_indices=(0, 'block1')).eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        stage, block = backbone(image)
+        backbone.stages[0].register_forward_hook(lambda module, inputs, output: 0 * output)
+        changed_stage, changed_block = backbone(image)
+    assert stage.abs().sum() > 0 and changed_stage.abs().sum() == 0
+    assert not torch.equal(block, changed_block)
+
+
+class Wrapper(nn.Module):
+    """As FSDP, which casts and copies what it passes on."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, *args, **kwargs):
+        args, kwargs = torch.utils._pytree.tree_map(lambda value: value, (args, kwargs))
+        return self.module(*args, **kwargs)
+
+
+def test_stages_may_be_wrapped():
+    backbone = HarDNet('hardnet39ds', out_indices=('stem0', 'stem1', 'block0', 0, 'block1')).eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        wanted = backbone(image)
+        backbone.stem = Wrapper(backbone.stem)
+        for index, stage in enumerate(backbone.stages):
+            backbone.stages[index] = Wrapper(stage)
+        torch.testing.assert_close(backbone(image), wanted)
+
+
 def test_centernet_skips():
     """Block outputs, as CenterNet-HarDNet reads them; its last block has no transition."""
     skips = ('stem1', 'block0', 'block1', 'block2')

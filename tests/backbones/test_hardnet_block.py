@@ -51,3 +51,10 @@ def test_recomputing_keeps_fewer_activations():
             block(torch.randn(2, 8, 16, 16, requires_grad=True))
         saved[with_cp] = sum(sizes)
     assert saved[True] < saved[False] / 4
+
+
+def test_recomputing_updates_statistics_twice():
+    """As ``with_cp`` says; mmdet's ResNet does the same."""
+    block = HarDBlock(8, 10, 1.7, 2, with_cp=True)
+    block(torch.randn(2, 8, 6, 6, requires_grad=True)).sum().backward()
+    assert [layer.norm.num_batches_tracked.item() for layer in block.layers] == [2, 2]

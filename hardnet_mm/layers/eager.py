@@ -1,0 +1,30 @@
+"""Whether PyTorch computes as the program runs, or a tracer, compiler or transform looks on."""
+
+import torch
+from torch.autograd import forward_ad
+
+from .memory_pool import is_compiling
+
+
+def is_eager(x):
+    """Return whether a tensor is computed as the program runs.
+
+    Compilers, ``torch.export``, ``torch.fx`` and ``torch.jit.trace`` see plain operations: which
+    tensor to keep, and what to do in place, they decide by themselves. ``torch.fx`` also knows no
+    sizes, and they can be symbols elsewhere.
+    """
+    return isinstance(x, torch.Tensor) and not is_compiling() and not torch.jit.is_tracing()
+
+
+def in_plain_autograd(x):
+    """Return whether autograd records what is done to a tensor, in reverse mode and alone.
+
+    Forward mode and the transforms of ``torch.func`` take no hooks of saved tensors, or not every
+    function that autograd has been taught.
+    """
+    return (
+        is_eager(x)
+        and torch.is_grad_enabled()
+        and torch._C._autograd._saved_tensors_hooks_is_enabled()
+        and forward_ad.unpack_dual(x).tangent is None
+    )
