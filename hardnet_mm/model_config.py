@@ -10,8 +10,8 @@ from mmengine.registry import DefaultScope
 from mmengine.utils import import_modules_from_strings
 
 from .config_text import config_text
+from .model_hub import OWN_FILES  # noqa: F401, who reads configs may want the metafiles
 
-OWN_FILES = Path(__file__).parent / '.mim'
 TOOLBOXES = ('mmdet', 'mmseg', 'mmpretrain')
 
 
@@ -26,8 +26,6 @@ def read_config(name, options=None):
         FileNotFoundError: If there is no such config.
         ValueError: If it belongs to no toolbox, or has no model.
     """
-    if name.startswith('hardnet_mm::'):
-        name = str(OWN_FILES / 'configs' / name.removeprefix('hardnet_mm::'))
     cfg = get_config(name) if '::' in name else Config.fromfile(name)
     cfg.merge_from_dict(options or {})
     if cfg.get('default_scope') not in TOOLBOXES or 'model' not in cfg:
