@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 
 from .deploy import to_deploy
+from .errors import InputError
 from .registry import HOOKS
 
 
@@ -21,7 +22,7 @@ class CheckpointMatchHook(Hook):
         """Compare the loaded file with the model, before its tensors are copied.
 
         Raises:
-            ValueError: If a tensor of the model is missing or of another shape.
+            InputError: If a tensor of the model is missing or of another shape.
         """
         model = runner.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
@@ -35,7 +36,7 @@ class CheckpointMatchHook(Hook):
             if key not in loaded or loaded[key].shape != value.shape
         ]
         if wrong:
-            raise ValueError(
+            raise InputError(
                 f'the checkpoint is not one of this config: {len(wrong)} of the '
                 f"model's {len(wanted)} tensors are missing or of another shape, "
                 f'the first: {"; ".join(wrong[:3])}'

@@ -8,7 +8,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
-sys.path.insert(0, str(TESTS))  # stand_in
+sys.path[:0] = [str(TESTS), str(ROOT / 'tools')]  # stand_in, command_line
 
 
 @pytest.fixture(scope='session')

@@ -1,6 +1,7 @@
 """Draw what a CenterNet sees: test images with their boxes, beside them the heatmap's peaks."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,10 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
 from hardnet_mm.checkpoint_files import check_checkpoint
-from hardnet_mm.runtime import add_common_arguments, load_config
+from hardnet_mm.runtime import load_config
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from command_line import add_common_arguments  # noqa: E402
 
 
 def parse_args():
