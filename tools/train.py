@@ -42,7 +42,7 @@ def main():
 
     from hardnet_mm.checkpoint_files import check_checkpoint
     from hardnet_mm.errors import InputError
-    from hardnet_mm.hooks import CheckpointMatchHook
+    from hardnet_mm.hooks import CheckpointMatchHook, PartialCheckpointHook
     from hardnet_mm.runtime import load_config
 
     if args.resume not in (None, 'auto'):
@@ -65,8 +65,7 @@ def main():
         check_checkpoint(cfg.load_from)
 
     runner = Runner.from_cfg(cfg)
-    if args.resume is not None:
-        runner.register_hook(CheckpointMatchHook())
+    runner.register_hook(CheckpointMatchHook() if cfg.get('resume') else PartialCheckpointHook())
     runner.train()
 
 

@@ -71,10 +71,16 @@ def test_a_missing_data_folder(root, run_tool, tmp_path):
     assert last == 'train.py: error: No such file or directory: data/digits/annotations/train.json'
 
 
-def test_classes_that_disagree_with_the_data(root, run_tool, digits, tmp_path):
+@pytest.mark.parametrize('model', ['ssd', 'centernet'])
+def test_classes_that_disagree_with_the_data(root, run_tool, digits, tmp_path, model):
     output = run_tool(
         'train.py',
-        *(root / CONFIG, '--work-dir', tmp_path / 'work', '--cfg-options'),
+        *(
+            root / f'configs/digits/{model}_hardnet_digits.py',
+            '--work-dir',
+            tmp_path / 'work',
+            '--cfg-options',
+        ),
         *(f'{key}_dataloader.dataset.data_root={digits}/' for key in ('train', 'val')),
         f'val_evaluator.ann_file={digits}/annotations/val.json',
         'model.bbox_head.num_classes=7',
