@@ -10,7 +10,8 @@ except ModuleNotFoundError as error:
     raise ImportError(
         f'hardnet_mm needs {missing}, which is not installed: a toolbox of OpenMMLab brings it, or '
         "pip install 'hardnet_mm[onedl]' (the maintained continuation), or 'hardnet_mm[openmmlab]' "
-        "(OpenMMLab's last releases)"
+        "(OpenMMLab's last releases)",
+        name=missing,
     ) from None
 
 from . import compatibility, hooks, model_hub, weights  # noqa: F401, some register by being here

@@ -8,7 +8,8 @@ import pytest
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
-sys.path[:0] = [str(TESTS), str(ROOT / 'tools')]  # stand_in, command_line
+sys.path.insert(0, str(TESTS))  # stand_in
+sys.path.append(str(ROOT / 'tools'))  # command_line
 
 
 @pytest.fixture(scope='session')

@@ -5,6 +5,7 @@ to be right: neither --help nor a mistake takes seconds.
 """
 
 import argparse
+import importlib
 import importlib.util
 import os
 import re
@@ -84,10 +85,15 @@ def check_new_file(parser, option, path, overwrite=False, suffixes=('',)):
         parser.error(f'{wanted}, and {path} is there already: choose another{way}')
 
 
-def run(main):
-    """Call a tool's main function; an error that its user made ends it in one line and status 2."""
+def run(parse_args, main):
+    """Call a tool's main function with the arguments, once they are parsed.
+
+    An error that its user made ends it in one line and with status 2.
+    """
     try:
-        main()
+        args = parse_args()
+        importlib.import_module('hardnet_mm')  # before mm: it says how to get what is not there
+        main(args)
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE) or not is_of_user(error):
             raise

@@ -46,8 +46,7 @@ def write(text, path):
         os.replace(Path(folder, path.name), path)
 
 
-def main():
-    args = parse_args()
+def main(args):
     from hardnet_mm.backbones.architectures import ARCHITECTURES
     from hardnet_mm.config_text import config_text
     from hardnet_mm.errors import InputError
@@ -85,4 +84,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(parse_args, main)

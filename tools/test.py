@@ -97,8 +97,7 @@ def augment(cfg):
     cfg.model = ConfigDict(**cfg.get('tta_model', TTA_MODELS[cfg.default_scope]), module=cfg.model)
 
 
-def main():
-    args = parse_args()
+def main(args):
     from mmengine.evaluator import DumpResults
     from mmengine.runner import Runner
 
@@ -137,4 +136,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(parse_args, main)

@@ -36,8 +36,7 @@ def parse_args():
     return args
 
 
-def main():
-    args = parse_args()
+def main(args):
     from mmengine.runner import Runner
 
     from hardnet_mm.checkpoint_files import check_checkpoint
@@ -70,4 +69,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(parse_args, main)

@@ -57,6 +57,22 @@ def test_help_costs_no_import(root, script):
     assert status == 0 and not {'torch', 'mmengine', 'hardnet_mm'} & imported
 
 
+def test_what_is_not_installed(root):
+    for missing in ('mmengine', 'mmcv'):
+        script = (
+            f"import runpy, sys\nsys.modules['{missing}'] = None\n"
+            f"sys.argv = ['train.py', '{CONFIG}']\nsys.path.append('tools')\n"
+            "runpy.run_path('tools/train.py', run_name='__main__')\n"
+        )
+        command = [sys.executable, '-c', script]
+        result = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        assert result.returncode == 2, result.stderr
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(
+            f'train.py: error: hardnet_mm needs {missing}, which is not installed'
+        )
+
+
 def test_help_lists_the_architectures(root):
     command = [sys.executable, root / 'tools/swap_backbone.py', '--help']
     text = subprocess.run(command, capture_output=True, text=True).stdout
@@ -96,18 +112,22 @@ def errors():
     }
 
 
+def run_main(function):
+    command_line.run(lambda: None, lambda _: function())
+
+
 @pytest.mark.parametrize('kind', errors())
 def test_an_error_of_the_user_is_one_line(kind, capsys, monkeypatch):
     function, words = errors()[kind]
     monkeypatch.setattr(sys, 'argv', ['tools/train.py'])
     with pytest.raises(SystemExit) as left:
-        command_line.run(function)
+        run_main(function)
     assert left.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f'train.py: error: {words}')
     monkeypatch.setenv('HARDNET_TRACEBACK', '1')
     with pytest.raises(Exception) as raised:  # noqa: B017, whichever it is
-        command_line.run(function)
+        run_main(function)
     assert raised.type is not SystemExit
 
 
@@ -116,15 +136,15 @@ def test_an_error_of_the_user_is_one_line(kind, capsys, monkeypatch):
 )
 def test_a_bug_keeps_its_traceback(bug):
     with pytest.raises((ValueError, KeyError, IndexError, ZeroDivisionError)):
-        command_line.run(bug)
+        run_main(bug)
 
 
 def test_an_assertion_of_a_toolbox_is_told_and_one_of_ours_is_not():
     with pytest.raises(SystemExit):
-        command_line.run(lambda: BaseInferencer.list_models('no toolbox'))
+        run_main(lambda: BaseInferencer.list_models('no toolbox'))
 
     def ours():
         assert False, 'a bug'  # noqa: B011
 
     with pytest.raises(AssertionError):
-        command_line.run(ours)
+        run_main(ours)

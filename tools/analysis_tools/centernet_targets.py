@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 
 from hardnet_mm.runtime import load_config
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from command_line import add_common_arguments  # noqa: E402
 
 

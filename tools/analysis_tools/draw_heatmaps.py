@@ -14,7 +14,7 @@ from mmengine.runner import load_checkpoint
 from hardnet_mm.checkpoint_files import check_checkpoint
 from hardnet_mm.runtime import load_config
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from command_line import add_common_arguments  # noqa: E402
 
 
@@ -22,7 +22,12 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of a CenterNet')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out-dir', type=Path, required=True, help='new folder for the images')
+    parser.add_argument(
+        '--out-dir',
+        type=lambda path: Path(path).expanduser(),
+        required=True,
+        help='new folder for the images',
+    )
     parser.add_argument('--images', type=int, default=20, help='how many of the test images')
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a drawn box')
     add_common_arguments(parser)

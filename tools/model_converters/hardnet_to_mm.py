@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from command_line import check_file, check_new_file, make_parser, run, user_path  # noqa: E402
 
 
@@ -47,8 +47,7 @@ def save(checkpoint, path):
         os.replace(Path(folder, path.name), path)
 
 
-def main():
-    args = parse_args()
+def main(args):
     from mmengine.runner import CheckpointLoader
 
     from hardnet_mm.checkpoint_files import check_checkpoint, check_hash, load_weights
@@ -71,4 +70,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run(main)
+    run(parse_args, main)
