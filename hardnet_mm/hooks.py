@@ -133,7 +133,7 @@ class LabelCheckHook(Hook):
                 labels, file, ignored = sample.gt_label, 'img_path', None
             else:
                 continue
-            wrong = _labels_of_no_class(labels.numpy(), num_classes, ignored)
+            wrong = _labels_of_no_class(labels.cpu().numpy(), num_classes, ignored)
             if len(wrong):
                 other = '' if ignored is None else f', or {ignored} for what does not count'
                 raise InputError(
