@@ -1,37 +1,80 @@
-import os
 import re
 import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
-from setuptools.command.egg_info import egg_info
+from setuptools.command.build_py import build_py
+from setuptools.command.develop import develop
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70
+    from wheel.bdist_wheel import bdist_wheel
+try:
+    from setuptools.command.editable_wheel import editable_wheel
+except ImportError:  # setuptools before 64, whose editable installation is develop
+    editable_wheel = object
 
 ROOT = Path(__file__).parent
+# mim looks for these in a checkout's root, or in .mim inside an installed package. It takes no
+# config that it finds twice, and looks through all of a checkout, which must hold no second copy.
+FOR_MIM = ('configs', 'tools', 'model-index.yml')
+IN_CHECKOUT = ROOT / 'hardnet_mm/.mim'
 
 
-def mim_files():
-    """Return what mim looks for in the package's .mim, whose entries are links to the root's."""
-    package = ROOT / 'hardnet_mm'
-    walked = os.walk(package / '.mim', followlinks=True)
-    files = [
-        Path(folder, name).relative_to(package) for folder, _, names in walked for name in names
-    ]
-    return [str(path) for path in files if path.suffix in ('.py', '.sh', '.yml')]
+def copy_for_mim(folder):
+    """Copy what mim looks for into a folder."""
+    for path in (path for name in FOR_MIM for path in (ROOT / name, *(ROOT / name).rglob('*'))):
+        if path.suffix in ('.py', '.sh', '.yml'):
+            target = Path(folder, path.relative_to(ROOT))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
 
 
-class EggInfoWithMim(egg_info):
+class BuildWithMim(build_py):
+    """Put .mim into the package, where every release of mim looks for it."""
+
+    def run(self):
+        """Build the package, then copy."""
+        super().run()
+        if not getattr(self, 'editable_mode', False):
+            copy_for_mim(Path(self.build_lib, 'hardnet_mm/.mim'))
+
+
+class WheelWithMim(bdist_wheel):
     """Put .mim into the metadata folder too, where onedl-mim 0.5.1 looks for it.
 
     It takes the first name in an installed wheel's list of files for the package, and
     'hardnet_mm-...dist-info' sorts before 'hardnet_mm'.
     """
 
+    def write_wheelfile(self, wheelfile_base, *args, **kwargs):
+        """Write the metadata's own file, then copy; an editable wheel has the checkout for it."""
+        super().write_wheelfile(wheelfile_base, *args, **kwargs)
+        if 'editable_wheel' not in self.distribution.commands:
+            copy_for_mim(Path(wheelfile_base, '.mim'))
+
+
+class DevelopWithMim(develop):
+    """Link .mim to the checkout: openmim looks inside the package even there."""
+
     def run(self):
-        """Write the metadata, then copy what .mim links to."""
+        """Link, then install."""
+        IN_CHECKOUT.mkdir(exist_ok=True)
+        for name in FOR_MIM:
+            if not (IN_CHECKOUT / name).exists():
+                (IN_CHECKOUT / name).symlink_to(Path('../..', name))
         super().run()
-        copy = Path(self.egg_info, '.mim')
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(ROOT / 'hardnet_mm/.mim', copy)
+
+
+class EditableWithoutMim(editable_wheel):
+    """Leave no second copy of the configs in a checkout."""
+
+    def run(self):
+        """Remove what another kind of installation left there, then install."""
+        for folder in (IN_CHECKOUT, ROOT / 'build/lib/hardnet_mm/.mim'):
+            shutil.rmtree(folder, ignore_errors=True)
+        super().run()
 
 
 # The toolboxes are extras: either stack serves, and a requirement on one would overwrite the other.
@@ -71,9 +114,13 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['hardnet_mm', 'hardnet_mm.*']),
-    package_data={'hardnet_mm': mim_files()},
     install_requires=['torch>=2.0', 'numpy', 'filelock', 'rich'],
     extras_require=EXTRAS,
-    cmdclass=dict(egg_info=EggInfoWithMim),
+    cmdclass=dict(
+        build_py=BuildWithMim,
+        bdist_wheel=WheelWithMim,
+        develop=DevelopWithMim,
+        editable_wheel=EditableWithoutMim,
+    ),
     zip_safe=False,
 )

@@ -1,5 +1,19 @@
 """HarDNet for OpenMMLab: importing this package makes it known to every toolbox."""
 
+try:
+    import mmcv  # noqa: F401
+    import mmengine  # noqa: F401
+except ModuleNotFoundError as error:
+    missing = error.name.partition('.')[0]
+    if missing not in ('mmcv', 'mmengine'):
+        raise
+    raise ImportError(
+        f'hardnet_mm needs {missing}, which is not installed: a toolbox of OpenMMLab brings it, or '
+        "pip install 'hardnet_mm[onedl]' (the maintained continuation), or 'hardnet_mm[openmmlab]' "
+        "(OpenMMLab's last releases)",
+        name=missing,
+    ) from None
+
 from . import compatibility, hooks, model_hub, weights  # noqa: F401, some register by being here
 from .backbones import HarDNet
 from .classifier import create_model
@@ -8,4 +22,4 @@ __version__ = '0.1.0'
 __all__ = ['HarDNet', '__version__', 'create_model']
 
 compatibility.apply()
-model_hub.register_models()
+model_hub.register_names()

@@ -12,6 +12,7 @@ import torch
 from mmengine.utils import digit_version
 
 from .compatibility import checkpoint_types
+from .errors import InputError
 
 
 def check_checkpoint(path):
@@ -21,39 +22,40 @@ def check_checkpoint(path):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is cut off, is a web page, or is no file of ``torch.save``.
+        InputError: If the file is cut off, is a web page, or is no file of ``torch.save``.
     """
     if '://' in path:
         return
+    path = osp.expanduser(path)
     if not osp.isfile(path):
         raise FileNotFoundError(f'there is no checkpoint {path}')
     with open(path, 'rb') as file:
         start = file.read(64)
     if start.lstrip().startswith(b'<'):
-        raise ValueError(f'{path} is a web page, no checkpoint')
+        raise InputError(f'{path} is a web page, no checkpoint')
     # torch.save writes a zip archive, whose directory is at its end; before 1.6, a plain pickle.
     if not zipfile.is_zipfile(path):
         if start.startswith(b'\x80'):
             return
-        raise ValueError(f'{path} is {"cut off" if start.startswith(b"PK") else "no checkpoint"}')
+        raise InputError(f'{path} is {"cut off" if start.startswith(b"PK") else "no checkpoint"}')
     with zipfile.ZipFile(path) as archive:
         if not any(name.endswith('data.pkl') for name in archive.namelist()):
-            raise ValueError(f'{path} is a zip archive, but no checkpoint of torch.save')
+            raise InputError(f'{path} is a zip archive, but no checkpoint of torch.save')
 
 
 def check_hash(path):
     """Compare a file with the hash in its name, as PyTorch's hub has it: ``name-0123abcd.pth``.
 
     Raises:
-        ValueError: If the file's SHA-256 does not begin so.
+        InputError: If the file's SHA-256 does not begin so.
     """
     named = re.search(r'-([0-9a-f]{8,})\.', osp.basename(path))
     if named is None:
         return
-    with open(path, 'rb') as file:
+    with open(osp.expanduser(path), 'rb') as file:
         found = hashlib.sha256(file.read()).hexdigest()
     if not found.startswith(named[1]):
-        raise ValueError(
+        raise InputError(
             f'{path} has the SHA-256 {found[: len(named[1])]}..., but its name promises '
             f'{named[1]}: it was damaged or replaced'
         )
@@ -71,9 +73,10 @@ def load_weights(path, map_location='cpu'):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, is no checkpoint, or wants to run code.
+        InputError: If the file is damaged, is no checkpoint, or wants to run code.
     """
     check_checkpoint(path)
+    path = osp.expanduser(path)
     try:
         if digit_version(torch.__version__) < digit_version('2.6'):
             return torch.load(path, map_location, pickle_module=_PICKLE, weights_only=False)
@@ -86,12 +89,12 @@ def load_weights(path, map_location='cpu'):
     except pickle.UnpicklingError as error:
         name = re.search(r'(?:GLOBAL|[Uu]nsupported global:) ([\w.]+)', str(error))
         if name is None:
-            raise ValueError(f'{path} is damaged') from error
-        raise ValueError(
+            raise InputError(f'{path} is damaged') from error
+        raise InputError(
             f'{path} asks to run {name[1]}, which weights do not need: refused'
         ) from error
     except (EOFError, RuntimeError) as error:
-        raise ValueError(f'{path} is cut off or damaged') from error
+        raise InputError(f'{path} is cut off or damaged') from error
 
 
 class _Unpickler(pickle.Unpickler):

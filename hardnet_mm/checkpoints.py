@@ -11,6 +11,7 @@ from itertools import count
 import torch
 
 from .backbones.architectures import ARCHITECTURES, get_architecture, group_blocks
+from .errors import InputError
 
 EXPECTED = (
     'expected is a checkpoint of PingoLH/Pytorch-HarDNet (classification), lzx1413/PytorchSSD '
@@ -33,11 +34,11 @@ def convert_official(state_dict):
         other value changes.
 
     Raises:
-        ValueError: If a key is none of the originals'.
+        InputError: If a key is none of the originals'.
     """
     state = _official_state(state_dict)
     if state is None:
-        raise ValueError(f'no original checkpoint: its keys are {_head(state_dict)}; {EXPECTED}')
+        raise InputError(f'no original checkpoint: its keys are {_head(state_dict)}; {EXPECTED}')
     ours = _rename(state, _module_names(_recognise(state, 'base.{}.conv.weight')))
     for key in ours:
         if key.startswith('bbox_head.cls_convs.'):
@@ -57,7 +58,7 @@ def to_official(state_dict):
         alone, its ``base.*``.
 
     Raises:
-        ValueError: If the variant is not a published one, or a key has no counterpart there.
+        InputError: If the variant is not a published one, or a key has no counterpart there.
     """
     state = _unwrap(state_dict)
     if 'stem.0.conv.weight' in state:
@@ -127,7 +128,7 @@ def _recognise(state, stem_key):
         arch = get_architecture(name)
         if arch['depthwise'] == depthwise and list(arch['stem_channels']) == widths:
             return name
-    raise ValueError(
+    raise InputError(
         f'a HarDNet{" with depthwise convolutions" if depthwise else ""} with a stem of {widths} '
         f'channels is no published one; {EXPECTED}'
     )
@@ -139,7 +140,7 @@ def _rename(state, modules):
     for key, value in state.items():
         module, _, parameter = key.rpartition('.')
         if module not in modules:
-            raise ValueError(f'unknown key {key!r}; {EXPECTED}')
+            raise InputError(f'unknown key {key!r}; {EXPECTED}')
         renamed[f'{modules[module]}.{parameter}'] = value
     return renamed
 

@@ -1,24 +1,20 @@
 """What an installed stack lacks, made up for when hardnet_mm is imported.
 
-Four things, each left alone where the stack has it:
+Three things, each left alone where the stack has it:
 
 - mmcv installed without compiled operators: ``mmcv._ext`` gets a stand-in, see :mod:`mmcv_ops`;
 - mmengine 0.10.7 cannot read its own checkpoints on torch 2.6 and newer, whose ``torch.load``
   refuses types that it was not told of: the types are allowed, the refusal stays;
-- mmengine resolves ``_base_ = 'package::config.py'`` for OpenMMLab's packages only:
-  ``hardnet_mm::`` is added;
-- and it looks for ``mmseg::`` in a package named mmsegmentation, which the toolbox's maintained
+- mmengine looks for ``mmseg::`` in a package named mmsegmentation, which the toolbox's maintained
   continuation is not.
 """
 
 import importlib.util
-import os.path as osp
 import sys
 from pickle import UnpicklingError
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint
@@ -34,8 +30,6 @@ def apply():
     has_own_list = hasattr(checkpoint, 'get_torch_safe_globals')  # mmengine's continuation
     if digit_version(torch.__version__) >= digit_version('2.6') and not has_own_list:
         torch.serialization.add_safe_globals(checkpoint_types())
-    if Config._get_cfg_path is not _get_cfg_path:
-        Config._get_cfg_path = staticmethod(_get_cfg_path)
     if not is_installed('mmsegmentation') and is_installed('onedl-mmsegmentation'):
         MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'
 
@@ -67,17 +61,3 @@ def _history_buffer_method(owner, name):
     if owner is not HistoryBuffer:
         raise UnpicklingError(f'a checkpoint may name methods of HistoryBuffer only, not {owner}')
     return getattr(owner, name)
-
-
-_toolbox_cfg_path = Config._get_cfg_path
-
-
-def _get_cfg_path(cfg_path, filename):
-    package, separator, name = cfg_path.partition('::')
-    if package != __package__ or not separator:
-        return _toolbox_cfg_path(cfg_path, filename)
-    # No scope, unlike another package's config: ours state their toolbox as default_scope.
-    path = osp.join(osp.dirname(__file__), '.mim', 'configs', name)
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'{cfg_path}: hardnet_mm has no config {path}')
-    return path, None

@@ -2,13 +2,13 @@
 
 NMS, soft-NMS and RoIAlign are enough for detectors to import, train and predict; they are computed
 by torchvision. Every other operator is present, so that mmcv.ops imports, and raises when called.
+torchvision takes seconds to import, so each operator does it, once it is called.
 """
 
 import importlib.machinery
 import types
 
 import torch
-import torchvision
 
 METHODS = ('naive', 'linear', 'gaussian')  # mmcv's numbers of the soft-NMS methods
 
@@ -51,7 +51,9 @@ def nms(boxes, scores, iou_threshold, offset):
     Returns:
         Tensor: ``(K,)``, int64.
     """
-    return torchvision.ops.nms(_with_last_pixel(boxes, offset), scores, iou_threshold)
+    from torchvision.ops import nms
+
+    return nms(_with_last_pixel(boxes, offset), scores, iou_threshold)
 
 
 def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset):
@@ -75,6 +77,8 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
     """
     areas = _with_last_pixel(boxes, offset)
     scores = scores.clone()
+    from torchvision.ops import box_iou
+
     left = torch.arange(len(boxes))
     keep = []
     while len(left):
@@ -82,7 +86,7 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
         dets[len(keep)] = torch.cat([boxes[best], scores[best : best + 1]])
         keep.append(best)
         left = left[left != best]
-        iou = torchvision.ops.box_iou(areas[best : best + 1], areas[left])[0]
+        iou = box_iou(areas[best : best + 1], areas[left])[0]
         if METHODS[method] == 'gaussian':
             weight = torch.exp(-(iou**2) / sigma)
         elif METHODS[method] == 'linear':
@@ -111,11 +115,11 @@ def roi_align_forward(
 
     ``input`` is ``(N, C, H, W)``, ``rois`` is ``(K, 5)``: index in the batch, x1 y1 x2 y2.
     """
+    from torchvision.ops import roi_align
+
     _check_average(pool_mode)
     size = (aligned_height, aligned_width)
-    output.copy_(
-        torchvision.ops.roi_align(input, rois, size, spatial_scale, sampling_ratio, aligned)
-    )
+    output.copy_(roi_align(input, rois, size, spatial_scale, sampling_ratio, aligned))
 
 
 def roi_align_backward(
@@ -132,6 +136,8 @@ def roi_align_backward(
     aligned,
 ):
     """Fill ``grad_input`` ``(N, C, H, W)`` with the gradient of :func:`roi_align_forward`."""
+    import torchvision  # noqa: F401, brings the operator
+
     _check_average(pool_mode)
     grad_input.copy_(
         torch.ops.torchvision._roi_align_backward(

@@ -1,6 +1,8 @@
 """Any toolbox's config, read by path or by name, and its model, built without a download."""
 
+import os.path as osp
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -10,29 +12,110 @@ from mmengine.registry import DefaultScope
 from mmengine.utils import import_modules_from_strings
 
 from .config_text import config_text
+from .errors import InputError
+from .model_hub import OWN_FILES, PREFIX  # noqa: F401, who reads configs may want the metafiles
 
-OWN_FILES = Path(__file__).parent / '.mim'
 TOOLBOXES = ('mmdet', 'mmseg', 'mmpretrain')
 
 
 def read_config(name, options=None):
     """Read a config by path, or by name as ``mmseg::pidnet/pidnet-s_....py``.
 
+    It may be a text or in pure Python. One that states no ``default_scope`` is given the toolbox
+    whose classes it names.
+
     Args:
         name (str): Path or name.
         options (dict, optional): Settings to override, nested keys with dots.
 
+    Returns:
+        Config: Its ``default_scope`` is an installed toolbox, and it has a model.
+
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If it belongs to no toolbox, or has no model.
+        ImportError: If its toolbox is not installed.
+        InputError: If it cannot be read, names no toolbox, or has no model.
     """
-    if name.startswith('hardnet_mm::'):
-        name = str(OWN_FILES / 'configs' / name.removeprefix('hardnet_mm::'))
-    cfg = get_config(name) if '::' in name else Config.fromfile(name)
-    cfg.merge_from_dict(options or {})
-    if cfg.get('default_scope') not in TOOLBOXES or 'model' not in cfg:
-        raise ValueError(f'{name} must have a model, and a default_scope among {TOOLBOXES}')
+    package = name.partition('::')[0]
+    if package in TOOLBOXES:
+        _check_installed(package, name)  # mmengine would install some release of it
+    try:
+        if '::' in name and not name.startswith(PREFIX):
+            cfg = get_config(name)
+        else:
+            cfg = Config.fromfile(osp.expanduser(name), import_custom_modules=False)
+    except (OSError, ImportError):
+        raise
+    except Exception as error:  # whatever the Python in it may raise
+        raise InputError(f'{name} cannot be read: {type(error).__name__}: {error}') from error
+    try:
+        cfg.merge_from_dict(options or {})
+    except (KeyError, TypeError, AssertionError, IndexError) as error:
+        raise InputError(f'{options} cannot be set in {name}: {error}') from error
+    if 'model' not in cfg:
+        raise InputError(f'{name} has no model')
+    scope = cfg.get('default_scope')
+    if scope is None:
+        scope = cfg.default_scope = _named_toolbox(cfg)
+    if scope not in TOOLBOXES:
+        raise InputError(
+            f"{name}: default_scope must be 'mmdet', 'mmseg' or 'mmpretrain', the toolbox that the "
+            f'config is for, got {scope!r}'
+        )
+    _check_installed(scope, name)
+    _import_custom_modules(cfg, name)
     return cfg
+
+
+def is_pure_python(cfg):
+    """Tell whether a config was read from Python with classes, ``with read_base():``."""
+    return bool(getattr(cfg, '_imported_names', None))
+
+
+def register_toolbox(scope):
+    """Import everything that a toolbox registers, and return its module of registries."""
+    import_modules_from_strings(f'{scope}.utils').register_all_modules(init_default_scope=False)
+    return import_modules_from_strings(f'{scope}.registry')
+
+
+def _check_installed(scope, name):
+    if find_spec(scope) is None:
+        raise ImportError(
+            f'{name} is a config of {scope}, which is not installed: '
+            "pip install 'hardnet_mm[onedl]' (the maintained continuation), or "
+            "'hardnet_mm[openmmlab]' (OpenMMLab's last releases)",
+            name=scope,
+        )
+
+
+def _import_custom_modules(cfg, name):
+    try:
+        if cfg.get('custom_imports'):
+            import_modules_from_strings(**cfg.custom_imports)
+    except ImportError as error:
+        cause = error.__cause__ or error.__context__ or error
+        raise InputError(
+            f'{name}: custom_imports {cfg.custom_imports["imports"]} cannot be imported ({cause}): '
+            'install what is missing, or put its folder into PYTHONPATH'
+        ) from error
+
+
+def _named_toolbox(value):
+    """Return the first toolbox that a class in a config belongs to, from outside in; or None."""
+    layer = [value]
+    while layer:
+        inner = []
+        for part in layer:
+            if isinstance(part, dict) or hasattr(part, '_cfg_dict'):
+                kind = part.get('type')
+                module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
+                if module.partition('.')[0] in TOOLBOXES:
+                    return module.partition('.')[0]
+                inner += part.values()
+            elif isinstance(part, (list, tuple)):
+                inner += part
+        layer = inner
+    return None
 
 
 def read_inherited(name, settings):
@@ -42,7 +125,7 @@ def read_inherited(name, settings):
         name (str): Path or name of the other one, its ``_base_``.
         settings (dict): What the file would set.
     """
-    base = name if '::' in name else str(Path(name).resolve())
+    base = name if '::' in name else str(Path(name).expanduser().resolve())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'config.py')
         path.write_text(config_text(base, settings))
@@ -55,8 +138,7 @@ def build_model(cfg):
     The initialization is the config's, but no checkpoint is read.
     """
     scope = cfg.default_scope
-    import_modules_from_strings(f'{scope}.utils').register_all_modules(init_default_scope=False)
-    registry = import_modules_from_strings(f'{scope}.registry')
+    registry = register_toolbox(scope)
     settings = without_checkpoints(cfg.model)
     if 'data_preprocessor' in cfg:
         settings.setdefault('data_preprocessor', cfg.data_preprocessor)

@@ -1,17 +1,157 @@
-"""mmpretrain's hub of models, told of ours."""
+"""The names of this plugin's configs and models, made known to everybody who resolves names.
 
-from contextlib import suppress
+- ``hardnet_mm::ssd512_hardnet68_coco.py`` to mmengine: in ``Config.fromfile``, in ``_base_``, and
+  in ``mmengine.hub``;
+- ``ssd512_hardnet68_coco``, a model of the metafiles, to the inferencers of mmdet and mmseg, and to
+  mmpretrain's hub.
+
+No toolbox is imported for it: mmpretrain is told when somebody else imports it.
+"""
+
+import functools
+import importlib
+import sys
+from difflib import get_close_matches
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 from pathlib import Path
 
+import mmengine.hub
+from mmengine.config import Config
+from mmengine.fileio import load
+from mmengine.infer import BaseInferencer
 
-def register_models():
-    """Let ``mmpretrain.list_models``, ``get_model`` and the inferencers know our classifiers.
+PREFIX = f'{__package__}::'
+PACKAGE = Path(__file__).parent
+# Configs, tools and metafiles: inside an installed package, or in the root of a checkout.
+OWN_FILES = PACKAGE / '.mim' if (PACKAGE / '.mim').is_dir() else PACKAGE.parent
+TASKS = {
+    'Image Classification': 'mmpretrain',
+    'Object Detection': 'mmdet',
+    'Semantic Segmentation': 'mmseg',
+}
+MMPRETRAIN_HUB = 'mmpretrain.apis.model'
 
-    Without a mmpretrain that can be imported, there is nobody to tell; whatever it fails with is
-    no concern of those who use another toolbox.
+hub = importlib.import_module('mmengine.hub.hub')
+
+
+def register_names():
+    """Tell everybody named above; calling it again changes nothing."""
+    if Config.fromfile is _fromfile:
+        return
+    Config.fromfile = staticmethod(_fromfile)
+    Config._get_cfg_path = staticmethod(_get_cfg_path)
+    hub._get_package_and_cfg_path = _get_package_and_cfg_path
+    hub._get_cfg_metainfo = _get_cfg_metainfo
+    hub.get_model = mmengine.hub.get_model = _get_model
+    BaseInferencer._get_models_from_metafile = staticmethod(_get_models_from_metafile)
+    if MMPRETRAIN_HUB in sys.modules:
+        _tell_mmpretrain(sys.modules[MMPRETRAIN_HUB])
+    else:
+        sys.meta_path.insert(0, _MMPretrainFinder())
+
+
+def find_config(name):
+    """Return the path of one of this plugin's configs.
+
+    Args:
+        name (str): Its path below ``configs``, with or without ``hardnet_mm::`` and ``.py``.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
     """
-    with suppress(Exception):
-        from mmpretrain.apis import ModelHub
+    stem = name.removeprefix(PREFIX).removesuffix('.py')
+    path = OWN_FILES / 'configs' / f'{stem}.py'
+    if not path.is_file():
+        configs = OWN_FILES / 'configs'
+        known = sorted(
+            str(path.relative_to(configs).with_suffix('')) for path in configs.rglob('*.py')
+        )
+        known = get_close_matches(stem, known) or [name for name in known if name[0] != '_']
+        raise FileNotFoundError(
+            f'{PREFIX}{stem}: hardnet_mm has no config {path}; it has {", ".join(known)}'
+        )
+    return path
 
-        root = Path(__file__).parent / '.mim'
-        ModelHub.register_model_index(root / 'configs/metafile_imagenet.yml', config_prefix=root)
+
+@functools.cache
+def own_models():
+    """Return the models of the metafiles, as mmengine reads them, their configs as whole paths."""
+    metafiles = (load(OWN_FILES / path) for path in load(OWN_FILES / 'model-index.yml')['Import'])
+    models = [model for metafile in metafiles for model in metafile['Models']]
+    return [dict(model, Config=str(OWN_FILES / model['Config'])) for model in models]
+
+
+_toolbox_fromfile = Config.fromfile
+_toolbox_cfg_path = Config._get_cfg_path
+_toolbox_package_and_cfg_path = hub._get_package_and_cfg_path
+_toolbox_cfg_metainfo = hub._get_cfg_metainfo
+_toolbox_get_model = hub.get_model
+_toolbox_models = BaseInferencer._get_models_from_metafile
+
+
+@functools.wraps(_toolbox_fromfile)
+def _fromfile(filename, *args, **kwargs):
+    if str(filename).startswith(PREFIX):
+        filename = str(find_config(str(filename)))
+    return _toolbox_fromfile(filename, *args, **kwargs)
+
+
+def _get_cfg_path(cfg_path, filename):
+    if not cfg_path.startswith(PREFIX):
+        return _toolbox_cfg_path(cfg_path, filename)
+    # No scope, unlike another package's config: ours state their toolbox as default_scope.
+    return str(find_config(cfg_path)), None
+
+
+def _get_package_and_cfg_path(cfg_path):
+    if PREFIX not in cfg_path:
+        return _toolbox_package_and_cfg_path(cfg_path)
+    return __package__, str(find_config(cfg_path[cfg_path.index(PREFIX) :]))
+
+
+def _get_cfg_metainfo(package_path, cfg_path):
+    if not cfg_path.startswith(str(OWN_FILES)):
+        return _toolbox_cfg_metainfo(package_path, cfg_path)
+    for model in own_models():
+        if model['Config'] == cfg_path:
+            return model
+    raise ValueError(f'{cfg_path} has no published weights')  # mmengine then goes without
+
+
+@functools.wraps(_toolbox_get_model)
+def _get_model(cfg_path, pretrained=False, **kwargs):
+    if cfg_path.startswith(PREFIX):  # what is before the first '::' is the toolbox to build with
+        cfg_path = f'{hub.get_config(cfg_path).default_scope}::{cfg_path}'
+    return _toolbox_get_model(cfg_path, pretrained, **kwargs)
+
+
+def _get_models_from_metafile(dir):  # noqa: A002, its name
+    yield from _toolbox_models(dir)
+    for model in own_models():
+        scope = TASKS[model['Results'][0]['Task']]
+        if scope in sys.modules and BaseInferencer._get_repo_or_mim_dir(scope) == dir:
+            yield model
+
+
+class _MMPretrainFinder(MetaPathFinder):
+    """Find the module of mmpretrain's hub as ever, and tell the hub once it is there."""
+
+    def find_spec(self, name, path, target=None):
+        """Return the module's spec, whose loader also registers our models."""
+        spec = PathFinder.find_spec(name, path, target) if name == MMPRETRAIN_HUB else None
+        if spec is not None:
+            load_module = spec.loader.exec_module
+
+            def load_and_tell(module):
+                load_module(module)
+                _tell_mmpretrain(module)
+
+            spec.loader.exec_module = load_and_tell
+        return spec
+
+
+def _tell_mmpretrain(module):
+    module.ModelHub.register_model_index(
+        OWN_FILES / 'configs/metafile_imagenet.yml', config_prefix=OWN_FILES
+    )

@@ -6,11 +6,11 @@ import math
 
 import torch
 from mmengine.registry import DefaultScope
-from mmengine.utils import import_modules_from_strings
 
 from .backbones import HarDNet
 from .backbones.architectures import get_architecture
-from .model_config import without_checkpoints
+from .errors import InputError
+from .model_config import register_toolbox, without_checkpoints
 from .weights import SCHEME, WEIGHTS
 
 PROBE_SIZE = 256
@@ -33,13 +33,13 @@ def swap(cfg, arch, pretrained=True):
         dict: The differences, to be written below a ``_base_`` that names the config.
 
     Raises:
-        ValueError: If the config's backbone is none that HarDNet can replace, and why.
+        InputError: If the config's backbone is none that HarDNet can replace, and why.
     """
     get_architecture(arch)
     model = cfg.model
     backbone = model.get('backbone')
     if not isinstance(backbone, dict):
-        raise ValueError(f'{model.get("type")} has no model.backbone dict to replace')
+        raise InputError(f'{model.get("type")} has no model.backbone dict to replace')
     channels, strides = probe(backbone, cfg.default_scope)
     new = dict(type='HarDNet', arch=arch, **select_levels(backbone, strides, arch))
     new.update({key: backbone[key] for key in KEPT if key in backbone and key not in new})
@@ -49,7 +49,7 @@ def swap(cfg, arch, pretrained=True):
     new = {k: v for k, v in new.items() if k not in defaults or v != defaults[k].default}
     hardnet = HarDNet(**{key: value for key, value in new.items() if key != 'type'})
     if hardnet.out_strides != strides:
-        raise ValueError(f'the config wants strides {strides}, HarDNet gives {hardnet.out_strides}')
+        raise InputError(f'the config wants strides {strides}, HarDNet gives {hardnet.out_strides}')
 
     was_pretrained = 'Pretrained' in str(backbone.get('init_cfg')) or model.get('pretrained')
     pretrained = pretrained and was_pretrained and arch in WEIGHTS
@@ -78,10 +78,9 @@ def probe(backbone, scope):
     """Return the channels and the strides of a backbone's outputs, found by running it.
 
     Raises:
-        ValueError: If its outputs are no feature maps, shallow ones first.
+        InputError: If its outputs are no feature maps, shallow ones first.
     """
-    import_modules_from_strings(f'{scope}.utils').register_all_modules(init_default_scope=False)
-    registry = import_modules_from_strings(f'{scope}.registry').MODELS
+    registry = register_toolbox(scope).MODELS
     settings = without_checkpoints(backbone)
     settings.pop('dcn', None)  # changes no shape, and may need compiled operators
     with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
@@ -92,19 +91,19 @@ def probe(backbone, scope):
         except NotImplementedError:
             raise  # a compiled operator that is not there
         except (RuntimeError, AssertionError) as error:
-            raise ValueError(
+            raise InputError(
                 f'{backbone.type} does not run on {PROBE_SIZE} x {PROBE_SIZE} pixels, so what it '
                 f'gives is not known: {error}'
             ) from error
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
     if not all(isinstance(output, torch.Tensor) and output.dim() == 4 for output in outputs):
-        raise ValueError(
+        raise InputError(
             f'{backbone.type} gives tokens or others, but HarDNet gives feature maps: what follows '
             'it in this config cannot take them'
         )
     strides = tuple(PROBE_SIZE // output.shape[-1] for output in outputs)
     if list(strides) != sorted(strides):
-        raise ValueError(f'the outputs must go from shallow to deep, got the strides {strides}')
+        raise InputError(f'the outputs must go from shallow to deep, got the strides {strides}')
     return tuple(output.shape[1] for output in outputs), strides
 
 
@@ -116,7 +115,7 @@ def select_levels(backbone, strides, arch):
     stage, dilated.
 
     Raises:
-        ValueError: If HarDNet has no such stages.
+        InputError: If HarDNet has no such stages.
     """
     if 'dilations' in backbone and 'out_indices' in backbone:
         levels = dict(out_indices=tuple(backbone.out_indices))
@@ -133,12 +132,12 @@ def select_levels(backbone, strides, arch):
             continue
         stage += max(1, int(steps))
         if steps != int(steps) or stride < 4 or stage > last:
-            raise ValueError(
+            raise InputError(
                 f'the config wants outputs at strides {strides}; {arch} has {last + 1} stages, at '
                 f'strides {[4 * 2**i for i in range(last + 1)]}, and its stem at 2'
             )
         if steps == 0 and stage == 1:
-            raise ValueError(
+            raise InputError(
                 f'the outputs are a stack, at strides {strides}; HarDNet gives one map'
             )
         if steps == 0:
@@ -164,7 +163,7 @@ def rewire(model, old, new):
     neck = model.get('neck') or []
     for part in neck if isinstance(neck, list) else [neck]:
         if part.type == 'JPU':
-            raise ValueError(
+            raise InputError(
                 'JPU passes outputs of the backbone on beside its own: heads read both'
             )
         old_out, changed = part.get('out_channels'), _rewire_part(part, old, new)
@@ -186,7 +185,7 @@ def rewire(model, old, new):
 def _rewire_part(part, old, new):
     """Change the input channels of a part of the model, and tell whether there were any."""
     if part.get('type') == 'ResLayer':
-        raise ValueError('the RoI head is the last stage of a ResNet: HarDNet cannot feed it')
+        raise InputError('the RoI head is the last stage of a ResNet: HarDNet cannot feed it')
     changed = False
     for key, value in part.items():
         if isinstance(value, dict):

@@ -21,6 +21,7 @@ from rich.progress import Progress
 
 from .checkpoint_files import check_checkpoint, check_hash, load_weights
 from .checkpoints import convert_official, is_official
+from .errors import InputError
 
 SCHEME = 'hardnet://'
 HOST = 'https://ping-chao.com/hardnet/'
@@ -56,14 +57,17 @@ def load_from_hardnet(filename, map_location=None):
         :func:`convert_official`.
 
     Raises:
-        ValueError: If the name is unknown, or the file is not what was published.
+        InputError: If the name is unknown, or the file is not what was published.
         ConnectionError: If the file is not at hand and cannot be downloaded.
     """
     path = find(filename)
     try:
         return _read(path, map_location)
-    except ValueError as error:
-        raise ValueError(f'{error}; delete that file, and it is downloaded again') from error
+    except InputError as error:
+        raise InputError(
+            f'{error}; where there is a network, delete that file, and it is downloaded again; '
+            f'elsewhere, put a copy of {WEIGHTS[filename.removeprefix(SCHEME)]} in its place'
+        ) from error
 
 
 @CheckpointLoader.register_scheme(prefixes=list(WEIGHTS.values()))
@@ -114,20 +118,21 @@ def find(name):
         Path: A file that is there; what it holds is for the loader to check.
 
     Raises:
-        ValueError: If the name is unknown, or what was downloaded is not a whole checkpoint.
+        InputError: If the name is unknown, or what was downloaded is not a whole checkpoint.
         FileNotFoundError: If ``HARDNET_WEIGHTS`` names no folder.
         ConnectionError: If the file cannot be downloaded.
     """
     name = name.removeprefix(SCHEME)
     if name not in WEIGHTS:
-        raise ValueError(f'no published weights {name!r}: allowed are {list(WEIGHTS)}')
+        raise InputError(f'no published weights {name!r}: allowed are {list(WEIGHTS)}')
     address = WEIGHTS[name]
     file = address.rpartition('/')[2]
     if folder := os.environ.get(FOLDER_VARIABLE):
-        if not Path(folder).is_dir():
+        folder = Path(folder).expanduser()
+        if not folder.is_dir():
             raise FileNotFoundError(f'{FOLDER_VARIABLE} names {folder}, which is no folder')
-        if Path(folder, file).is_file():
-            return Path(folder, file)
+        if (folder / file).is_file():
+            return folder / file
     path = Path(torch.hub.get_dir(), 'checkpoints', file)
     if path.is_file():
         return path
@@ -170,7 +175,7 @@ def _download(address, path):
             )
         try:
             _read(partial)
-        except ValueError as error:
+        except InputError as error:
             reason = str(error).replace(str(partial), address)
-            raise ValueError(f'{reason}; nothing was kept') from error
+            raise InputError(f'{reason}; nothing was kept') from error
         os.replace(partial, path)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.logging import MessageHub
 
 from hardnet_mm import compatibility
@@ -53,28 +54,10 @@ def test_the_safety_stays_on(tmp_path, content):
         load_safely(tmp_path / 'b.pth')
 
 
-def test_configs_are_found_by_the_package_name(tmp_path):
-    (tmp_path / 'mine.py').write_text(
-        "_base_ = 'hardnet_mm::ssd512_hardnet68_coco.py'\nwork_dir = 'mine'\n"
-    )
-    cfg = Config.fromfile(tmp_path / 'mine.py')
-    assert cfg.model.backbone.type == 'HarDNet' and cfg.work_dir == 'mine'
-    assert '_scope_' not in cfg.model.backbone
-
-    (tmp_path / 'wrong.py').write_text("_base_ = 'hardnet_mm::ssd512_hardnet99_coco.py'\n")
-    with pytest.raises(FileNotFoundError, match='ssd512_hardnet99_coco'):
-        Config.fromfile(tmp_path / 'wrong.py')
-
-
-def test_other_packages_configs_are_left_to_mmengine(tmp_path):
-    (tmp_path / 'mine.py').write_text("_base_ = 'mmdet::_base_/models/ssd300.py'\n")
-    assert Config.fromfile(tmp_path / 'mine.py').model.backbone.type == 'SSDVGG'
-
-
 def test_applying_twice_changes_nothing():
-    before = Config._get_cfg_path, sys.modules.get('mmcv._ext')
+    before = sys.modules.get('mmcv._ext'), dict(MODULE2PACKAGE)
     compatibility.apply()
-    assert (Config._get_cfg_path, sys.modules.get('mmcv._ext')) == before
+    assert (sys.modules.get('mmcv._ext'), MODULE2PACKAGE) == before
 
 
 def test_imports_without_toolboxes():
@@ -93,3 +76,13 @@ def test_imports_without_toolboxes():
 def test_mmseg_configs_are_found_on_either_stack(tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'mmseg::_base_/schedules/schedule_80k.py'\n")
     assert Config.fromfile(tmp_path / 'mine.py').train_cfg.max_iters == 80000
+
+
+@pytest.mark.parametrize('missing', ['mmcv', 'mmengine'])
+def test_without_mm_it_says_how_to_get_it(missing):
+    script = f"import sys\nsys.modules['{missing}'] = None\nimport hardnet_mm\n"
+    result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f'ImportError: hardnet_mm needs {missing}, which is not installed')
+    assert "'hardnet_mm[onedl]'" in last and "'hardnet_mm[openmmlab]'" in last
+    assert result.stderr.count('Traceback') == 1

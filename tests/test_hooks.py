@@ -1,9 +1,20 @@
 import argparse
+import logging
 
+import numpy as np
+import pytest
 import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from stand_in import fill_state_dict
+from torch import nn
 
 from hardnet_mm import HarDNet
-from hardnet_mm.hooks import ChannelsLastHook
+from hardnet_mm.errors import InputError
+from hardnet_mm.hooks import ChannelsLastHook, LabelCheckHook, PartialCheckpointHook
+from hardnet_mm.model_config import build_model, read_config
 
 
 def test_channels_last():
@@ -16,3 +27,113 @@ def test_channels_last():
     assert got.is_contiguous(memory_format=torch.channels_last)
     assert not got.is_contiguous()
     torch.testing.assert_close(got, wanted)
+
+
+class Classifier(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.backbone = HarDNet('hardnet39ds', out_indices=(3,))
+        self.head = nn.ModuleDict(dict(fc=nn.Linear(1024, 7), extra=nn.Linear(7, 7)))
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.backbone(inputs)
+
+
+def load_from(path, folder):
+    """What a runner does with load_from, as tools/train.py sets it up."""
+    runner = Runner(
+        Classifier(), str(folder), load_from=str(path), experiment_name=folder.name, cfg=dict()
+    )
+    runner.register_hook(PartialCheckpointHook())
+    runner.load_or_resume()
+    (log,) = folder.rglob('*.log')
+    logging.shutdown()
+    return runner.model, log.read_text()
+
+
+@pytest.mark.parametrize('bare', [False, True])
+def test_what_is_loaded_to_fine_tune_is_told_in_a_line(golden, tmp_path, bare):
+    state = fill_state_dict(golden('hardnet39ds_cls')['state_dict'])
+    if bare:  # neither wrapped nor an original's
+        state = {'old.weight': torch.zeros(1), **Classifier().state_dict()}
+        state['head.fc.weight'] = state['head.fc.weight'][:3]
+        del state['head.extra.weight'], state['head.extra.bias']
+    torch.save(state, tmp_path / 'base.pth')
+    model, log = load_from(tmp_path / 'base.pth', tmp_path / 'work')
+    (line,) = [line for line in log.splitlines() if 'tensors are loaded' in line]
+    total = len(Classifier().state_dict())
+    if bare:
+        assert line.endswith(
+            f"{total - 3} of the model's {total} tensors are loaded; new: head.extra; "
+            'new, since of another shape: head.fc.weight; not used: old'
+        )
+        return
+    assert line.endswith(
+        f"{total - 4} of the model's {total} tensors are loaded; new: head.extra; "
+        'new, since of another shape: head.fc.bias, head.fc.weight'
+    )
+    assert 'do not match' not in log and 'missing keys' not in log
+    assert torch.equal(model.backbone.stem[0].conv.weight, state['base.0.conv.weight'])
+
+
+def test_a_checkpoint_with_nothing_for_the_model(tmp_path):
+    torch.save(dict(state_dict={'other.weight': torch.zeros(1)}), tmp_path / 'other.pth')
+    with pytest.raises(InputError, match=r"nothing for this model: .*'other.weight'.* 'backbone"):
+        load_from(tmp_path / 'other.pth', tmp_path / 'work')
+
+
+@pytest.fixture(scope='module')
+def segmentation(root, digits):
+    """The model of the digits' masks, whose labels are 0 to 10, and a batch of them."""
+    cfg = read_config(str(root / 'configs/digits/fchardnet70_digits.py'))
+    settings = dict(cfg.train_dataloader.dataset, data_root=str(digits))
+    model = build_model(cfg)
+    init_default_scope('mmseg')
+    from mmseg.registry import DATASETS
+
+    dataset = DATASETS.build(settings)
+    return argparse.Namespace(model=model), pseudo_collate([dataset[i] for i in range(4)])
+
+
+def test_labels_beyond_the_classes_of_a_segmentor(segmentation):
+    runner, batch = segmentation
+    hook, head, sample = LabelCheckHook(), runner.model.decode_head, batch['data_samples'][2]
+    hook.before_train_iter(runner, 0, batch)
+    truth = sample.gt_sem_seg.data
+    for value, words in ((11, '11'), (254, '254'), (-1, '-1'), (255, None), (10, None)):
+        before = truth[0, 5, 7].item()
+        truth[0, 5, 7] = value
+        if words is None:
+            hook.before_train_iter(runner, 0, batch)
+        else:
+            found = rf'{sample.seg_map_path} has the label {words}, and the model 11 classes'
+            with pytest.raises(InputError, match=found):
+                hook.before_train_iter(runner, 0, batch)
+        truth[0, 5, 7] = before
+    head.ignore_index = -1
+    truth[0, 5, 7] = -1
+    hook.before_train_iter(runner, 0, batch)
+    truth[0, 5, 7], head.ignore_index = 0, 255
+
+
+def test_labels_beyond_the_classes_of_a_classifier(root, tmp_path):
+    import cv2
+
+    cfg = read_config(str(root / 'configs/digits/hardnet39ds_digits.py'))
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((32, 32, 3), np.uint8))
+    (tmp_path / 'labels.txt').write_text('a.png 9\na.png 10\n')
+    settings = dict(cfg.train_dataloader.dataset, data_root=str(tmp_path), data_prefix='')
+    init_default_scope('mmpretrain')
+    from mmpretrain.registry import DATASETS
+
+    dataset = DATASETS.build(dict(settings, ann_file='labels.txt'))
+    runner = argparse.Namespace(model=build_model(cfg))
+    hook = LabelCheckHook()
+    hook.before_train_iter(runner, 0, pseudo_collate([dataset[0]]))
+    with pytest.raises(InputError, match='a.png has the label 10, and the model 10 classes'):
+        hook.before_train_iter(runner, 0, pseudo_collate([dataset[0], dataset[1]]))
+
+
+@pytest.mark.parametrize('name', ['fchardnet70_cityscapes', 'fcn_hardnet68_ade20k'])
+def test_configs_of_segmentors_check_labels(name):
+    assert read_config(f'hardnet_mm::{name}').default_hooks.labels.type == 'LabelCheckHook'

@@ -1,18 +1,34 @@
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 
+import pytest
 
-def test_wheel_holds_what_mim_looks_for(root, tmp_path):
-    """mim reads configs, tools and the model index from .mim inside the installed package."""
-    left_out = shutil.ignore_patterns('.venv*', '.git', 'data', 'work_dirs', 'build', '*.egg-info')
-    shutil.copytree(root, tmp_path / 'source', symlinks=True, ignore=left_out)
-    command = [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '.']
-    subprocess.run(
-        [*command, '-w', str(tmp_path)], cwd=tmp_path / 'source', check=True, capture_output=True
+
+@pytest.fixture(scope='module')
+def source(root, tmp_path_factory):
+    """A checkout, without what is installed or made in one."""
+    left_out = shutil.ignore_patterns(
+        '.venv*', '.git', 'data', 'work_dirs', 'build', '*.egg-info', '.mim', '__pycache__'
     )
-    (wheel,) = tmp_path.glob('hardnet_mm-*.whl')
+    folder = tmp_path_factory.mktemp('packaging') / 'source'
+    shutil.copytree(root, folder, ignore=left_out)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def wheel(source):
+    command = [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '.']
+    subprocess.run([*command, '-w', 'dist'], cwd=source, check=True, capture_output=True)
+    (path,) = (source / 'dist').glob('hardnet_mm-*.whl')
+    return path
+
+
+def test_wheel_holds_what_mim_looks_for(root, wheel):
+    """mim reads configs, tools and the model index from .mim inside the installed package."""
     names = zipfile.ZipFile(wheel).namelist()
     packed = {name for name in names if '.dist-info/' not in name}
     assert {name.split('/')[0] for name in packed} == {'hardnet_mm'}
@@ -27,3 +43,51 @@ def test_wheel_holds_what_mim_looks_for(root, tmp_path):
     assert {f'{first}/.mim/{name}' for name in files} <= set(names)
     modules = {str(p.relative_to(root)) for p in (root / 'hardnet_mm').rglob('*.py')}
     assert {name for name in modules if '.mim' not in name} <= packed
+    assert len(names) == len(set(names)) and not any(name.endswith('.pyc') for name in names)
+
+
+@pytest.fixture(params=['editable', 'wheel'])
+def python(request, source, wheel):
+    """The Python of an environment where this plugin was installed in either way.
+
+    It is inside the checkout, as `make test` has it, and sees the packages of this one.
+    """
+    environment = source / '.venv'
+    shutil.rmtree(environment, ignore_errors=True)
+    venv.create(environment)
+    (packages,) = environment.glob('lib/python*/site-packages')
+    (packages / 'these.pth').write_text(sysconfig.get_path('purelib'))
+    what = [str(wheel)] if request.param == 'wheel' else ['--no-build-isolation', '--editable', '.']
+    command = [str(environment / 'bin/python'), '-m', 'pip', 'install', '--no-deps', *what]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    return command[0]
+
+
+MIM = """
+import traceback
+from mim.cli import cli
+
+for arguments in (
+    'train hardnet_mm ssd512_hardnet68_coco.py --resume missing.pth',
+    'test hardnet_mm ssd512_hardnet68_coco.py --checkpoint other.pth',
+    'search hardnet_mm --field weight',
+    'run hardnet_mm hardnet_to_mm a',
+):
+    try:
+        cli(arguments.split(), standalone_mode=False)
+    except Exception:
+        traceback.print_exc()
+"""
+
+
+def test_mim_finds_one_config_from_any_folder(python, tmp_path):
+    result = subprocess.run([python, '-c', MIM], cwd=tmp_path, capture_output=True, text=True)
+    output = result.stdout + result.stderr
+    assert output.count('ssd512_hardnet68_coco.py instead') == 2, output
+    for words in (
+        'train.py: error: there is no checkpoint missing.pth',
+        'test.py: error: there is no checkpoint other.pth',
+        'SSD512_HarDNet68_COCO.pth',
+        'hardnet_to_mm.py: error: dst is missing',
+    ):
+        assert words in output, output

@@ -126,7 +126,8 @@ def test_eight_ranks_download_once(publish, original, cache, server):
 def test_reads_the_users_folder(publish, original, cache, server, tmp_path, monkeypatch):
     file = publish(original)
     torch.save(original, tmp_path / file)
-    monkeypatch.setenv('HARDNET_WEIGHTS', str(tmp_path))
+    monkeypatch.setenv('HOME', str(tmp_path.parent))
+    monkeypatch.setenv('HARDNET_WEIGHTS', f'~/{tmp_path.name}')
     with pytest.raises(ValueError, match='promises'):  # saved anew, it has another hash
         CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
     (tmp_path / file).write_bytes(server.files[file])
@@ -182,7 +183,7 @@ def test_a_file_cut_off_in_the_cache(publish, original, cache):
     file = publish(original)
     CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
     (cache / file).write_bytes((cache / file).read_bytes()[:-1000])
-    with pytest.raises(ValueError, match='cut off; delete that file, and it is downloaded again'):
+    with pytest.raises(ValueError, match='cut off; .* delete that file, .* put a copy of http'):
         CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
 
 

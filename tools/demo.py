@@ -22,7 +22,12 @@ TOOLS = Path(__file__).parent
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of a detector that trains in minutes')
-    parser.add_argument('--work-dir', type=Path, required=True, help='where everything is left')
+    parser.add_argument(
+        '--work-dir',
+        type=lambda path: Path(path).expanduser(),
+        required=True,
+        help='where everything is left',
+    )
     parser.add_argument('--seed', type=int, default=0, help='random seed of the training')
     return parser.parse_args()
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from command_line import add_common_arguments
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmengine.utils import import_modules_from_strings
@@ -21,7 +22,7 @@ from hardnet_mm.deploy.formats import FORMATS, load
 from hardnet_mm.deploy.quantize import QUANTIZERS
 from hardnet_mm.deploy.whole import as_whole
 from hardnet_mm.model_config import build_model
-from hardnet_mm.runtime import add_common_arguments, load_config
+from hardnet_mm.runtime import load_config
 
 
 def parse_args():

@@ -4,7 +4,6 @@ The config that is written inherits from the original and shows only the differe
 built and run once before that.
 """
 
-import argparse
 import contextlib
 import logging
 import os
@@ -12,24 +11,30 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hardnet_mm.backbones.architectures import ARCHITECTURES
-from hardnet_mm.config_text import config_text
-from hardnet_mm.model_config import build_model, read_config, read_inherited
-from hardnet_mm.swap import swap
-from hardnet_mm.trial import predict
+from command_line import check_file, check_new_file, make_parser, run, user_path
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     add = parser.add_argument
-    add('config', help="path, or name as 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'")
-    add('--arch', choices=ARCHITECTURES, default='hardnet68')
-    add('--out', type=Path, help='config to write; printed where it is not given')
+    add(
+        'config',
+        type=user_path,
+        help="path, or name as 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'",
+    )
+    add(
+        '--arch',
+        default='hardnet68',
+        help='hardnet39ds, hardnet68ds, hardnet68, hardnet85 or fchardnet70; default: hardnet68',
+    )
+    add('--out', type=user_path, help='config to write; printed where it is not given')
     add('--no-pretrained', action='store_true', help='start from random weights')
     add('--overwrite', action='store_true', help='replace --out if it is there')
     args = parser.parse_args()
-    if args.out is not None and args.out.exists() and not args.overwrite:
-        parser.error(f'--out {args.out} is there already: choose another or pass --overwrite')
+    check_file(parser, 'config', args.config)
+    if args.out is not None:
+        check_new_file(parser, '--out', args.out, args.overwrite, suffixes=('.py',))
+        args.out = Path(args.out)
     return args
 
 
@@ -41,11 +46,24 @@ def write(text, path):
         os.replace(Path(folder, path.name), path)
 
 
-def main():
-    args = parse_args()
+def main(args):
+    from hardnet_mm.backbones.architectures import ARCHITECTURES
+    from hardnet_mm.config_text import config_text
+    from hardnet_mm.errors import InputError
+    from hardnet_mm.model_config import build_model, is_pure_python, read_config, read_inherited
+    from hardnet_mm.swap import swap
+    from hardnet_mm.trial import predict
+
+    if args.arch not in ARCHITECTURES:
+        raise InputError(f'--arch must be among {list(ARCHITECTURES)}, got {args.arch!r}')
     logging.disable(logging.INFO)  # what each parameter is initialized with
     with contextlib.redirect_stdout(sys.stderr):  # some toolboxes print as they are imported
         cfg = read_config(args.config)
+        if is_pure_python(cfg):
+            raise InputError(
+                f'{args.config} is in pure Python, from which the text that is written cannot '
+                "inherit: make it a text first, by mmengine's Config.fromfile(...).dump(...)"
+            )
         differences = swap(cfg, args.arch, pretrained=not args.no_pretrained)
         model = build_model(read_inherited(args.config, differences))
         predict(model, cfg)
@@ -66,4 +84,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

@@ -1,19 +1,15 @@
 """Test a model of mmdet, mmseg or mmpretrain, whichever the config belongs to."""
 
-import argparse
-import os.path as osp
 from copy import deepcopy
 
-from mmengine.config import ConfigDict
-from mmengine.evaluator import DumpResults
-from mmengine.runner import Runner
-
-from hardnet_mm.checkpoint_files import check_checkpoint
-from hardnet_mm.deploy.export import ExportedModel
-from hardnet_mm.deploy.formats import is_exported, load
-from hardnet_mm.deploy.whole import as_whole
-from hardnet_mm.hooks import CheckpointMatchHook, DeployHook
-from hardnet_mm.runtime import add_common_arguments, load_config
+from command_line import (
+    add_common_arguments,
+    check_file,
+    check_new_file,
+    make_parser,
+    run,
+    user_path,
+)
 
 # What a toolbox averages flipped images with, where its config does not say.
 TTA_MODELS = dict(
@@ -26,13 +22,18 @@ TTA_MODELS = dict(
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='test config file path')
-    parser.add_argument('checkpoint', help='checkpoint file, or one that tools/export.py wrote')
-    parser.add_argument('--out', help='dump predictions to this new pickle file')
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        'config', type=user_path, help="path, or name as 'hardnet_mm::ssd512_hardnet68_coco.py'"
+    )
+    parser.add_argument(
+        'checkpoint', type=user_path, help='checkpoint file, or one that tools/export.py wrote'
+    )
+    parser.add_argument('--out', type=user_path, help='dump predictions to this new pickle file')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument(
         '--show-dir',
+        type=user_path,
         help='directory where images with predictions are saved, below work_dir/timestamp unless '
         'it is absolute',
     )
@@ -46,14 +47,23 @@ def parse_args():
     )
     parser.add_argument('--tta', action='store_true', help='average over test-time augmentation')
     add_common_arguments(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    check_file(parser, 'config', args.config)
+    check_file(parser, 'checkpoint', args.checkpoint)
+    if args.tta and args.deploy:
+        parser.error('--tta and --deploy cannot go together')
+    if args.out is not None:
+        check_new_file(parser, '--out', args.out, overwrite=None, suffixes=('.pkl', '.pickle'))
+    return args
 
 
 def draw(cfg, args):
     """Turn on the toolbox's visualization hook, each of which spells its arguments its own way."""
-    hook = cfg.default_hooks.get('visualization')
+    from hardnet_mm.errors import InputError
+
+    hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise ValueError('--show and --show-dir need default_hooks.visualization in the config')
+        raise InputError('--show and --show-dir need default_hooks.visualization in the config')
     hook.update(show=args.show, wait_time=args.wait_time)
     if cfg.default_scope == 'mmpretrain':
         hook.update(enable=True, out_dir=args.show_dir)
@@ -68,6 +78,8 @@ def draw(cfg, args):
 
 def augment(cfg):
     """Put the config's test-time augmentation to work; where it has none, a horizontal flip."""
+    from mmengine.config import ConfigDict
+
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
@@ -85,21 +97,25 @@ def augment(cfg):
     cfg.model = ConfigDict(**cfg.get('tta_model', TTA_MODELS[cfg.default_scope]), module=cfg.model)
 
 
-def main():
-    args = parse_args()
+def main(args):
+    from mmengine.evaluator import DumpResults
+    from mmengine.runner import Runner
+
+    from hardnet_mm.checkpoint_files import check_checkpoint
+    from hardnet_mm.deploy.export import ExportedModel
+    from hardnet_mm.deploy.formats import is_exported, load
+    from hardnet_mm.deploy.whole import as_whole
+    from hardnet_mm.errors import InputError
+    from hardnet_mm.hooks import CheckpointMatchHook, DeployHook
+    from hardnet_mm.runtime import load_config
+
     exported = is_exported(args.checkpoint)
     if exported and (args.tta or args.deploy):
-        raise ValueError('--tta and --deploy are for checkpoints, not for exported files')
-    if args.tta and args.deploy:
-        raise ValueError('--tta and --deploy cannot go together')
+        raise InputError('--tta and --deploy are for checkpoints, not for exported files')
     if exported:
         runtime = load(args.checkpoint)
     else:
         check_checkpoint(args.checkpoint)
-    if args.out is not None and (
-        osp.exists(args.out) or not args.out.endswith(('.pkl', '.pickle'))
-    ):
-        raise ValueError(f'--out must be a new file that ends in .pkl or .pickle, got {args.out}')
     cfg = load_config(args)
     cfg.load_from = None if exported else args.checkpoint
     if args.show or args.show_dir:
@@ -120,4 +136,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

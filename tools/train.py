@@ -1,21 +1,18 @@
 """Train a model of mmdet, mmseg or mmpretrain, whichever the config belongs to."""
 
-import argparse
-
-from mmengine.runner import Runner
-
-from hardnet_mm.checkpoint_files import check_checkpoint
-from hardnet_mm.hooks import CheckpointMatchHook
-from hardnet_mm.runtime import add_common_arguments, load_config
+from command_line import add_common_arguments, check_file, make_parser, run, user_path
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='train config file path')
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        'config', type=user_path, help="path, or name as 'hardnet_mm::ssd512_hardnet68_coco.py'"
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
+        type=user_path,
         help='resume from this checkpoint, or, without a path, from the latest in the work dir',
     )
     parser.add_argument(
@@ -27,11 +24,26 @@ def parse_args():
         help='scale the learning rate to the actual total batch size',
     )
     add_common_arguments(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    check_file(parser, 'config', args.config)
+    if args.resume not in (None, 'auto'):
+        check_file(parser, 'checkpoint', args.resume)
+    if args.amp:
+        from mmengine.device import get_device
+
+        if get_device() == 'cpu':
+            parser.error('--amp needs a GPU, and PyTorch finds none here')
+    return args
 
 
-def main():
-    args = parse_args()
+def main(args):
+    from mmengine.runner import Runner
+
+    from hardnet_mm.checkpoint_files import check_checkpoint
+    from hardnet_mm.errors import InputError
+    from hardnet_mm.hooks import CheckpointMatchHook, PartialCheckpointHook
+    from hardnet_mm.runtime import load_config
+
     if args.resume not in (None, 'auto'):
         check_checkpoint(args.resume)
     cfg = load_config(args)
@@ -42,18 +54,19 @@ def main():
 
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise ValueError(f'{args.config} has no auto_scale_lr.base_batch_size to scale from')
+            raise InputError(f'{args.config} has no auto_scale_lr.base_batch_size to scale from')
         cfg.auto_scale_lr.enable = True
 
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    elif cfg.get('load_from'):
+        check_checkpoint(cfg.load_from)
 
     runner = Runner.from_cfg(cfg)
-    if args.resume is not None:
-        runner.register_hook(CheckpointMatchHook())
+    runner.register_hook(CheckpointMatchHook() if cfg.get('resume') else PartialCheckpointHook())
     runner.train()
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

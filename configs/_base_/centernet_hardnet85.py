@@ -40,6 +40,7 @@ model = dict(
     train_cfg=None,
     test_cfg=dict(topk=100, local_maximum_kernel=3, max_per_img=100),
 )
+custom_hooks = [dict(type='NumClassCheckHook')]
 tta_model = dict(type='CTFlipTTAModel')
 
 centernet_train_pipeline = [

@@ -39,6 +39,8 @@ optim_wrapper = dict(
 )
 param_scheduler = dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True)
 
+default_hooks = dict(labels=dict(type='LabelCheckHook'))
+
 # A line each, for a config of yours that inherits from this one (a list may hold both hooks):
 # AMP            optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 # EMA            custom_hooks = [dict(type='EMAHook', momentum=1e-4, priority='ABOVE_NORMAL')]

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from mmengine.registry import init_default_scope
 
 from hardnet_mm import HarDNet
 from hardnet_mm.checkpoint_files import check_checkpoint
+from hardnet_mm.errors import InputError
 from hardnet_mm.hooks import CheckpointMatchHook
-from hardnet_mm.runtime import add_common_arguments, load_config
+from hardnet_mm.model_config import read_config
 
 CONFIG = 'configs/digits/ssd_hardnet_digits.py'
 
@@ -57,36 +59,94 @@ def test_testing_with_a_checkpoint_of_another_model(root, run_tool, digits, tmp_
         f'test_evaluator.ann_file={digits}/annotations/val.json',
         fails=True,
     )
-    assert 'the checkpoint is not one of this config' in output
+    last = output.splitlines()[-1]
+    assert last.startswith('test.py: error: the checkpoint is not one of this config')
 
 
 def test_a_missing_data_folder(root, run_tool, tmp_path):
     output = run_tool(
         'train.py', root / CONFIG, '--work-dir', tmp_path / 'work', fails=True, cwd=tmp_path
     )
-    assert "FileNotFoundError: [Errno 2] No such file or directory: 'data/digits/" in output
+    last = output.splitlines()[-1]
+    assert last == 'train.py: error: No such file or directory: data/digits/annotations/train.json'
 
 
-def test_classes_that_disagree_with_the_data(root, run_tool, digits, tmp_path):
+@pytest.mark.parametrize('model', ['ssd', 'centernet'])
+def test_classes_that_disagree_with_the_data(root, run_tool, digits, tmp_path, model):
     output = run_tool(
         'train.py',
-        *(root / CONFIG, '--work-dir', tmp_path / 'work', '--cfg-options'),
+        *(
+            root / f'configs/digits/{model}_hardnet_digits.py',
+            '--work-dir',
+            tmp_path / 'work',
+            '--cfg-options',
+        ),
         *(f'{key}_dataloader.dataset.data_root={digits}/' for key in ('train', 'val')),
         f'val_evaluator.ann_file={digits}/annotations/val.json',
         'model.bbox_head.num_classes=7',
         fails=True,
     )
-    assert 'num_classes' in output and '(7)' in output and '10' in output
+    last = output.splitlines()[-1]
+    assert last.startswith('train.py: error: The `num_classes` (7) in ') and '10' in last
 
 
 def test_a_config_of_no_toolbox(tmp_path):
     path = tmp_path / 'plain.py'
-    path.write_text("default_scope = 'mmrotate'\n")
-    parser = argparse.ArgumentParser()
-    parser.add_argument('config')
-    add_common_arguments(parser)
-    with pytest.raises(ValueError, match="default_scope must be .* got 'mmrotate'"):
-        load_config(parser.parse_args([str(path)]))
+    custom = "custom_imports = dict(imports=['missing_one'])\n"
+    for text, words in {
+        "default_scope = 'mmrotate'\nmodel = dict()\n": "default_scope must be .* got 'mmrotate'",
+        'model = dict(type="RetinaNet")\n': 'default_scope must be .* got None',
+        "default_scope = 'mmdet'\n": 'has no model',
+        'model = dict(\n': 'plain.py cannot be read: SyntaxError: ',
+        'model = missing\n': "plain.py cannot be read: NameError: name 'missing'",
+        f'_base_ = {str(tmp_path / "missing.py")!r}\n': None,
+        f"default_scope = 'mmdet'\nmodel = dict()\n{custom}": (
+            "custom_imports .'missing_one'. cannot be imported"
+        ),
+    }.items():
+        path.write_text(text)
+        with pytest.raises(InputError if words else FileNotFoundError, match=words or 'missing.py'):
+            read_config(str(path))
+    with pytest.raises(InputError, match='model.type.a.* cannot be set in .*plain.py'):
+        path.write_text("default_scope = 'mmdet'\nmodel = dict(type='RetinaNet')\n")
+        read_config(str(path), {'model.type.a': 1})
+
+
+def test_a_toolbox_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmseg', None)
+    path = tmp_path / 'plain.py'
+    path.write_text("default_scope = 'mmseg'\nmodel = dict(type='EncoderDecoder')\n")
+    for name in (str(path), 'mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py'):
+        with pytest.raises(
+            ImportError, match=r"config of mmseg, .*'hardnet_mm\[onedl\]'"
+        ) as raised:
+            read_config(name)
+        assert raised.value.name == 'mmseg'
+
+
+PURE_PYTHON = """
+from mmengine.config import read_base
+from mmseg.models import EncoderDecoder
+
+from hardnet_mm.backbones import HarDNet
+
+with read_base():
+    from .base import *
+
+model = dict(type=EncoderDecoder, backbone=dict(type=HarDNet, arch='hardnet39ds'), **settings)
+"""
+
+
+def test_a_pure_python_config_names_its_toolbox_by_its_classes(tmp_path, run_tool):
+    (tmp_path / 'base.py').write_text('settings = dict(train_cfg=dict())\n')
+    path = tmp_path / 'pure.py'
+    path.write_text(PURE_PYTHON)
+    cfg = read_config(str(path), {'model.backbone.arch': 'hardnet68ds'})
+    assert (cfg.default_scope, cfg.model.backbone.arch) == ('mmseg', 'hardnet68ds')
+    last = run_tool('swap_backbone.py', path, fails=True).splitlines()[-1]
+    assert 'swap_backbone.py: error:' in last and 'is in pure Python' in last
+    path.write_text("model = dict(type='mmpretrain.ImageClassifier')\n")  # a text, scoped
+    assert read_config(str(path)).default_scope == 'mmpretrain'
 
 
 def test_boxes_without_area_or_outside_are_left_out(root, digits, tmp_path):

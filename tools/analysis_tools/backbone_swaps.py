@@ -217,7 +217,12 @@ def read(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--arch', default='hardnet39ds')
-    parser.add_argument('--out', type=Path, required=True, help='Markdown; its rows are not redone')
+    parser.add_argument(
+        '--out',
+        type=lambda path: Path(path).expanduser(),
+        required=True,
+        help='Markdown; its rows are not redone',
+    )
     args = parser.parse_args()
     logging.disable(logging.INFO)
     torch.manual_seed(0)

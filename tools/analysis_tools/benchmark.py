@@ -41,7 +41,11 @@ def parse_args():
     add('--warmup', type=int, default=3, help='runs of each before them')
     add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     add('--threads', type=int, help='of the CPU')
-    add('--out-dir', type=Path, help='new folder for table.md, results.json and latency.png')
+    add(
+        '--out-dir',
+        type=lambda path: Path(path).expanduser(),
+        help='new folder for table.md, results.json and latency.png',
+    )
     args = parser.parse_args()
     if not args.configs and not args.preset and not args.hub:
         parser.error('name configs, a --preset or a --hub model')

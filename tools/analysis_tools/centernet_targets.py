@@ -2,12 +2,17 @@
 
 import argparse
 import statistics
+import sys
 import time
+from pathlib import Path
 
 import torch
 from mmengine.registry import init_default_scope
 
-from hardnet_mm.runtime import add_common_arguments, load_config
+from hardnet_mm.runtime import load_config
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from command_line import add_common_arguments  # noqa: E402
 
 
 def parse_args():

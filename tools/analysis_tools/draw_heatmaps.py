@@ -1,6 +1,7 @@
 """Draw what a CenterNet sees: test images with their boxes, beside them the heatmap's peaks."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,14 +12,22 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
 from hardnet_mm.checkpoint_files import check_checkpoint
-from hardnet_mm.runtime import add_common_arguments, load_config
+from hardnet_mm.runtime import load_config
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from command_line import add_common_arguments  # noqa: E402
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of a CenterNet')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out-dir', type=Path, required=True, help='new folder for the images')
+    parser.add_argument(
+        '--out-dir',
+        type=lambda path: Path(path).expanduser(),
+        required=True,
+        help='new folder for the images',
+    )
     parser.add_argument('--images', type=int, default=20, help='how many of the test images')
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a drawn box')
     add_common_arguments(parser)

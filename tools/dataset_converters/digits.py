@@ -371,7 +371,7 @@ def parse_args(argv=None):
     if len(args.image_size) > 2:
         parser.error('--image-size takes one or two numbers: height width')
     args.image_size = [args.image_size[0], args.image_size[-1]]
-    args.out_dir = Path(args.out_dir).resolve()
+    args.out_dir = Path(args.out_dir).expanduser().resolve()
     shorter, area = min(args.image_size), args.image_size[0] * args.image_size[1]
     (fewest, most), (least, greatest) = args.digits_per_image, args.digit_size
     blocked = obstacle(args.out_dir, args.overwrite)

@@ -1,22 +1,18 @@
 """Convert a checkpoint of the original HarDNet programs to this plugin's keys, or back."""
 
-import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 
-import torch
-from mmengine.runner import CheckpointLoader
-
-from hardnet_mm.checkpoint_files import check_hash, load_weights
-from hardnet_mm.checkpoints import convert_official, to_official
-from hardnet_mm.weights import WEIGHTS
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from command_line import check_file, check_new_file, make_parser, run, user_path  # noqa: E402
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('src', help='checkpoint to read')
-    parser.add_argument('dst', type=Path, nargs='?', help='checkpoint to write')
+    parser = make_parser(__doc__)
+    parser.add_argument('src', type=user_path, help='checkpoint to read')
+    parser.add_argument('dst', type=user_path, nargs='?', help='checkpoint to write')
     parser.add_argument(
         '--reverse', action='store_true', help="from this plugin's to the original's"
     )
@@ -25,8 +21,10 @@ def parse_args():
     args = parser.parse_args()
     if args.dst is None and not args.dry_run:
         parser.error('dst is missing: name the file to write, or pass --dry-run')
-    if args.dst is not None and args.dst.exists() and not args.overwrite:
-        parser.error(f'{args.dst} is there already: choose another name or pass --overwrite')
+    check_file(parser, 'checkpoint', args.src)
+    if args.dst is not None:
+        check_new_file(parser, 'dst', args.dst, args.overwrite)
+        args.dst = Path(args.dst)
     return args
 
 
@@ -41,14 +39,22 @@ def as_saved(state_dict):
 
 def save(checkpoint, path):
     """Write a checkpoint whole or not at all."""
+    import torch
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f'.{path.name}-', dir=path.parent) as folder:
         torch.save(checkpoint, Path(folder, path.name))
         os.replace(Path(folder, path.name), path)
 
 
-def main():
-    args = parse_args()
+def main(args):
+    from mmengine.runner import CheckpointLoader
+
+    from hardnet_mm.checkpoint_files import check_checkpoint, check_hash, load_weights
+    from hardnet_mm.checkpoints import convert_official, to_official
+    from hardnet_mm.weights import WEIGHTS
+
+    check_checkpoint(args.src)
     if args.reverse:
         converted = to_official(CheckpointLoader.load_checkpoint(args.src, 'cpu', logger=None))
     else:
@@ -64,4 +70,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

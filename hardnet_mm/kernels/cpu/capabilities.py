@@ -39,7 +39,7 @@ def try_onednn_convolutions(dtype):
     message = f"PyTorch {torch.__version__} lacks oneDNN's {dtype} convolutions here ({error}): "
     if dtype == torch.float32:
         message += (
-            "results stay right, but to_deploy's activations, blocks and Winograd take longer"
+            "results stay right, but to_deploy gains less: no fused activations, no Winograd"
         )
     else:
         message += (

@@ -1,0 +1,127 @@
+"""What the command lines of the tools share: arguments, first checks, and errors told in one line.
+
+Nothing that takes long is imported here, and the tools import theirs once the arguments are known
+to be right: neither --help nor a mistake takes seconds.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import traceback
+from pathlib import Path
+
+TRACEBACK_VARIABLE = 'HARDNET_TRACEBACK'
+TOOLBOXES = ('mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg')
+
+
+class Settings(argparse.Action):
+    """mmengine's DictAction, which is imported where it is used."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Put a dict of the key=value pairs into the namespace."""
+        wrong = [value for value in values if '=' not in value]
+        if wrong:
+            parser.error(f'{option_string} takes key=value pairs, got {wrong[0]}')
+        from mmengine.config import DictAction
+
+        DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
+
+
+def make_parser(description):
+    """Return a parser whose help also says how to see the traceback of an error."""
+    return argparse.ArgumentParser(
+        description=description,
+        epilog=f'{TRACEBACK_VARIABLE}=1 in the environment shows where an error arose',
+    )
+
+
+def add_common_arguments(parser):
+    """Add the arguments that every OpenMMLab toolbox's train.py and test.py know."""
+    parser.add_argument('--work-dir', type=user_path, help='the dir to save logs, models, metrics')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=Settings,
+        help='override settings of the config: key=value pairs, nested keys with dots, lists as '
+        'key="[a,b]" or key=a,b, without white space',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torchrun passes LOCAL_RANK in the environment, torch.distributed.launch this argument
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def user_path(text):
+    """Return a path of the command line, its ``~`` expanded; the shell leaves a quoted one."""
+    return os.path.expanduser(text)
+
+
+def check_file(parser, kind, path):
+    """Refuse a file that is not there; names and addresses are for those who resolve them."""
+    if '::' in path or '://' in path or os.path.isfile(path):
+        return
+    parser.error(f'there is no {kind} {path}')
+
+
+def check_new_file(parser, option, path, overwrite=False, suffixes=('',)):
+    """Refuse to write over a file or a folder, or under a name of another kind.
+
+    ``overwrite`` is the tool's --overwrite, None where it has none.
+    """
+    wanted = f'{option} must be a new file'
+    if not path.endswith(suffixes):
+        parser.error(f'{wanted} that ends in {" or ".join(suffixes)}, got {path}')
+    if os.path.isdir(path):
+        parser.error(f'{wanted}, and {path} is a folder')
+    if os.path.exists(path) and not overwrite:
+        way = '' if overwrite is None else ', or pass --overwrite'
+        parser.error(f'{wanted}, and {path} is there already: choose another{way}')
+
+
+def run(parse_args, main):
+    """Call a tool's main function with the arguments, once they are parsed.
+
+    An error that its user made ends it in one line and with status 2.
+    """
+    try:
+        args = parse_args()
+        importlib.import_module('hardnet_mm')  # before mm: it says how to get what is not there
+        main(args)
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE) or not is_of_user(error):
+            raise
+        sys.stdout.flush()
+        print(f'{Path(sys.argv[0]).name}: error: {in_one_line(error)}', file=sys.stderr)
+        sys.exit(2)
+
+
+def is_of_user(error):
+    """Tell whether an error says what is wrong with what was given, rather than with a program."""
+    if isinstance(error, ImportError):  # a package that is not installed
+        package = (error.name or '').partition('.')[0]
+        return bool(package) and importlib.util.find_spec(package) is None
+    if isinstance(error, KeyError):  # a type of a config that nobody registered
+        return 'registry' in str(error)
+    if isinstance(error, AssertionError):  # how a toolbox checks its config, if it says something
+        frame = traceback.walk_tb(error.__traceback__)
+        module = [frame.f_globals.get('__name__', '') for frame, _ in frame][-1]
+        return bool(str(error)) and module.partition('.')[0] in TOOLBOXES
+    errors = sys.modules.get('hardnet_mm.errors')
+    return isinstance(error, OSError) or bool(errors) and isinstance(error, errors.InputError)
+
+
+def in_one_line(error):
+    """Return an error's words, without those of Python around them."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f'{error.strerror}: {error.filename}'
+    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    if text.startswith('Caught '):  # in a process of a data loader: its whole traceback
+        text = re.split(r'^[\w.]+Error: ', text, flags=re.MULTILINE)[-1]
+    return ' '.join(text.split())
