@@ -116,7 +116,12 @@ def class_names(cfg, meta):
     leaf = next(leaf_datasets(cfg.test_dataloader.dataset))
     registry = import_modules_from_strings(f'{cfg.default_scope}.registry')
     kind = leaf['type'] if isinstance(leaf['type'], type) else registry.DATASETS.get(leaf['type'])
-    sources = (meta.get('dataset_meta'), leaf.get('metainfo'), leaf, getattr(kind, 'METAINFO', None))
+    sources = (
+        meta.get('dataset_meta'),
+        leaf.get('metainfo'),
+        leaf,
+        getattr(kind, 'METAINFO', None),
+    )
     for source in sources:
         names = (source or {}).get('classes')
         if isinstance(names, (list, tuple)):

@@ -16,7 +16,7 @@ from mmengine.config import DictAction
 
 
 def import_light(name):
-    """Import a module of hardnet_mm that needs no other, without the seconds that the others take."""
+    """Import a module of hardnet_mm that needs no other, without the seconds that those take."""
     package = Path(importlib.util.find_spec('hardnet_mm').origin).parent
     path = package.joinpath(*name.split('.')).with_suffix('.py')
     spec = importlib.util.spec_from_file_location(name.rpartition('.')[2], path)
@@ -36,7 +36,9 @@ def parse_args(format_files):
     add('--out', required=True, type=Path, help="the file to write, with the format's suffix")
     add('--images', nargs='+', help='images to compare on; the test set where not given')
     add('--num-images', type=positive, default=8, help='how many of the test set')
-    add('--int8', action='store_true', help=f'quantise, calibrated on the training set: {quantized}')
+    add(
+        '--int8', action='store_true', help=f'quantise, calibrated on the training set: {quantized}'
+    )
     add('--calibration-images', type=positive, default=100)
     add('--overwrite', action='store_true', help="replace --out and the format's files beside it")
     add(

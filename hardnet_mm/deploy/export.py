@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .format_files import FORMAT_FILES, exists_hint, existing_files
+from .format_files import FORMAT_FILES, existing_files, exists_hint
 from .formats import FORMATS
 
 

@@ -30,16 +30,14 @@ def need(package):
     Raises:
         ImportError: If it is not installed.
     """
-    # OpenVINO and NNCF report each import, conversion and quantisation to a web service by this
-    # one, without asking; they do without it where it cannot be imported.
+    # Runtimes report their use to web services unasked. OpenVINO and NNCF do by this package, and do
+    # without it where it cannot be imported; for ONNX Runtime see its Privacy.md.
     sys.modules.setdefault('openvino_telemetry', None)
+    os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
     try:
-        module = importlib.import_module(package)
+        return importlib.import_module(package)
     except ImportError as error:
         raise ImportError(install_hint([package.partition('.')[0]])) from error
-    if package == 'onnxruntime' and hasattr(module, 'disable_telemetry_events'):
-        module.disable_telemetry_events()  # the wheels for Windows have them
-    return module
 
 
 def only_float32(dtype, name):

@@ -202,7 +202,7 @@ def check_ssd_settings(test_cfg):
     if not nms or found != 'nms':
         raise ValueError(
             f"model.test_cfg.nms.type is {found if nms else None!r}, and a file holds 'nms' alone: "
-            "pass --cfg-options model.test_cfg.nms.type=nms, and test what it changes"
+            'pass --cfg-options model.test_cfg.nms.type=nms, and test what it changes'
         )
     # split_thr chooses between two ways to the same result
     others = {

@@ -1,6 +1,6 @@
 import pytest
-from mmengine.config import Config
 from export_helpers import filled
+from mmengine.config import Config
 
 from hardnet_mm.model_config import build_model
 

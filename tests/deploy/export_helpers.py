@@ -36,6 +36,19 @@ def filled(model):
     return model.eval()
 
 
+class Small(torch.nn.Module):
+    """As little as a format can hold."""
+
+    names, any_size, classes = ['out'], True, ['a', 'b']
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3)
+
+    def forward(self, images):
+        return (self.conv(images).relu(),)
+
+
 def random_images(count=1, size=(128, 128)):
     torch.manual_seed(0)
     return torch.randint(0, 256, (count, 3, *size)).float()
@@ -67,8 +80,7 @@ def items(cfg, images, own=None):
 def predictions(model, items):
     """The model's own, by its test_step, one at a time."""
     batches = [
-        dict(inputs=[item['inputs']], data_samples=[item['data_samples'].clone()])
-        for item in items
+        dict(inputs=[item['inputs']], data_samples=[item['data_samples'].clone()]) for item in items
     ]
     with torch.no_grad():
         return [model.test_step(batch)[0] for batch in batches]
