@@ -30,8 +30,8 @@ def need(package):
     Raises:
         ImportError: If it is not installed.
     """
-    # Runtimes report their use to web services unasked. OpenVINO and NNCF do by this package, and do
-    # without it where it cannot be imported; for ONNX Runtime see its Privacy.md.
+    # Runtimes report their use to web services unasked. OpenVINO and NNCF do by this package, and
+    # work without it where it cannot be imported; for ONNX Runtime see its Privacy.md.
     sys.modules.setdefault('openvino_telemetry', None)
     os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
     try:

@@ -1,6 +1,8 @@
 """tools/export.py and tools/test.py on exported files, as they are called."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -176,20 +178,25 @@ def test_what_is_wrong_is_told_in_one_line(root, run_tool, data, checkpoint, tmp
     line = refused(run_tool, *start, 'torch', '--out', out, '--images', 'none.png')
     assert 'there is no image none.png' in line
     line = refused(
-        run_tool, *start, 'torch', '--out', out, '--cfg-options', 'test_dataloader.dataset.data_root=a'
+        run_tool,
+        *start,
+        'torch',
+        '--out',
+        out,
+        '--cfg-options',
+        'test_dataloader.dataset.data_root=a',
     )
     assert 'names data at a, which is not there' in line
     torch.save(dict(state_dict=dict(a=torch.zeros(1))), tmp_path / 'other.pth')
-    line = refused(run_tool, root / CONFIG, tmp_path / 'other.pth', *start[2:], 'torch', '--out', out, *data)
+    line = refused(
+        run_tool, root / CONFIG, tmp_path / 'other.pth', *start[2:], 'torch', '--out', out, *data
+    )
     assert 'is not one of this config' in line
     assert not out.parent.exists()
 
 
 def test_help_is_there_before_torch(root):
     """Neither help nor an error in the arguments waits for the toolboxes' imports."""
-    import subprocess
-    import sys
-
     code = (
         'import runpy, sys\n'
         'try:\n'

@@ -37,10 +37,9 @@ def in_pytorch(whole):
     return run
 
 
-def assert_predicts_as(model, found, items):
-    """Whole models and files, at the images' own size."""
-    for item in items:
-        assert_equal(compare(*found, model, item))
+def assert_predicts_as(model, found, batch):
+    for entry in batch:
+        assert_equal(compare(*found, model, entry))
 
 
 def changed(models, name, **options):
