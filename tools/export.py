@@ -17,8 +17,10 @@ from mmengine.config import DictAction
 
 def import_light(name):
     """Import a module of hardnet_mm that needs no other, without the seconds that those take."""
-    package = Path(importlib.util.find_spec('hardnet_mm').origin).parent
-    path = package.joinpath(*name.split('.')).with_suffix('.py')
+    package = importlib.util.find_spec('hardnet_mm')
+    if package is None:
+        raise ImportError('hardnet_mm is not installed: pip install it first')
+    path = Path(package.origin).parent.joinpath(*name.split('.')).with_suffix('.py')
     spec = importlib.util.spec_from_file_location(name.rpartition('.')[2], path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

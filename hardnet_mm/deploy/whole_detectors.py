@@ -9,7 +9,8 @@ from torchvision.ops import batched_nms
 from .candidates import Candidates, suppressed_by_neighbours, suppressed_by_overlap
 from .whole_model import WholeModel
 
-# A level's nms_pre at or above this is no limit in practice, and would cost more than the network.
+# An nms_pre of this or more is no limit in practice, and sorting so many scores takes long: 0.1 s
+# for 100,000 of 2,000,000 in ONNX Runtime. The comparison with PyTorch shows where it is one.
 NO_LIMIT = 10_000
 
 

@@ -1,14 +1,18 @@
 """tools/export.py and tools/test.py on exported files, as they are called."""
 
+import argparse
 import copy
+import runpy
 import subprocess
 import sys
 
 import pytest
 import torch
+from export_helpers import deployed, items, random_images
 from mmengine.config import Config
 
-from hardnet_mm.deploy.format_files import FORMAT_FILES
+from hardnet_mm.deploy.export import export
+from hardnet_mm.deploy.format_files import FORMAT_FILES, ExportError
 from hardnet_mm.model_config import (
     check_data_files,
     class_names,
@@ -211,3 +215,30 @@ def test_help_is_there_before_torch(root):
         )
         assert result.returncode == 0, result.stderr
     assert 'there is no config a.py' in result.stderr
+
+
+def test_a_file_that_differs(root, models, tmp_path, capsys):
+    """It says which image and which detection, and is kept on demand alone."""
+    model, cfg = models('ssd_hardnet')
+    tool = runpy.run_path(str(root / 'tools/export.py'))
+    exporter = object.__new__(tool['Exporter'])
+    exporter.model, exporter.whole = model, deployed(model, 'decode')
+    exporter.items = items(cfg, random_images(2))
+    exporter.args = argparse.Namespace(format='torch', int8=False, allow_difference=False)
+    path = tmp_path / 'model.torchscript'
+    export(exporter.whole, random_images(), path, 'torch', check=exporter.check)
+    assert 'detections: 0 from PyTorch on 2 images' in capsys.readouterr().out
+
+    other = copy.deepcopy(model)
+    for conv in other.bbox_head.reg_convs:
+        conv[0].bias.data += 0.5
+    settings = dict(check=exporter.check, overwrite=True)
+    before = path.read_bytes()
+    with pytest.raises(ExportError, match='differs from PyTorch, .* on image 0, allowed') as error:
+        export(deployed(other, 'decode'), random_images(), path, 'torch', **settings)
+    assert '--allow-difference' in str(error.value) and path.read_bytes() == before
+    output = capsys.readouterr().out
+    assert 'image 0: the file detects class' in output and 'pixels and' in output
+    exporter.args.allow_difference = True
+    export(deployed(other, 'decode'), random_images(), path, 'torch', **settings)
+    assert path.read_bytes() != before
