@@ -6,7 +6,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from export_helpers import MODELS, deployed, items, predictions, random_images, skip_without
+from export_helpers import (
+    MODELS,
+    assert_equal,
+    deployed,
+    items,
+    predictions,
+    random_images,
+    skip_without,
+)
 
 from hardnet_mm.deploy.compare import compare
 from hardnet_mm.deploy.export import ExportedModel, export
@@ -14,18 +22,6 @@ from hardnet_mm.deploy.formats import FORMATS, load
 from hardnet_mm.deploy.quantize import QUANTIZERS
 
 CLASSES = [f'digit {number}' for number in range(10)]
-
-
-def assert_equal(comparison):
-    """Nearer than the tolerances of tools/export.py, with no decision left out as a tie."""
-    distances = dict(comparison.distances)
-    assert distances and comparison.differences == [] and comparison.ties == 0
-    assert distances.pop('detections', 0) == 0
-    assert distances.pop('boxes, pixels', 0) < 1e-2
-    assert distances.pop('labels, share', 0) == 0
-    assert distances.pop('scores', 0) < 1e-4
-    assert distances.pop('outputs, relative', 0) < 1e-4
-    assert not distances
 
 
 @pytest.mark.parametrize('name', MODELS)

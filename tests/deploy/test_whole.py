@@ -6,6 +6,7 @@ import pytest
 import torch
 from export_helpers import (
     MODELS,
+    assert_equal,
     deployed,
     filled,
     item,
@@ -15,7 +16,6 @@ from export_helpers import (
     skip_without,
 )
 from mmengine.config import Config
-from test_export import assert_equal
 
 from hardnet_mm import HarDNet
 from hardnet_mm.deploy.compare import compare
