@@ -5,123 +5,251 @@ the model is tested at. It is not written where it differs from PyTorch by more 
 """
 
 import argparse
+import importlib.util
 import logging
+import signal
+import sys
 from functools import partial
 from pathlib import Path
 
-import torch
-from command_line import add_common_arguments
-from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
-from mmengine.utils import import_modules_from_strings
+from command_line import Settings, check_file, make_parser, run, user_path
 
-from hardnet_mm.checkpoint_files import check_checkpoint
-from hardnet_mm.deploy import to_deploy
-from hardnet_mm.deploy.export import TOLERANCES, ExportedModel, compare, export
-from hardnet_mm.deploy.formats import FORMATS, load
-from hardnet_mm.deploy.quantize import QUANTIZERS
-from hardnet_mm.deploy.whole import as_whole
-from hardnet_mm.model_config import build_model
-from hardnet_mm.runtime import load_config
+
+def import_light(name):
+    """Import a module of hardnet_mm that needs no other, without the seconds that those take."""
+    package = importlib.util.find_spec('hardnet_mm')
+    if package is None:
+        raise ImportError('hardnet_mm is not installed: pip install it first')
+    path = Path(package.origin).parent.joinpath(*name.split('.')).with_suffix('.py')
+    spec = importlib.util.spec_from_file_location(name.rpartition('.')[2], path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
+    format_files = import_light('deploy.format_files')
+    formats = format_files.FORMAT_FILES
+    quantized = [name for name, files in formats.items() if files.int8_packages is not None]
+    parser = make_parser(__doc__)
     add = parser.add_argument
-    add('config', help='config of the model')
-    add('checkpoint', help='checkpoint file')
-    add('--format', required=True, choices=FORMATS)
-    add('--out', required=True, type=Path, help="the file to write, with the format's suffix")
+    add('config', type=user_path, help='config of the model')
+    add('checkpoint', type=user_path, help='checkpoint file')
+    add('--format', required=True, choices=formats)
+    add('--out', required=True, type=user_path, help="the file to write, with the format's suffix")
     add('--images', nargs='+', help='images to compare on; the test set where not given')
-    add('--num-images', type=int, default=8, help='how many of the test set')
+    add('--num-images', type=positive, default=8, help='how many of the test set')
     add(
-        '--int8',
-        action='store_true',
-        help=f'quantise, calibrated on the training set: {[*QUANTIZERS]}',
+        '--int8', action='store_true', help=f'quantise, calibrated on the training set: {quantized}'
     )
-    add('--calibration-images', type=int, default=100)
-    add('--overwrite', action='store_true', help='replace --out if it is there')
-    add_common_arguments(parser)
+    add('--calibration-images', type=positive, default=100)
+    add('--overwrite', action='store_true', help="replace --out and the format's files beside it")
+    add(
+        '--allow-difference',
+        action='store_true',
+        help='keep a file that differs from PyTorch, having said by how much',
+    )
+    add(
+        '--cfg-options',
+        nargs='+',
+        action=Settings,
+        help='override settings of the config: key=value pairs, nested keys with dots',
+    )
     args = parser.parse_args()
-    suffix = FORMATS[args.format].suffix
-    if args.out.suffix != suffix:
-        parser.error(f'--out must end in {suffix} for {args.format}, got {args.out}')
-    if args.out.exists() and not args.overwrite:
-        parser.error(f'--out {args.out} is there already: choose another or pass --overwrite')
-    if args.int8 and args.format not in QUANTIZERS:
-        parser.error(f'--int8 is for {[*QUANTIZERS]}, got {args.format}')
+    # of load_config, where they are for training and testing
+    args.work_dir, args.launcher, args.local_rank = None, 'none', 0
+    args.out = Path(args.out)
+    files = formats[args.format]
+    if args.out.suffix != files.suffix:
+        parser.error(f'--out must end in {files.suffix} for {args.format}, got {args.out}')
+    if args.int8 and args.format not in quantized:
+        parser.error(f'--int8 is for {quantized}, got {args.format}')
+    missing = files.missing_packages(args.int8)
+    if missing:
+        parser.error(format_files.install_hint(missing))
+    existing = format_files.existing_files(args.out, args.format)
+    if existing and not args.overwrite:
+        parser.error(format_files.exists_hint(existing))
+    check_file(parser, 'config', args.config)
+    check_file(parser, 'checkpoint', args.checkpoint)
+    for path in args.images or []:
+        check_file(parser, 'image', path)
     return args
 
 
-def read_model(cfg, checkpoint):
-    """Return the trained model."""
-    model = build_model(cfg)
-    try:
-        load_checkpoint(model, checkpoint, map_location='cpu', strict=True, logger='silent')
-    except RuntimeError as error:
-        raise ValueError(f'{checkpoint} is not one of this config: {error}') from error
-    return model
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
+    return number
 
 
-def read_images(cfg, count, loader='test_dataloader', files=None):
-    """Return items of a data set, prepared as for testing: a dict of inputs and data samples."""
-    dataset = cfg.test_dataloader.dataset
-    pipeline = dataset.pipeline
-    registry = import_modules_from_strings(f'{cfg.default_scope}.registry')
-    if files:
-        compose = import_modules_from_strings('mmengine.dataset').Compose
-        steps = compose([step for step in pipeline if step['type'] != 'LoadAnnotations'])
-        return [steps(dict(img_path=str(file), img_id=i)) for i, file in enumerate(files)]
-    settings = cfg[loader].dataset
-    while 'pipeline' not in settings:  # within a RepeatDataset or the like
-        settings = settings.dataset
-    dataset = registry.DATASETS.build({**settings, 'pipeline': pipeline})
-    return [dataset[index * len(dataset) // count] for index in range(min(count, len(dataset)))]
+class Exporter:
+    """Exports a model as the arguments say."""
+
+    def __init__(self, args):
+        from hardnet_mm.checkpoint_files import check_checkpoint
+        from hardnet_mm.deploy.formats import FORMATS
+        from hardnet_mm.model_config import check_data_files, leaf_datasets
+        from hardnet_mm.runtime import load_config
+
+        self.args, self.kind = args, FORMATS[args.format]
+        check_checkpoint(args.checkpoint)
+        self.cfg = load_config(args)
+        test_set = self.cfg.test_dataloader.dataset
+        self.pipeline = next(leaf_datasets(test_set)).pipeline
+        if not args.images:
+            check_data_files(test_set)
+        if args.int8:
+            check_data_files(self.cfg.train_dataloader.dataset)
+
+    def run(self):
+        """Export, and say what was written."""
+        from mmengine.registry import init_default_scope
+
+        from hardnet_mm.deploy.export import export
+
+        args = self.args
+        init_default_scope(self.cfg.default_scope)
+        self.model, self.whole = self.read_model()
+        self.items = self.read_items()
+        self.check_items()
+        images = self.items[0]['inputs'][None].float()
+        for file in export(
+            self.whole, images, args.out, args.format, self.quantizer(), self.check, args.overwrite
+        ):
+            print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
+
+    def read_model(self):
+        """Return the trained model, and it as one function."""
+        from mmengine.runner import load_checkpoint
+
+        from hardnet_mm.deploy import to_deploy
+        from hardnet_mm.deploy.whole import as_whole
+        from hardnet_mm.errors import InputError
+        from hardnet_mm.model_config import build_model, class_names
+
+        model, path = build_model(self.cfg), self.args.checkpoint
+        # what a file cannot hold is refused before the weights are read
+        as_whole(model, self.kind.inside)
+        try:
+            checkpoint = load_checkpoint(
+                model, path, map_location='cpu', strict=True, logger='silent'
+            )
+        except RuntimeError as error:
+            raise InputError(f'{path} is not one of this config: {error}') from error
+        classes = class_names(self.cfg, checkpoint.get('meta') or {})
+        if classes and len(classes) != count_classes(model):
+            classes = None
+        deployed = to_deploy(model, channels_last=False)
+        return model, as_whole(deployed, self.kind.inside, classes).eval()
+
+    def read_items(self):
+        """Return the images to compare on, prepared as for testing."""
+        from mmengine.dataset import Compose
+
+        if not self.args.images:
+            return self.read_dataset(self.cfg.test_dataloader.dataset, self.args.num_images)
+        steps = [step for step in self.pipeline if 'LoadAnnotations' not in str(step['type'])]
+        compose = Compose(steps)
+        return [
+            compose(dict(img_path=str(file), img_id=index))
+            for index, file in enumerate(self.args.images)
+        ]
+
+    def read_dataset(self, settings, count):
+        """Return items of a data set, spread evenly."""
+        from mmengine.utils import import_modules_from_strings
+
+        from hardnet_mm.errors import InputError
+
+        registry = import_modules_from_strings(f'{self.cfg.default_scope}.registry')
+        dataset = registry.DATASETS.build(settings)
+        if not len(dataset):
+            raise InputError(f'the data set has no image: {settings}')
+        count = min(count, len(dataset))
+        return [dataset[index * len(dataset) // count] for index in range(count)]
+
+    def check_items(self):
+        """Refuse images that the file cannot take, and take from them what it needs to know."""
+        from hardnet_mm.errors import InputError
+
+        for item in self.items:
+            self.whole.check_input(item)
+        self.whole.tested_as(self.items[0]['data_samples'])
+        sizes = sorted({tuple(item['inputs'].shape[1:]) for item in self.items})
+        if len(sizes) > 1 and not (self.whole.any_size and self.kind.any_size):
+            raise InputError(
+                f'the file takes images of one size, and the test pipeline gives {sizes}: resize '
+                'them to one there, or pass --images of one size'
+            )
+        others = sum(self.whole.resizes_otherwise(item['data_samples']) for item in self.items)
+        if others:
+            print(
+                f'{others} of {len(self.items)} images are resized for testing by another ratio '
+                'than the first one, whose label maps the file enlarges to its own size: for them '
+                'it gives maps of that ratio'
+            )
+
+    def quantizer(self):
+        """Return what rewrites a file in int8, or None."""
+        from hardnet_mm.deploy.quantize import QUANTIZERS
+        from hardnet_mm.model_config import with_pipeline
+
+        if not self.args.int8:
+            return None
+        settings = with_pipeline(self.cfg.train_dataloader.dataset, self.pipeline)
+        items = self.read_dataset(settings, self.args.calibration_images)
+        batches = [item['inputs'][None].float().numpy() for item in items]
+        return partial(QUANTIZERS[self.args.format], images=batches)
+
+    def check(self, path):
+        """Print how far a file is from PyTorch, and refuse one that is not near."""
+        from hardnet_mm.deploy.compare import INT8_TOLERANCES, TOLERANCES, compare
+        from hardnet_mm.deploy.formats import load
+        from hardnet_mm.errors import InputError
+
+        int8 = self.args.int8
+        tolerances = INT8_TOLERANCES if int8 else TOLERANCES
+        runtime, worst, ties = load(path), {}, 0
+        for index, item in enumerate(self.items):
+            result = compare(self.whole, runtime, self.model, item, tolerances)
+            image = item['data_samples'].get('img_path', f'image {index}')
+            for difference in [] if int8 else result.differences[:5]:
+                print(f'{image}: {difference}')
+            ties += result.ties
+            for name, value in result.distances.items():
+                worst[name] = max((value, image), worst.get(name, (0, image)))
+        for name, (value, image) in worst.items():
+            limit = 'no limit in int8' if int8 else f'at most {tolerances[name]}'
+            where = f', the most on {image}' if value else ''
+            print(f'{name}: {value:.3g} from PyTorch on {len(self.items)} images, {limit}{where}')
+        if ties:
+            print(f'{ties} detections are ties that either may decide its own way, not counted')
+        far = [
+            f'{name} {value:.3g} on {image}, allowed are {tolerances[name]}'
+            for name, (value, image) in worst.items()
+            if not value <= tolerances[name]
+        ]
+        if far and not int8 and not self.args.allow_difference:
+            raise InputError(
+                f'the {self.args.format} file differs from PyTorch, and was not written: '
+                f'{"; ".join(far)}. --allow-difference keeps such a file'
+            )
 
 
-def main():
-    args = parse_args()
-    check_checkpoint(args.checkpoint)
+def count_classes(model):
+    """Return how many classes a model has, or None."""
+    heads = [model, *(getattr(model, name, None) for name in ('bbox_head', 'head'))]
+    return next((head.num_classes for head in heads if hasattr(head, 'num_classes')), None)
+
+
+def main(args):
+    # a process that is ended takes its unfinished files along
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     logging.disable(logging.INFO)
-    cfg = load_config(args)
-    init_default_scope(cfg.default_scope)
-    model = read_model(cfg, args.checkpoint)
-    items = read_images(cfg, args.num_images, files=args.images)
-    sample = items[0]['data_samples']
-    scale = sample.ori_shape[1] / sample.img_shape[1]
-    deployed = to_deploy(model, channels_last=False)
-    whole = as_whole(deployed, FORMATS[args.format].inside, scale).eval()
-    images = torch.stack([item['inputs'].float() for item in items[:1]])
-    quantize = None
-    if args.int8:
-        calibration = read_images(cfg, args.calibration_images, 'train_dataloader')
-        batches = [item['inputs'][None].float().numpy() for item in calibration]
-        quantize = partial(QUANTIZERS[args.format], images=batches)
-
-    def check(path):
-        exported = ExportedModel(whole, load(path))
-        worst = {}
-        for item in items:
-            batch = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
-            with torch.no_grad():
-                (wanted,) = model.test_step(
-                    dict(batch, data_samples=[item['data_samples'].clone()])
-                )
-            (found,) = exported.test_step(batch)
-            for name, value in compare(found, wanted).items():
-                worst[name] = max(value, worst.get(name, 0))
-        for name, value in worst.items():
-            limit = 'no limit in int8' if args.int8 else f'at most {TOLERANCES[name]}'
-            print(f'{name}: {value:.3g} from PyTorch on {len(items)} images, {limit}')
-            if not args.int8 and not value <= TOLERANCES[name]:
-                raise RuntimeError(
-                    f'the {args.format} file differs from PyTorch: {name} {value:.3g}, allowed are '
-                    f'{TOLERANCES[name]}; it was not written'
-                )
-
-    for file in export(whole, images, args.out, args.format, quantize, check):
-        print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
+    Exporter(args).run()
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

@@ -80,21 +80,21 @@ def augment(cfg):
     """Put the config's test-time augmentation to work; where it has none, a horizontal flip."""
     from mmengine.config import ConfigDict
 
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    if 'tta_pipeline' not in cfg:
-        pack = deepcopy(dataset.pipeline[-1])
-        if 'meta_keys' in pack:
-            pack.meta_keys = (*pack.meta_keys, 'flip', 'flip_direction')
-        # the upright one first: its ground truth is what the merged prediction is compared with
-        flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]
-        cfg.tta_pipeline = [
-            *dataset.pipeline[:-1],
-            dict(type='TestTimeAug', transforms=[flips, [pack]]),
-        ]
-    dataset.pipeline = cfg.tta_pipeline
+    from hardnet_mm.model_config import leaf_datasets
+
+    for dataset in leaf_datasets(cfg.test_dataloader.dataset):
+        dataset.pipeline = cfg.get('tta_pipeline') or with_flip(dataset.pipeline)
     cfg.model = ConfigDict(**cfg.get('tta_model', TTA_MODELS[cfg.default_scope]), module=cfg.model)
+
+
+def with_flip(pipeline):
+    """Return a test pipeline that gives each image upright and flipped."""
+    pack = deepcopy(pipeline[-1])
+    if 'meta_keys' in pack:
+        pack.meta_keys = (*pack.meta_keys, 'flip', 'flip_direction')
+    # the upright one first: its ground truth is what the merged prediction is compared with
+    flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]
+    return [*pipeline[:-1], dict(type='TestTimeAug', transforms=[flips, [pack]])]
 
 
 def main(args):

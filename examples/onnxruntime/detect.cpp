@@ -15,12 +15,33 @@
 
 constexpr float kScore = 0.3f;
 
+// The names of the classes: a JSON list of strings in the file's metadata, empty where it has none.
+// Characters beyond ASCII stay as JSON writes them, \u and four digits.
+std::vector<std::string> class_names(const Ort::Session& session) {
+  Ort::AllocatorWithDefaultOptions allocator;
+  auto text = session.GetModelMetadata().LookupCustomMetadataMapAllocated("classes", allocator);
+  std::vector<std::string> names;
+  if (!text) return names;
+  bool inside = false;
+  for (const char* next = text.get(); *next; ++next) {
+    if (*next == '"') {
+      inside = !inside;
+      if (inside) names.emplace_back();
+    } else if (inside) {
+      if (*next == '\\' && (next[1] == '"' || next[1] == '\\')) ++next;
+      names.back() += *next;
+    }
+  }
+  return names;
+}
+
 void detect(const char* model, const char* source, const char* target) {
   cv::Mat image = cv::imread(source);
   if (image.empty()) throw std::runtime_error(std::string(source) + " is no image OpenCV reads");
 
   Ort::Env env(ORT_LOGGING_LEVEL_WARNING, "detect");
   Ort::Session session(env, model, Ort::SessionOptions{});
+  const std::vector<std::string> names = class_names(session);
   // (batch, 3, height, width): an SSD has one size
   std::vector<int64_t> shape = session.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape();
   shape[0] = 1;
@@ -51,7 +72,9 @@ void detect(const char* model, const char* source, const char* target) {
     const cv::Point top_left(cvRound(row[3] * scale_x), cvRound(row[4] * scale_y));
     const cv::Point bottom_right(cvRound(row[5] * scale_x), cvRound(row[6] * scale_y));
     std::ostringstream text;
-    text << static_cast<int>(row[1]) << ": " << std::fixed << std::setprecision(2) << row[2];
+    const auto label = static_cast<size_t>(row[1]);
+    text << (label < names.size() ? names[label] : std::to_string(label)) << ": " << std::fixed
+         << std::setprecision(2) << row[2];
     cv::rectangle(image, top_left, bottom_right, cv::Scalar(0, 200, 255));
     cv::putText(image, text.str(), top_left - cv::Point(0, 2), cv::FONT_HERSHEY_SIMPLEX, 0.4,
                 cv::Scalar(0, 200, 255));

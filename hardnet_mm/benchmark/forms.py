@@ -52,7 +52,7 @@ def inductor(subject, images, dtype):
 class Flat(nn.Module):
     """A model whose outputs are a flat tuple, as a file has them."""
 
-    any_size = False
+    any_size, classes = False, None
 
     def __init__(self, subject, images):
         super().__init__()

@@ -1,5 +1,6 @@
-"""Exporting a whole model, comparing the file with PyTorch, and running it in its place."""
+"""Exporting a whole model to a file, and running it in the model's place."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -8,13 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from .format_files import FORMAT_FILES, existing_files, exists_hint
 from .formats import FORMATS
 
-# How far an exported file may be from PyTorch: what compare() returns.
-TOLERANCES = {'scores': 1e-3, 'boxes, pixels': 0.1, 'count': 0, 'labels, share': 1e-3}
 
-
-def export(whole, images, path, name, quantize=None, check=None):
+def export(whole, images, path, name, quantize=None, check=None, overwrite=False):
     """Write a whole model in a format, whole or not at all.
 
     Args:
@@ -25,50 +24,75 @@ def export(whole, images, path, name, quantize=None, check=None):
         quantize (callable, optional): Rewrites the file at a path in int8.
         check (callable, optional): Gets the path of the finished file before it is in place, and
             raises where it is not right.
+        overwrite (bool): Whether to replace the format's files where they are there already.
+            Defaults to False.
 
     Returns:
-        list[Path]: What was written: some formats have weights or names in a file beside.
+        list[Path]: What was written, the main file first: some formats have weights in a file
+        beside.
+
+    Raises:
+        FileExistsError: If one of the files is there already.
     """
-    kind = FORMATS[name]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.export-', dir=path.parent) as folder:
-        new = Path(folder, path.name)
-        kind.convert(whole, images, new)
+    path = Path(path)
+    refuse_existing(path, name, overwrite)
+    with _folder_beside(path) as folder:
+        new = folder / path.name
+        FORMATS[name].convert(whole, images, new)
         if quantize is not None:
             quantize(new)
         if check is not None:
             check(new)
-        files = sorted(Path(folder).iterdir(), key=lambda file: file == new)
-        for file in files:
-            os.replace(file, path.with_name(file.name))  # the one that users name comes last
-    return [path.with_name(file.name) for file in files]
+        refuse_existing(path, name, overwrite)  # minutes later
+        files = FORMAT_FILES[name].files(path)
+        _move_in(folder, files)
+    return files
 
 
-def compare(found, wanted):
-    """Return how far one image's prediction is from another, by :data:`TOLERANCES`' names.
+def refuse_existing(path, name, overwrite=False):
+    """Refuse to replace a file, those beside the main file included.
 
-    Args:
-        found (DataElement): A data sample with predictions.
-        wanted (DataElement): Another one.
+    Raises:
+        FileExistsError: If one of a format's files is there and is not to be overwritten.
     """
-    if 'pred_sem_seg' in wanted:
-        differ = found.pred_sem_seg.data.cpu() != wanted.pred_sem_seg.data.cpu()
-        return {'labels, share': differ.float().mean().item()}
-    if 'pred_score' in wanted:
-        return {'scores': (found.pred_score - wanted.pred_score).abs().max().item()}
-    found, wanted = found.pred_instances, wanted.pred_instances
-    result = {'count': abs(len(found) - len(wanted)), 'scores': 0.0, 'boxes, pixels': 0.0}
-    for instance in range(min(len(found), len(wanted))):
-        # equal scores may come in either order: the nearest box of the class is the same one
-        same = (wanted.labels == found.labels[instance]).nonzero()[:, 0]
-        if not len(same):
-            return {**result, 'boxes, pixels': float('inf')}
-        distances = (wanted.bboxes[same] - found.bboxes[instance]).abs().amax(dim=1)
-        distance, nearest = distances.min(dim=0)
-        score = abs(wanted.scores[same[nearest]] - found.scores[instance]).item()
-        result['boxes, pixels'] = max(result['boxes, pixels'], distance.item())
-        result['scores'] = max(result['scores'], score)
-    return result
+    existing = [] if overwrite else existing_files(path, name)
+    if existing:
+        raise FileExistsError(exists_hint(existing))
+
+
+@contextlib.contextmanager
+def _folder_beside(path):
+    """Give a new folder in a file's future folder; neither is left where it was not there."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix='.export-', dir=path.parent) as folder:
+            yield Path(folder).resolve()
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):  # it holds the files
+                folder.rmdir()
+
+
+def _move_in(folder, files):
+    """Move new files from a folder into place, all of them or none.
+
+    The main file comes last, and the one that it replaces goes first: whatever ends the process in
+    between, no main file stands beside files of another export.
+    """
+    old = folder / 'replaced'
+    old.mkdir()
+    moves = [(file, old / file.name) for file in files if file.exists() or file.is_symlink()]
+    moves += [(folder / file.name, file) for file in reversed(files)]
+    done = []
+    try:
+        for source, target in moves:
+            os.replace(source, target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            os.replace(target, source)
+        raise
 
 
 class ExportedModel(nn.Module):

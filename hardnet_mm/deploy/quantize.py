@@ -36,7 +36,7 @@ def quantize_onnx(path, images):
         path (Path): The file.
         images (list[ndarray]): Batches to calibrate on.
     """
-    quantization = need('onnxruntime.quantization', 'onnxruntime')
+    quantization = need('onnxruntime.quantization')
 
     class Reader(quantization.CalibrationDataReader):
         batches = iter([dict(images=batch) for batch in images])

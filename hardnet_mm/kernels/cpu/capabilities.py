@@ -38,9 +38,7 @@ def try_onednn_convolutions(dtype):
         return True
     message = f"PyTorch {torch.__version__} lacks oneDNN's {dtype} convolutions here ({error}): "
     if dtype == torch.float32:
-        message += (
-            "results stay right, but to_deploy gains less: no fused activations, no Winograd"
-        )
+        message += 'results stay right, but to_deploy gains less: no fused activations, no Winograd'
     else:
         message += (
             'they are computed in torch.float32 and rounded, slower than torch.float32 itself'

@@ -1,0 +1,239 @@
+"""Comparing an exported file with PyTorch, image by image.
+
+First what can be compared number by number: the file's outputs, where they are no decisions yet.
+Then the decisions. Two right programs may decide otherwise where scores are nearly equal, so such
+decisions are not counted: see :class:`DetectionComparison`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+# Outputs of the file by the largest of PyTorch's; scores; pixels of the tested image, and a share
+# of the box's sides; detections; pixels of the image whose class differs.
+TOLERANCES = {
+    'outputs, relative': 1e-3,
+    'scores': 1e-3,
+    'boxes, pixels': 0.1,
+    'detections': 0,
+    'labels, share': 1e-3,
+}
+# What says how near an int8 file is.
+INT8_TOLERANCES = {**TOLERANCES, 'scores': 0.1, 'boxes, pixels': 3.0}
+BOX_SHARE = 1e-4
+# Detections below it decide nothing: CenterNet fills its list with zeros.
+LEAST_SCORE = 0.01
+
+
+class Comparison(NamedTuple):
+    """How far a file's prediction of one image is from PyTorch's.
+
+    Attributes:
+        distances (dict[str, float]): By the names of :data:`TOLERANCES`.
+        differences (list[str]): Each detection that differs, in words.
+        ties (int): Detections that may be decided either way, and differ.
+    """
+
+    distances: dict
+    differences: list = []
+    ties: int = 0
+
+
+def compare(whole, runtime, model, item, tolerances=TOLERANCES):
+    """Compare a file's prediction of an image with PyTorch's.
+
+    Args:
+        whole (WholeModel): What was exported.
+        runtime (callable): The loaded file.
+        model (nn.Module): The model as it was trained.
+        item (dict): ``inputs`` and ``data_samples`` of the image, as a data set gives them.
+        tolerances (dict): By the names of :data:`TOLERANCES`, which is the default.
+
+    Returns:
+        Comparison: In what the file holds: pixels of the tested image, for segmentors those of the
+        file's map.
+    """
+    images = item['inputs'][None].float()
+    outputs = runtime(np.ascontiguousarray(images.numpy()))
+    with torch.no_grad():
+        raw = whole.raw(images)
+        sample = own_sample(item['data_samples'], outputs, tuple(images.shape[2:]))
+        batch = dict(inputs=[item['inputs']], data_samples=[sample.clone()])
+        (wanted,) = model.test_step(batch)
+        distances = compare_outputs(whole, outputs, raw, images.shape[2:])
+        (found,) = whole.attach(outputs, [sample.clone()])
+        if hasattr(whole, 'candidates'):
+            candidates = whole.candidates(images.shape[2:], *raw)
+            comparison = DetectionComparison(candidates, tolerances)(
+                found.pred_instances, wanted.pred_instances
+            )
+            return comparison._replace(distances={**distances, **comparison.distances})
+    if 'pred_sem_seg' in wanted:
+        distances['labels, share'] = compare_maps(found, wanted)
+    if 'pred_score' in wanted:
+        distances['scores'] = largest(found.pred_score - wanted.pred_score)
+    return Comparison(distances)
+
+
+def own_sample(sample, outputs, size):
+    """Return a copy of a data sample whose predictions stay in the pixels of a file's outputs."""
+    sample = sample.clone()
+    settings = dict(ori_shape=size, scale_factor=(1.0, 1.0))
+    if 'labels' in outputs and outputs['labels'].ndim == 3:
+        settings['ori_shape'] = outputs['labels'].shape[1:]
+    if 'border' in sample:
+        settings['border'] = np.zeros(4)
+    sample.set_metainfo(settings)
+    return sample
+
+
+def compare_outputs(whole, outputs, raw, image_size):
+    """Return the distance of the outputs that are no decisions, by their largest number."""
+    wanted = dict(zip(whole.raw_names, raw))
+    if set(outputs) == {'boxes', 'scores'}:  # of all priors
+        wanted = dict(zip(('boxes', 'scores'), whole.finish(image_size, *raw)))
+    shared = [name for name in wanted if name in outputs]
+    if not shared:
+        return {}
+    distances = [
+        largest(torch.from_numpy(outputs[name]) - wanted[name]) / max(largest(wanted[name]), 1e-12)
+        for name in shared
+    ]
+    return {'outputs, relative': max(distances)}
+
+
+def largest(tensor):
+    """Return the largest absolute value, infinite where one is not a number."""
+    value = tensor.detach().abs().max().item() if tensor.numel() else 0.0
+    return float('inf') if np.isnan(value) else value
+
+
+def compare_maps(found, wanted, margin=1e-3):
+    """Return the share of pixels whose class differs, but for those between two classes.
+
+    Args:
+        found (DataElement): A data sample with ``pred_sem_seg``.
+        wanted (DataElement): PyTorch's, with ``seg_logits``.
+        margin (float): How near the two classes' logits are there, by the largest logit. Defaults
+            to 1e-3.
+    """
+    labels, logits = wanted.pred_sem_seg.data.long(), wanted.seg_logits.data
+    differ = found.pred_sem_seg.data.long() != labels
+    if len(logits) > 1:
+        best = logits.gather(0, labels)
+        other = logits.gather(0, found.pred_sem_seg.data.long().clamp(0, len(logits) - 1))
+        differ &= best - other > margin * max(largest(logits), 1e-12)
+    return differ.float().mean().item()
+
+
+class DetectionComparison:
+    """Matches two lists of detections by what they were chosen from.
+
+    A detection of the file must be one of PyTorch's candidates: of its class, its box and its score
+    as near as the tolerances say. Then both lists are sets of candidates, which must be equal. Not
+    counted are those below :data:`LEAST_SCORE`, and the decisions that rounding may turn: a score
+    at a cutoff or at the end of a full list, a nearly equal score that suppresses it, an overlap
+    near to the limit, or one that is suppressed by such a detection.
+
+    Args:
+        candidates (Candidates): PyTorch's.
+        tolerances (dict): By the names of :data:`TOLERANCES`, which is the default.
+    """
+
+    def __init__(self, candidates, tolerances=TOLERANCES):
+        self.candidates = candidates
+        self.score, self.box = tolerances['scores'], tolerances['boxes, pixels']
+        sides = (candidates.boxes[:, 2:] - candidates.boxes[:, :2]).amax(dim=1)
+        self.reach = self.box + BOX_SHARE * sides
+
+    def __call__(self, found, wanted):
+        """Compare a file's detections with PyTorch's, both ``InstanceData``.
+
+        Returns:
+            Comparison: ``distances`` has scores and boxes from the nearest candidate, and the
+            number of detections that differ.
+        """
+        self.distances = {'scores': 0.0, 'boxes, pixels': 0.0}
+        self.differences = []
+        self.lists = (found, wanted)
+        chosen = [
+            self._chosen(found, 'the file detects'),
+            self._chosen(wanted, 'PyTorch detects'),
+        ]
+        differ = chosen[0].keys() ^ chosen[1].keys()
+        counted = sorted(key for key in differ if not self._may_differ(key, chosen, differ))
+        for key in counted:
+            here, there = ('the file', 'PyTorch')[:: 1 if key in chosen[0] else -1]
+            detection = chosen[0].get(key) or chosen[1].get(key)
+            self.differences.append(f'{here} detects {detection}, and {there} does not')
+        distances = {**self.distances, 'detections': len(self.differences)}
+        return Comparison(distances, self.differences, len(differ) - len(counted))
+
+    def _chosen(self, instances, who):
+        """Return the detections by class and candidate; those that are none are differences."""
+        chosen = {}
+        for box, score, label in zip(instances.bboxes, instances.scores, instances.labels):
+            if score < LEAST_SCORE:
+                continue
+            label = int(label)
+            index, boxes, scores, near = self._nearest(box, score, label)
+            self.distances['boxes, pixels'] = max(self.distances['boxes, pixels'], boxes)
+            self.distances['scores'] = max(self.distances['scores'], scores)
+            detection = describe(label, score, box)
+            if near:
+                chosen[label, index] = detection
+            else:
+                self.differences.append(
+                    f'{who} {detection}, which is {boxes:.3g} pixels and {scores:.3g} of score '
+                    "from the nearest of PyTorch's candidates"
+                )
+        return chosen
+
+    def _nearest(self, box, score, label):
+        """Return the nearest candidate's number, box and score distance, and if that is near."""
+        boxes = (self.candidates.boxes - box).abs().amax(dim=1)
+        scores = (self.candidates.scores[label] - score).abs()
+        far = torch.maximum(boxes / self.reach, scores / self.score)
+        index = int(torch.nan_to_num(far, nan=float('inf')).argmin())
+        return index, boxes[index].item(), scores[index].item(), bool(far[index] <= 1)
+
+    def _may_differ(self, key, chosen, differ):
+        label, index = key
+        scores = self.candidates.scores[label]
+        score = scores[index].item()
+        end = self._end(self.lists[1 if key in chosen[0] else 0], label)
+        if score <= max(LEAST_SCORE, end) + self.score:
+            return True
+        if any(abs(score - cutoff) <= self.score for cutoff in self.candidates.cutoffs):
+            return True
+        return self._may_be_suppressed(key, chosen, differ)
+
+    def _end(self, instances, label):
+        """Return the score that a candidate of a class must have to be in a list."""
+        of_class = instances.scores[instances.labels == label]
+        lists = (
+            (instances.scores, self.candidates.most),
+            (of_class, self.candidates.most_of_class),
+        )
+        return max((part.min().item() for part, most in lists if len(part) >= most), default=-1.0)
+
+    def _may_be_suppressed(self, key, chosen, differ):
+        label, index = key
+        scores = self.candidates.scores[label]
+        rivals, uncertain = self.candidates.decided_by(index)
+        rivals = rivals & (scores >= scores[index] - self.score)
+        rivals[index] = False
+        if (rivals & ((scores - scores[index]).abs() <= self.score)).any():
+            return True
+        return any(
+            rivals[other] and (uncertain[other] or (label, other) in differ)
+            for of_class, other in chosen[0].keys() | chosen[1].keys()
+            if of_class == label
+        )
+
+
+def describe(label, score, box):
+    """Return a detection in words."""
+    corners = ' '.join(f'{side:.1f}' for side in box.tolist())
+    return f'class {label} with score {score:.3f} at {corners}'

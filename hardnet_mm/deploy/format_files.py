@@ -1,0 +1,64 @@
+"""The file formats' names: what each one writes, and the packages it takes.
+
+It imports nothing that takes time, so that a command line is checked before anything else.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import NamedTuple
+
+
+class FormatFiles(NamedTuple):
+    """What a format needs and writes.
+
+    Attributes:
+        suffix (str): Of the main file, the one that users name.
+        packages (tuple[str]): What converts and runs it.
+        companions (tuple[str]): Suffixes of the files beside, in the place of ``suffix``.
+        int8_packages (tuple[str], optional): What quantises it; None where nothing here does.
+    """
+
+    suffix: str
+    packages: tuple
+    companions: tuple = ()
+    int8_packages: tuple = None
+
+    def files(self, path):
+        """Return every file that is written for a main file, the main file first."""
+        return [Path(path), *(Path(path).with_suffix(suffix) for suffix in self.companions)]
+
+    def missing_packages(self, int8=False):
+        """Return the packages that are not installed."""
+        packages = (*self.packages, *(self.int8_packages if int8 else ()))
+        return [package for package in packages if importlib.util.find_spec(package) is None]
+
+
+# OpenVINO finds its weights by this name alone; ncnn is told the name, and leaves it to OpenVINO
+FORMAT_FILES = dict(
+    onnx=FormatFiles('.onnx', ('onnx', 'onnxruntime'), int8_packages=()),
+    openvino=FormatFiles('.xml', ('onnx', 'openvino'), ('.bin',), int8_packages=('nncf',)),
+    torch=FormatFiles('.torchscript', ()),
+    mnn=FormatFiles('.mnn', ('onnx', 'MNN')),
+    ncnn=FormatFiles('.param', ('ncnn', 'pnnx'), ('.ncnn.bin',)),
+)
+
+
+def existing_files(path, name):
+    """Return which of a format's files are there already, for the main file at a path."""
+    files = FORMAT_FILES[name].files(path)
+    return [file for file in files if file.exists() or file.is_symlink()]
+
+
+def exists_hint(files):
+    """Return a sentence on files that are there already."""
+    return (
+        f'{", ".join(map(str, files))} is there already: choose another --out, or pass --overwrite'
+    )
+
+
+def install_hint(packages):
+    """Return a sentence on how to get packages that are missing."""
+    return (
+        f'this needs {", ".join(packages)}, which is not installed: '
+        "pip install 'hardnet_mm[export]' brings every format's packages"
+    )

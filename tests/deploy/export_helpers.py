@@ -1,0 +1,98 @@
+"""What the tests of exports share."""
+
+import importlib
+
+import pytest
+import torch
+from stand_in import fill_tensor
+
+from hardnet_mm.deploy import to_deploy
+from hardnet_mm.deploy.format_files import FORMAT_FILES
+from hardnet_mm.deploy.whole import as_whole
+
+MODELS = ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70', 'hardnet39ds']
+
+
+def skip_without(format_name, int8=False):
+    missing = FORMAT_FILES[format_name].missing_packages(int8)
+    if missing:
+        pytest.skip(f'{missing} not installed')
+
+
+def filled(model):
+    """A model with stand-in weights."""
+    state = {
+        key: fill_tensor(key, tuple(value.shape))
+        for key, value in model.state_dict().items()
+        if not key.startswith('data_preprocessor')
+    }
+    model.load_state_dict(state, strict=False)
+    head = getattr(model, 'bbox_head', None)
+    if hasattr(head, 'heatmap_head'):  # scores that differ, boxes within the image
+        head.heatmap_head[-1].weight.data *= 0.1
+    elif head is not None:
+        for conv in (*head.cls_convs, *head.reg_convs):
+            conv[0].weight.data *= 0.03
+    return model.eval()
+
+
+class Small(torch.nn.Module):
+    """As little as a format can hold."""
+
+    names, any_size, classes = ['out'], True, ['a', 'b']
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3)
+
+    def forward(self, images):
+        return (self.conv(images).relu(),)
+
+
+def random_images(count=1, size=(128, 128)):
+    torch.manual_seed(0)
+    return torch.randint(0, 256, (count, 3, *size)).float()
+
+
+def deployed(model, inside='nms', classes=None):
+    return as_whole(to_deploy(model, channels_last=False), inside, classes).eval()
+
+
+def sample(cfg, size, own=None):
+    structures = importlib.import_module(f'{cfg.default_scope}.structures')
+    kind = dict(mmdet='DetDataSample', mmseg='SegDataSample', mmpretrain='DataSample')
+    own = own or size
+    scale = (size[1] / own[1], size[0] / own[0])
+    meta = dict(img_shape=size, ori_shape=own, scale_factor=scale, batch_input_shape=size)
+    return getattr(structures, kind[cfg.default_scope])(metainfo=meta)
+
+
+def item(cfg, image, own=None):
+    """An image as a data set gives it."""
+    size = tuple(image.shape[-2:])
+    return dict(inputs=image.byte(), data_samples=sample(cfg, size, own))
+
+
+def items(cfg, images, own=None):
+    return [item(cfg, image, own) for image in images]
+
+
+def predictions(model, items):
+    """The model's own, by its test_step, one at a time."""
+    batches = [
+        dict(inputs=[item['inputs']], data_samples=[item['data_samples'].clone()]) for item in items
+    ]
+    with torch.no_grad():
+        return [model.test_step(batch)[0] for batch in batches]
+
+
+def assert_equal(comparison):
+    """Nearer than the tolerances of tools/export.py, with no decision left out as a tie."""
+    distances = dict(comparison.distances)
+    assert distances and comparison.differences == [] and comparison.ties == 0
+    assert distances.pop('detections', 0) == 0
+    assert distances.pop('boxes, pixels', 0) < 1e-2
+    assert distances.pop('labels, share', 0) == 0
+    assert distances.pop('scores', 0) < 1e-4
+    assert distances.pop('outputs, relative', 0) < 1e-4
+    assert not distances
