@@ -40,3 +40,4 @@ param_scheduler = [
     dict(type='MultiStepLR', milestones=[230, 280], gamma=0.1, by_epoch=True, end=300),
 ]
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='auto'))
+custom_hooks = [dict(type='NumClassCheckHook')]

@@ -1,16 +1,19 @@
+import json
 import math
+from copy import deepcopy
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import MODELS
+from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
 from stand_in import fill_state_dict, golden_input, sample
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -446,6 +449,81 @@ def test_visible_boxes():
     empty['gt_bboxes'] = empty['gt_bboxes'][:0]
     empty['gt_masks'] = empty['gt_masks'][:0]
     assert len(VisibleBoxes()(empty)['gt_bboxes']) == 0
+
+
+def coco_file(folder, segmentations):
+    """Write a COCO file of one image and, for each segmentation, a box from 60, 50 to 130, 110."""
+    cv2.imwrite(str(folder / 'image.png'), np.zeros((200, 300, 3), np.uint8))
+    annotations = [
+        dict(id=i, image_id=1, category_id=1, bbox=[60, 50, 70, 60], area=4200, iscrowd=0, **mask)
+        for i, mask in enumerate(segmentations, start=1)
+    ]
+    content = dict(
+        images=[dict(id=1, file_name='image.png', width=300, height=200)],
+        annotations=annotations,
+        categories=[dict(id=1, name='thing')],
+    )
+    (folder / 'annotations.json').write_text(json.dumps(content))
+
+
+@pytest.fixture(scope='module')
+def training_data(root):
+    return Config.fromfile(root / 'configs/centernet_hardnet85_coco.py').train_dataloader.dataset
+
+
+def training_boxes(training_data, folder, seeds, **loading):
+    """The boxes that COCO's config trains with, of some draws of its augmentation."""
+    cfg = deepcopy(training_data)
+    cfg.update(data_root=str(folder), ann_file='annotations.json', data_prefix=dict(img=''))
+    cfg.update(metainfo=dict(classes=('thing',)))
+    cfg.pipeline[1].update(loading)
+    dataset = DATASETS.build(cfg)
+    for seed in seeds:
+        np.random.seed(seed)
+        yield dataset[0]['data_samples'].gt_instances.bboxes.tensor
+
+
+def encoded(mask, compressed):
+    """A mask as COCO's RLE."""
+    rle = coco_mask.encode(np.asfortranarray(mask))
+    if compressed:
+        return dict(size=rle['size'], counts=rle['counts'].decode())
+    runs = np.flatnonzero(np.diff(np.pad(mask.T.ravel(), 1))).tolist()
+    return dict(size=rle['size'], counts=np.diff([0, *runs, mask.size]).tolist())
+
+
+@pytest.mark.parametrize('masks', [[{}, {}], [dict(segmentation=[])] * 2], ids=['no key', 'empty'])
+def test_trains_on_boxes_without_masks(training_data, tmp_path, masks):
+    """As if the pipeline did not ask for masks."""
+    coco_file(tmp_path, masks)
+    seeds = range(6)
+    got = list(training_boxes(training_data, tmp_path, seeds))
+    wanted = list(training_boxes(training_data, tmp_path, seeds, with_mask=False))
+    assert all(torch.equal(a, b) for a, b in zip(got, wanted))
+    assert sum(map(len, got)) > 5
+
+
+def test_trains_on_boxes_some_of_which_have_masks(training_data, tmp_path):
+    """A box with a mask shrinks to what is visible of it, another to its own part inside."""
+    mask = np.zeros((200, 300), np.uint8)
+    mask[60:100, 80:115] = 1  # within its box, so that a cut box tells where it came from
+    polygon = [[80, 60, 114, 60, 114, 99, 80, 99]]
+    without = {}, dict(segmentation=[]), dict(segmentation=[[60, 50, 130, 110]])
+    masked = polygon, encoded(mask, True), encoded(mask, False)
+    coco_file(tmp_path, [*without, *(dict(segmentation=each) for each in masked)])
+    cut = 0
+    for boxes, plain in zip(
+        training_boxes(training_data, tmp_path, range(12)),
+        training_boxes(training_data, tmp_path, range(12), with_mask=False),
+    ):
+        # Of a cut box that is small, none may be left of the mask, but all of the others are.
+        assert len(plain) == 6 or len(plain) == 0
+        assert len(boxes) in (len(plain), len(plain) // 2)
+        assert torch.allclose(boxes[:3], plain[:3], atol=4)  # a mask's pixels, enlarged 4.5 times
+        assert torch.equal(boxes[4:5], boxes[5:6])
+        assert torch.allclose(boxes[3:4], boxes[4:5], atol=4)
+        cut += len(boxes) == 6 and (boxes[3] - plain[3]).abs().max() > 8
+    assert cut > 3
 
 
 def test_color_jitter_is_mild_and_random():
