@@ -513,8 +513,8 @@ def test_trains_on_boxes_some_of_which_have_masks(training_data, tmp_path):
     coco_file(tmp_path, [*without, *(dict(segmentation=each) for each in masked)])
     cut = 0
     for boxes, plain in zip(
-        training_boxes(training_data, tmp_path, range(12)),
-        training_boxes(training_data, tmp_path, range(12), with_mask=False),
+        training_boxes(training_data, tmp_path, range(20)),
+        training_boxes(training_data, tmp_path, range(20), with_mask=False),
     ):
         # Of a cut box that is small, none may be left of the mask, but all of the others are.
         assert len(plain) == 6 or len(plain) == 0
