@@ -45,8 +45,7 @@ tta_model = dict(type='CTFlipTTAModel')
 
 centernet_train_pipeline = [
     dict(type='LoadImageFromFile'),
-    # masks tell what is visible of a cut box; with_mask=False where the data has none
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='LoadOptionalMasks'),  # masks tell what is visible of a cut box
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomScaleShift', scale=input_size),
     dict(type='VisibleBoxes'),

@@ -2,7 +2,7 @@
 
 from .centernet_head import CTHarDNetHead
 from .centernet_neck import CTHarDNetNeck
-from .centernet_transforms import CTColorJitter, RandomScaleShift, VisibleBoxes
+from .centernet_transforms import CTColorJitter, LoadOptionalMasks, RandomScaleShift, VisibleBoxes
 from .centernet_tta import CTFlipTTAModel
 from .ssd_anchor_generator import ClippedSSDAnchorGenerator
 from .ssd_head import HarDNetSSDHead
@@ -17,6 +17,7 @@ __all__ = [
     'ClippedSSDAnchorGenerator',
     'HarDNetSSDHead',
     'HarDNetSSDNeck',
+    'LoadOptionalMasks',
     'RandomScaleShift',
     'SSDColorDistortion',
     'VisibleBoxes',

@@ -77,12 +77,11 @@ class CTHarDNetHead(CenterNetHead):
         centres, comes to one by their sum.
         """
         height, width = feat_shape[2:]
-        targets = [
-            dense_targets(boxes / self.stride, labels, self.num_classes, height, width)
-            for boxes, labels in zip(gt_bboxes, gt_labels)
-        ]
-        heatmap, size, offset, weight = (torch.stack(target) for target in zip(*targets))
-        avg_factor = heatmap.eq(1).sum().clamp(min=1)
+        boxes = [each / self.stride for each in gt_bboxes]
+        heatmap, size, offset, weight = dense_targets(
+            boxes, gt_labels, self.num_classes, height, width
+        )
+        avg_factor = heatmap.eq(1).count_nonzero().clamp(min=1)
         weight = weight[:, None].expand_as(size)
         weight = weight * (2 * avg_factor / (weight.sum() + 1e-4))
         result = dict(

@@ -1,8 +1,11 @@
 """CenterNet-HarDNet's training targets: every cell around a centre learns size and offset."""
 
+import numpy as np
 import torch
+from torch.nn import functional
 
 MIN_OVERLAP = 0.7
+PAIRS_AT_ONCE = 2**17  # pairs of a box and a cell: some 45 MB while they are worked on
 
 
 def gaussian_radius(sides):
@@ -34,59 +37,184 @@ def keep_visible(sides, whole_sides):
 
 
 def dense_targets(boxes, labels, num_classes, height, width):
-    """Draw the targets of one image (PingoLH/CenterNet-HarDNet, sample/ctdet.py, utils/image.py).
+    """Draw the targets of a batch (PingoLH/CenterNet-HarDNet, sample/ctdet.py, utils/image.py).
 
     With r the radius, a box marks the square of cells at most r from its centre's cell. There the
     heatmap is a Gaussian with a sigma of (2r + 1) / 6, and size and offset count with the weights
     of one with (2r + 1) / 24 that sums to one. Where squares overlap, the heatmap takes the larger
     value, and size and offset are those of the box with the larger weight, the later one of equals.
+    Where there is no square, all are zero.
+
+    Time grows with the cells that the squares cover, memory with the maps alone: see :func:`pairs`.
+    A GPU is waited for once, for the squares' sizes, which decide on shapes.
 
     Args:
-        boxes (Tensor): ``(K, 4)`` as x1, y1, x2, y2 in cells; parts outside are cut off.
-        labels (Tensor): Classes, int64 ``(K,)``.
+        boxes (Sequence[Tensor]): Each image's, ``(K, 4)`` as x1, y1, x2, y2 in cells; parts outside
+            the map are cut off.
+        labels (Sequence[Tensor]): Each image's, the boxes' classes, int64 ``(K,)``.
         num_classes (int): Number of classes.
         height (int): Height of the map in cells.
         width (int): Width of the map in cells.
 
     Returns:
-        tuple[Tensor]: The heatmap ``(num_classes, height, width)``, widths and heights in cells
-        ``(2, height, width)``, offsets x, y from the cell to the centre in cells likewise, and the
-        weights of both ``(height, width)``.
+        tuple[Tensor]: The heatmap ``(N, num_classes, height, width)``, widths and heights in cells
+        ``(N, 2, height, width)``, offsets x, y from the cell to the centre in cells likewise, and
+        the weights of both ``(N, height, width)``.
+
+    Raises:
+        ValueError: If a label is none of 0..num_classes - 1.
     """
-    heatmap = boxes.new_zeros(num_classes, height, width)
-    whole_sides = boxes[:, 2:] - boxes[:, :2]
-    limits = boxes.new_tensor([width, height])
-    boxes = torch.cat([boxes[:, :2], boxes[:, 2:]]).clamp(min=0).minimum(limits)
-    low, high = boxes.chunk(2)
-    keep = keep_visible(high - low, whole_sides)
-    low, high, labels = low[keep], high[keep], labels[keep]
-    if not len(labels):
-        zeros = boxes.new_zeros(2, height, width)
-        return heatmap, zeros, zeros, zeros[0]
-
-    sides, centers = high - low, (low + high) / 2
-    cells = centers.floor().minimum(limits - 1)
-    radius = gaussian_radius(sides)[:, None]
-    diameter = (2 * radius + 1).to(boxes)
-
-    def gaussians(distance, share):
-        values = torch.exp(-(distance**2) / (2 * (diameter / share) ** 2))
-        return values * (distance.abs() <= radius)
-
-    columns = torch.arange(width).to(boxes) - cells[:, :1]  # (K, width), from the centre's
-    rows = torch.arange(height).to(boxes) - cells[:, 1:]
-    peaks = gaussians(rows, 6)[:, :, None] * gaussians(columns, 6)[:, None]  # (K, height, width)
-    heatmap.scatter_reduce_(0, labels[:, None, None].expand_as(peaks), peaks, 'amax')
+    images = torch.cat([torch.full_like(each, i) for i, each in enumerate(labels)]).long()
+    shape = (len(boxes), height, width)
+    # K from here on: the boxes of all images
+    boxes, labels = torch.cat(tuple(boxes)), torch.cat(tuple(labels)).long()
+    sides, centers, keep = visible_parts(boxes, height, width)
+    cells = clamp_to_map(centers.floor().long(), height - 1, width - 1)
+    radii = gaussian_radius(sides)
+    low, extents = visible_squares(cells, radii, keep, height, width)
+    counts, known_labels = torch.stack([extents.prod(dim=1), labels]).cpu().numpy()
+    check_labels(known_labels, num_classes)
 
     reach = max(height, width)  # no radius is larger
-    total = gaussians(torch.arange(-reach, reach + 1).to(boxes)[None], 24).sum(dim=1)
-    weights = gaussians(rows, 24)[:, :, None] * gaussians(columns, 24)[:, None]
-    weights = weights / total[:, None, None] ** 2
-    weight, winner = weights.flip(0).max(dim=0)  # of equal weights, max takes the first
-    winner = len(labels) - 1 - winner
-    grid = torch.stack(torch.meshgrid(torch.arange(width), torch.arange(height), indexing='xy')).to(
-        boxes
-    )
-    size = sides[winner].permute(2, 0, 1)
-    offset = centers[winner].permute(2, 0, 1) - grid
-    return heatmap, size, offset, weight
+    peaks = gaussian_table(reach, 6, boxes)
+    weights = gaussian_table(reach, 24, boxes)
+    totals = weights.sum(dim=1) ** 2
+
+    heatmap = boxes.new_zeros(shape[0] * num_classes * height * width)
+    weight = boxes.new_zeros(shape[0] * height * width)
+    winner = labels.new_full(weight.shape, -1)  # the box whose size and offset each cell learns
+    planes = images * num_classes + labels
+    in_table = low - cells + reach  # where the squares begin in the tables
+    of_boxes = torch.stack([planes, images, radii, *low.T, *in_table.T], dim=1)  # (K, 7)
+    for box, column, row in pairs(extents, counts):
+        plane, image, radius, left, top, x, y = of_boxes.index_select(0, box).unbind(1)  # (P,) each
+        left, top, x, y = left + column, top + row, x + column, y + row
+        cell = (plane * height + top) * width + left
+        heatmap.scatter_reduce_(0, cell, peaks[radius, y] * peaks[radius, x], 'amax')
+
+        cell = (image * height + top) * width + left
+        value = weights[radius, y] * weights[radius, x] / totals[radius]
+        weight.scatter_reduce_(0, cell, value, 'amax')
+        # Boxes come in order, so that of equals the largest index is the latest box's.
+        best = torch.where(value == weight[cell], box, -1)
+        winner.scatter_reduce_(0, cell, best, 'amax')
+
+    size, offset = learned_by_winners(sides, centers, winner.view(shape))
+    return heatmap.view(shape[0], num_classes, height, width), size, offset, weight.view(shape)
+
+
+def clamp_to_map(points, height, width):
+    """Clamp ``(..., 2)`` as x, y to 0..width and 0..height."""
+    x, y = points.unbind(dim=-1)
+    return torch.stack([x.clamp(0, width), y.clamp(0, height)], dim=-1)
+
+
+def visible_parts(boxes, height, width):
+    """Cut off what is outside the map.
+
+    Args:
+        boxes (Tensor): ``(K, 4)`` as x1, y1, x2, y2 in cells.
+        height (int): Height of the map in cells.
+        width (int): Width of the map in cells.
+
+    Returns:
+        tuple[Tensor]: Widths and heights ``(K, 2)``, centres ``(K, 2)``, and whether enough is
+        left, bool ``(K,)``.
+    """
+    corners = boxes.view(-1, 2, 2)
+    low, high = clamp_to_map(corners, height, width).unbind(dim=1)
+    keep = keep_visible(high - low, corners[:, 1] - corners[:, 0])
+    return high - low, (low + high) / 2, keep
+
+
+def visible_squares(cells, radii, keep, height, width):
+    """Return the part inside the map of the squares around cells.
+
+    Args:
+        cells (Tensor): The centres' cells x, y, int64 ``(K, 2)``.
+        radii (Tensor): int64 ``(K,)``.
+        keep (Tensor): bool ``(K,)``; where it is false, the square is empty.
+        height (int): Height of the map in cells.
+        width (int): Width of the map in cells.
+
+    Returns:
+        tuple[Tensor]: The first cells x, y, and the widths and heights, int64 ``(K, 2)``.
+    """
+    radii = radii[:, None]
+    low = clamp_to_map(cells - radii, height, width)
+    high = clamp_to_map(cells + radii + 1, height, width)
+    return low, (high - low) * keep[:, None]
+
+
+def gaussian_table(reach, share, like):
+    """Tabulate the Gaussians with a sigma of (2r + 1) / share, cut off at r.
+
+    Returns:
+        Tensor: ``(reach + 1, 2 * reach + 1)``, a row for each r from 0, its columns the distances
+        -reach..reach; of the type and on the device of ``like``.
+    """
+    layout = dict(dtype=like.dtype, device=like.device)
+    radius = torch.arange(reach + 1, **layout)[:, None]
+    distance = torch.arange(-reach, reach + 1, **layout)
+    values = torch.exp(-(distance**2) / (2 * ((2 * radius + 1) / share) ** 2))
+    return values * (distance.abs() <= radius)
+
+
+def check_labels(labels, num_classes):
+    """Raise a ValueError if a label, of a NumPy array, is none of 0..num_classes - 1."""
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if len(wrong):
+        raise ValueError(
+            f'labels must be 0 to {num_classes - 1}, got {wrong[0]}: bbox_head.num_classes must be '
+            "the data's number of classes"
+        )
+
+
+def pairs(extents, counts):
+    """List all pairs of a box and a cell of its square, boxes in order, some at a time.
+
+    ``PAIRS_AT_ONCE`` at most, or those of one box, so that memory does not grow with their number.
+
+    Args:
+        extents (Tensor): The squares' widths and heights, int64 ``(K, 2)``.
+        counts (ndarray): Their numbers of cells, int64 ``(K,)``.
+
+    Yields:
+        tuple[Tensor]: The box's index, and the cell's column and row in the square, int64 ``(P,)``.
+    """
+    known_ends = counts.cumsum()
+    counts = extents.prod(dim=1)
+    starts = counts.cumsum(dim=0) - counts
+    of_boxes = torch.stack([starts, extents[:, 0]], dim=1)  # (K, 2)
+    box = begin = 0
+    while box < len(counts):
+        next_box = np.searchsorted(known_ends, begin + PAIRS_AT_ONCE, side='right')
+        next_box = max(int(next_box), box + 1)
+        end = int(known_ends[next_box - 1])
+        boxes = torch.arange(box, next_box, device=extents.device)
+        boxes = boxes.repeat_interleave(counts[box:next_box], output_size=end - begin)
+        start, width = of_boxes.index_select(0, boxes).unbind(1)
+        number = torch.arange(begin, end, device=extents.device) - start  # row by row
+        row = number.div(width, rounding_mode='floor')
+        yield boxes, number - row * width, row
+        box, begin = next_box, end
+
+
+def learned_by_winners(sides, centers, winner):
+    """Return the size and offset of the box that each cell learns, or zeros.
+
+    Args:
+        sides (Tensor): Widths and heights in cells, ``(K, 2)``.
+        centers (Tensor): x, y in cells, ``(K, 2)``.
+        winner (Tensor): The boxes' indices, int64 ``(N, height, width)``; none where negative.
+
+    Returns:
+        tuple[Tensor]: ``(N, 2, height, width)``, both.
+    """
+    height, width = winner.shape[1:]
+    none = (winner < 0)[:, None]
+    values = functional.pad(torch.cat([sides, centers], dim=1), (0, 0, 0, 1))  # the last one: -1
+    size, center = values[winner].permute(0, 3, 1, 2).contiguous().chunk(2, dim=1)
+    axes = (torch.arange(n, dtype=sides.dtype, device=sides.device) for n in (width, height))
+    grid = torch.stack(torch.meshgrid(*axes, indexing='xy'))
+    return size.contiguous(), (center - grid).masked_fill(none, 0)

@@ -4,11 +4,48 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
+from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.structures.bbox import autocast_box_type
 from mmdet.structures.mask import BitmapMasks
 
 from ..registry import TRANSFORMS
 from .centernet_targets import keep_visible
+
+
+@TRANSFORMS.register_module()
+class LoadOptionalMasks(LoadAnnotations):
+    """mmdet's LoadAnnotations, with masks where the data has them.
+
+    A box without a mask (no ``segmentation``, an empty one, or polygons of less than three points)
+    gets its own rectangle as its mask, where mmdet 3.3.0 fails or ignores the box. An image none of
+    whose boxes has a mask gets no ``gt_masks``.
+
+    Args:
+        with_mask (bool): Whether to load masks. Defaults to True.
+        **kwargs: The other arguments of :class:`LoadAnnotations`.
+    """
+
+    def __init__(self, with_mask=True, **kwargs):
+        super().__init__(with_mask=with_mask, **kwargs)
+
+    def _load_masks(self, results):
+        """Load the masks of ``results['instances']``, if there are any."""
+        instances = results.get('instances', [])
+        without = [instance for instance in instances if not has_mask(instance)]
+        if len(without) == len(instances):
+            return
+        for instance in without:
+            x1, y1, x2, y2 = instance['bbox']
+            instance['mask'] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
+        super()._load_masks(results)
+
+
+def has_mask(instance):
+    """Tell whether an instance, as mmdet's data sets give it, has a mask that can be loaded."""
+    mask = instance.get('mask')
+    if isinstance(mask, list):
+        return any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
+    return bool(mask)
 
 
 @TRANSFORMS.register_module()
@@ -70,7 +107,7 @@ class VisibleBoxes(BaseTransform):
     """Shrink the boxes that the image's border cuts to what is visible, drop what is too little.
 
     A box that loses over a tenth of its width or height becomes the bounding box of its mask, or,
-    where there are no masks, of its own part inside. Others are clipped. Those are kept that have
+    where the image has none, its own part inside. Others are clipped. Those are kept that have
     over two cells, or over half of what they had, both across and down.
 
     Changes ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, and drops ``gt_masks``,

@@ -1,20 +1,30 @@
+import json
 import math
+from copy import deepcopy
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import MODELS
+from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
 from stand_in import fill_state_dict, golden_input, sample
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hardnet_mm.checkpoints import convert_official
-from hardnet_mm.det import CTColorJitter, CTFlipTTAModel, RandomScaleShift, VisibleBoxes
+from hardnet_mm.det import (
+    CTColorJitter,
+    CTFlipTTAModel,
+    RandomScaleShift,
+    VisibleBoxes,
+    centernet_targets,
+)
 from hardnet_mm.det.centernet_targets import dense_targets, gaussian_radius
 
 
@@ -147,31 +157,88 @@ BOXES = {
     'overlapping': [[5.0, 5, 25, 25], [8, 7, 27, 24], [9, 9, 14, 22], [5, 5, 25, 25]],
     'tiny': [[7.2, 7.3, 7.9, 8.1], [20, 20, 20.02, 24]],
     'cut by the border': [[-8.0, -3, 6, 10], [40, 44, 60, 60], [-30, 5, 1, 15], [47, 10, 90, 20]],
+    'larger than the map': [[-100.0, -90, 200, 190], [20, -500, 30, 500], [0, 0, 52, 48]],
     'outside': [[60.0, 60, 70, 70], [-20, -20, -5, -5]],
     'of no area': [[10.0, 10, 10, 20], [12, 12, 12, 12]],
     'none': [],
 }
 
 
+def random_boxes(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    low = torch.rand(count, 2, generator=generator) * 60 - 8
+    return torch.cat([low, low + torch.rand(count, 2, generator=generator) * 30], dim=1)
+
+
 @pytest.mark.parametrize('kind', [*BOXES, *range(5)])
 def test_targets(kind):
     height, width = 48, 52
     if isinstance(kind, int):
-        generator = torch.Generator().manual_seed(kind)
-        low = torch.rand(20, 2, generator=generator) * 60 - 8
-        boxes = torch.cat([low, low + torch.rand(20, 2, generator=generator) * 30], dim=1)
+        boxes = random_boxes(20, kind)
     else:
         boxes = torch.tensor(BOXES[kind]).reshape(-1, 4)
     labels = torch.arange(len(boxes)) % 3
-    got = dense_targets(boxes, labels, 3, height, width)
+    got = [target[0] for target in dense_targets([boxes], [labels], 3, height, width)]
     wanted = targets_by_the_book(boxes.tolist(), labels.tolist(), 3, height, width)
     counts = wanted[3] > 1e-12  # elsewhere size and offset do not matter
     np.testing.assert_allclose(got[0], wanted[0], atol=1e-6)
     np.testing.assert_allclose(got[3], wanted[3], atol=1e-6)
     for i in (1, 2):
         np.testing.assert_allclose(got[i][:, counts], wanted[i][:, counts], atol=1e-4)
+    untouched = (wanted[1] == 0).all(axis=0)
+    assert not got[1][:, untouched].any() and not got[2][:, untouched].any()
     if kind in ('outside', 'of no area', 'none'):
-        assert got[0].max() == 0
+        assert all((target == 0).all() for target in got)
+
+
+@pytest.mark.parametrize('pairs_at_once', [1, 700, 10**6])
+def test_targets_of_a_batch_are_those_of_its_images(monkeypatch, pairs_at_once):
+    """Bit for bit, however the pairs of boxes and cells are split."""
+    boxes = [random_boxes(30, 0), torch.zeros(0, 4), random_boxes(1, 1), random_boxes(20, 2)]
+    boxes[3] = torch.cat([boxes[3], boxes[3][:5]])  # equal weights, far from each other
+    boxes[0][:, 2:] += 20
+    labels = [torch.arange(len(each)) % 3 for each in boxes]
+    alone = [dense_targets([b], [n], 3, 48, 52) for b, n in zip(boxes, labels)]
+    monkeypatch.setattr(centernet_targets, 'PAIRS_AT_ONCE', pairs_at_once)
+    for got, *wanted in zip(dense_targets(boxes, labels, 3, 48, 52), *alone):
+        assert torch.equal(got, torch.cat(wanted))
+
+
+class Watch(TorchDispatchMode):
+    """Notes the largest tensor, and the operations that wait for a GPU."""
+
+    def __init__(self):
+        super().__init__()
+        self.largest, self.waits = 0, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (list, tuple)) else [result]:
+            if isinstance(tensor, torch.Tensor) and not func.is_view:
+                self.largest = max(self.largest, tensor.numel())
+        if func.overloadpacket.__name__ in ('_local_scalar_dense', 'nonzero', 'masked_select'):
+            self.waits.append(func)
+        return result
+
+
+def test_memory_of_targets_is_that_of_the_maps(monkeypatch):
+    """Not of boxes times cells, nor of the cells that all squares cover."""
+    monkeypatch.setattr(centernet_targets, 'PAIRS_AT_ONCE', 2000)
+    boxes = random_boxes(5000, 0) * 2
+    with Watch() as watch:
+        targets = dense_targets([boxes], [torch.arange(5000) % 2], 2, 96, 96)
+    assert ((2 * gaussian_radius(boxes[:, 2:] - boxes[:, :2]) + 1) ** 2).sum() > 500_000
+    assert watch.largest == 96 * 96 * 4  # size and centre of each cell
+    assert not watch.waits
+    assert targets[0].eq(1).sum() > 1000
+
+
+@pytest.mark.parametrize('label', [3, -1])
+def test_targets_of_an_unknown_class(label):
+    labels = [torch.tensor([0]), torch.tensor([1, label])]
+    boxes = [random_boxes(1, 0), random_boxes(2, 0)]
+    with pytest.raises(ValueError, match=f'labels must be 0 to 2, got {label}: bbox_head'):
+        dense_targets(boxes, labels, 3, 48, 52)
 
 
 def test_losses_are_the_originals(small):
@@ -187,10 +254,9 @@ def test_losses_are_the_originals(small):
         [s.gt_instances for s in samples],
         [s.metainfo for s in samples],
     )
-    targets = [
-        dense_targets(s.gt_instances.bboxes / 4, s.gt_instances.labels, 10, 16, 16) for s in samples
-    ]
-    heat, size, offset, weight = (torch.stack(t) for t in zip(*targets))
+    boxes = [s.gt_instances.bboxes / 4 for s in samples]
+    labels = [s.gt_instances.labels for s in samples]
+    heat, size, offset, weight = dense_targets(boxes, labels, 10, 16, 16)
     weight = weight[:, None].expand_as(size)
     for name, got, want, share in (
         ('wh', maps[1], size, 0.05),
@@ -383,6 +449,81 @@ def test_visible_boxes():
     empty['gt_bboxes'] = empty['gt_bboxes'][:0]
     empty['gt_masks'] = empty['gt_masks'][:0]
     assert len(VisibleBoxes()(empty)['gt_bboxes']) == 0
+
+
+def coco_file(folder, segmentations):
+    """Write a COCO file of one image and, for each segmentation, a box from 60, 50 to 130, 110."""
+    cv2.imwrite(str(folder / 'image.png'), np.zeros((200, 300, 3), np.uint8))
+    annotations = [
+        dict(id=i, image_id=1, category_id=1, bbox=[60, 50, 70, 60], area=4200, iscrowd=0, **mask)
+        for i, mask in enumerate(segmentations, start=1)
+    ]
+    content = dict(
+        images=[dict(id=1, file_name='image.png', width=300, height=200)],
+        annotations=annotations,
+        categories=[dict(id=1, name='thing')],
+    )
+    (folder / 'annotations.json').write_text(json.dumps(content))
+
+
+@pytest.fixture(scope='module')
+def training_data(root):
+    return Config.fromfile(root / 'configs/centernet_hardnet85_coco.py').train_dataloader.dataset
+
+
+def training_boxes(training_data, folder, seeds, **loading):
+    """The boxes that COCO's config trains with, of some draws of its augmentation."""
+    cfg = deepcopy(training_data)
+    cfg.update(data_root=str(folder), ann_file='annotations.json', data_prefix=dict(img=''))
+    cfg.update(metainfo=dict(classes=('thing',)))
+    cfg.pipeline[1].update(loading)
+    dataset = DATASETS.build(cfg)
+    for seed in seeds:
+        np.random.seed(seed)
+        yield dataset[0]['data_samples'].gt_instances.bboxes.tensor
+
+
+def encoded(mask, compressed):
+    """A mask as COCO's RLE."""
+    rle = coco_mask.encode(np.asfortranarray(mask))
+    if compressed:
+        return dict(size=rle['size'], counts=rle['counts'].decode())
+    runs = np.flatnonzero(np.diff(np.pad(mask.T.ravel(), 1))).tolist()
+    return dict(size=rle['size'], counts=np.diff([0, *runs, mask.size]).tolist())
+
+
+@pytest.mark.parametrize('masks', [[{}, {}], [dict(segmentation=[])] * 2], ids=['no key', 'empty'])
+def test_trains_on_boxes_without_masks(training_data, tmp_path, masks):
+    """As if the pipeline did not ask for masks."""
+    coco_file(tmp_path, masks)
+    seeds = range(6)
+    got = list(training_boxes(training_data, tmp_path, seeds))
+    wanted = list(training_boxes(training_data, tmp_path, seeds, with_mask=False))
+    assert all(torch.equal(a, b) for a, b in zip(got, wanted))
+    assert sum(map(len, got)) > 5
+
+
+def test_trains_on_boxes_some_of_which_have_masks(training_data, tmp_path):
+    """A box with a mask shrinks to what is visible of it, another to its own part inside."""
+    mask = np.zeros((200, 300), np.uint8)
+    mask[60:100, 80:115] = 1  # within its box, so that a cut box tells where it came from
+    polygon = [[80, 60, 114, 60, 114, 99, 80, 99]]
+    without = {}, dict(segmentation=[]), dict(segmentation=[[60, 50, 130, 110]])
+    masked = polygon, encoded(mask, True), encoded(mask, False)
+    coco_file(tmp_path, [*without, *(dict(segmentation=each) for each in masked)])
+    cut = 0
+    for boxes, plain in zip(
+        training_boxes(training_data, tmp_path, range(20)),
+        training_boxes(training_data, tmp_path, range(20), with_mask=False),
+    ):
+        # Of a cut box that is small, none may be left of the mask, but all of the others are.
+        assert len(plain) == 6 or len(plain) == 0
+        assert len(boxes) in (len(plain), len(plain) // 2)
+        assert torch.allclose(boxes[:3], plain[:3], atol=4)  # a mask's pixels, enlarged 4.5 times
+        assert torch.equal(boxes[4:5], boxes[5:6])
+        assert torch.allclose(boxes[3:4], boxes[4:5], atol=4)
+        cut += len(boxes) == 6 and (boxes[3] - plain[3]).abs().max() > 8
+    assert cut > 3
 
 
 def test_color_jitter_is_mild_and_random():

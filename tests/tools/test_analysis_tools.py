@@ -5,6 +5,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from hardnet_mm.benchmark.measure import peak_memory
+
 CONFIG = 'configs/digits/centernet_hardnet_digits.py'
 
 
@@ -38,6 +40,7 @@ def test_target_making_is_timed(root, run_tool):
     options = '--batch-size 2 --boxes 3 --size 64 --runs 1'.split()
     output = run_tool('analysis_tools/centernet_targets.py', root / CONFIG, *options)
     assert '2 images of 64 x 64, 3 boxes each' in output
+    assert (' MiB' in output) == (peak_memory(int) is not None)
 
 
 def test_a_benchmark_leaves_table_json_and_plot(root, run_tool, tmp_path):

@@ -1,14 +1,17 @@
-"""Time the making of CenterNet's targets beside the forward pass that they are made for."""
+"""Time the making of CenterNet's targets beside the forward pass that they are made for.
+
+Their memory is what making them adds, the targets themselves included.
+"""
 
 import argparse
 import statistics
 import sys
-import time
 from pathlib import Path
 
 import torch
 from mmengine.registry import init_default_scope
 
+from hardnet_mm.benchmark.measure import interleave, peak_memory
 from hardnet_mm.runtime import load_config
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -27,18 +30,6 @@ def parse_args():
     return parser.parse_args()
 
 
-def seconds(function, device, runs):
-    """Return the median of a few runs, after one to warm up."""
-    taken = []
-    for _ in range(runs + 1):
-        start = time.perf_counter()
-        function()
-        if device.startswith('cuda'):
-            torch.cuda.synchronize()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[1:])
-
-
 def main():
     args = parse_args()
     cfg = load_config(args)
@@ -55,14 +46,19 @@ def main():
     with torch.no_grad():
         shape = model(images[:2], mode='tensor')[0][0].shape
 
-        forward = seconds(lambda: model(images, mode='tensor'), args.device, args.runs)
-        targets = seconds(
-            lambda: head.get_targets(boxes, labels, shape, size), args.device, args.runs
+        def make_targets():
+            return head.get_targets(boxes, labels, shape, size)
+
+        functions = [lambda: model(images, mode='tensor'), make_targets]
+        forward, targets = map(
+            statistics.median, interleave(functions, args.runs, 1, device=args.device)
         )
+        memory = peak_memory(make_targets, args.device)
     print(
         f'{args.batch_size} images of {args.size} x {args.size}, {args.boxes} boxes each, on '
         f'{args.device}, median of {args.runs}: forward pass {forward:.3f} s, targets '
         f'{targets:.3f} s, {100 * targets / forward:.1f} % of it'
+        + (f', and {memory / 2**20:.0f} MiB' if memory is not None else '')
     )
 
 
