@@ -64,7 +64,7 @@ def test_no_checkpoint_is_read(monkeypatch):
 
 def test_a_config_without_model(tmp_path):
     (tmp_path / 'empty.py').write_text("default_scope = 'mmdet'\n")
-    with pytest.raises(ValueError, match='must have a model'):
+    with pytest.raises(ValueError, match='empty.py has no model'):
         read_config(str(tmp_path / 'empty.py'))
     with pytest.raises(FileNotFoundError):
         read_config(str(tmp_path / 'missing.py'))

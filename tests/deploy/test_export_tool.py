@@ -204,6 +204,7 @@ def test_help_is_there_before_torch(root):
     """Neither help nor an error in the arguments waits for the toolboxes' imports."""
     code = (
         'import runpy, sys\n'
+        f'sys.path.insert(0, {str(root / "tools")!r})\n'
         'try:\n'
         f"    runpy.run_path({str(root / 'tools/export.py')!r}, run_name='__main__')\n"
         'except SystemExit:\n'

@@ -106,7 +106,7 @@ def errors():
         ),
         'a type': (
             lambda: MODELS.build(dict(type='Missing')),
-            'Missing is not in the mmengine::model registry.',
+            'Missing is not in the mm',
         ),
         'a package': (lambda: __import__('missing_package'), "No module named 'missing_package'"),
     }

@@ -32,7 +32,8 @@ def trained(root, run_tool, options, tmp_path_factory):
     """The work dir of one epoch."""
     work_dir = tmp_path_factory.mktemp('work') / 'one'
     output = run_tool(
-        'train.py', root / CONFIG, '--work-dir', work_dir, *options, 'train_cfg.max_epochs=1'
+        *('train.py', root / CONFIG, '--work-dir', work_dir, *options, 'train_cfg.max_epochs=1'),
+        fresh=True,
     )
     assert 'bbox_mAP' in output
     return work_dir
@@ -88,7 +89,7 @@ def test_test_draws_and_dumps(root, run_tool, options, trained, tmp_path):
     assert 'must be a new file' in run_tool('test.py', *arguments, *options, fails=True)
 
 
-def test_two_processes_train_and_test(root, run_tool, options, tmp_path):
+def test_two_processes_train(root, run_tool, options, tmp_path):
     work_dir = tmp_path / 'two'
     settings = [*options, 'train_cfg.max_epochs=1', 'train_dataloader.batch_size=2']
     output = run_tool('dist_train.sh', root / CONFIG, 2, '--work-dir', work_dir, *settings)
@@ -96,7 +97,12 @@ def test_two_processes_train_and_test(root, run_tool, options, tmp_path):
     assert 'GPU number: 2' in output
     losses = [line['loss'] for line in scalars(work_dir) if 'loss' in line]
     assert len(losses) == 3  # 12 images, 2 processes, 2 images each
-    checkpoint = work_dir / 'epoch_1.pth'
+    assert (work_dir / 'epoch_1.pth').is_file()
+
+
+@pytest.mark.slow
+def test_two_processes_test(root, run_tool, options, trained, tmp_path):
+    checkpoint = trained / 'epoch_1.pth'
     output = run_tool(
         'dist_test.sh', root / CONFIG, checkpoint, 2, '--work-dir', tmp_path / 'test', *options
     )
