@@ -10,7 +10,7 @@ import torch
 
 
 def run(project, *arguments):
-    environment = dict(os.environ, OMP_NUM_THREADS='2')
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
     command = [sys.executable, 'train.py', *map(str, arguments)]
     result = subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, timeout=300
