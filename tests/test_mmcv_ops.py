@@ -144,8 +144,7 @@ def test_other_operators_name_themselves():
 @pytest.mark.parametrize('first', ['mmcv', 'hardnet_mm'])
 def test_import_order_does_not_matter(first):
     script = (
-        f'import sys, {first}, mmcv, hardnet_mm, mmcv.ops\n'
-        "print(sys.modules['mmcv._ext'].nms)\n"
+        f"import sys, {first}, mmcv, hardnet_mm, mmcv.ops\nprint(sys.modules['mmcv._ext'].nms)\n"
     )
     result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

@@ -67,8 +67,9 @@ def main():
     curves = (args.work_dir / 'curves.png').resolve()
 
     checkpoint = training / 'last_checkpoint'  # a file that names it, written with it
-    seed = f'randomness.seed={args.seed}'
-    run(checkpoint, TOOLS / 'train.py', args.config, '--work-dir', training, '--cfg-options', seed)
+    # tested once, below
+    options = ['--cfg-options', f'randomness.seed={args.seed}', 'train_cfg.val_begin=1000']
+    run(checkpoint, TOOLS / 'train.py', args.config, '--work-dir', training, *options)
     run(
         images,
         TOOLS / 'test.py',

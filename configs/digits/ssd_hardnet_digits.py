@@ -12,7 +12,7 @@ level_channels = (128, 192, 128)
 
 model = dict(
     backbone=dict(
-        arch=dict(_delete_=True, **_base_.digits_arch),
+        arch=dict(_delete_=True, **{**_base_.digits_arch, 'growth_rates': (8, 12, 16)}),
     ),
     neck=dict(
         in_channels=level_channels[:2],
@@ -37,9 +37,13 @@ model = dict(
     test_cfg=dict(nms_pre=200),
 )
 
-train_cfg = dict(max_epochs=_base_.digits_epochs, val_interval=_base_.digits_epochs)
+digits_epochs = 4
+train_cfg = dict(max_epochs=digits_epochs, val_interval=digits_epochs)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=4e-3, weight_decay=0.1),
 )
-param_scheduler = _base_.digits_schedule
+param_scheduler = [
+    _base_.digits_schedule[0],
+    dict(_base_.digits_schedule[1], T_max=digits_epochs - 1, end=digits_epochs),
+]
 default_hooks = dict(logger=dict(interval=25))

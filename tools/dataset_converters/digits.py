@@ -7,10 +7,12 @@ same arguments give the same bytes, and fewer images are a prefix of more images
 """
 
 import argparse
+import functools
 import json
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,12 +218,12 @@ def encode_mask(mask):
     return {'size': list(mask.shape), 'counts': [0, *counts] if flat[0] else counts}
 
 
-def describe_digits(instances, samples, labels, image_id, first_id):
-    """List the COCO annotations of a scene; boxes are tight around the visible ink."""
+def describe_digits(instances, samples, labels, image_id):
+    """List the COCO annotations of a scene, numbered from 0; boxes are tight around the ink."""
     annotations = []
     for k, sample in enumerate(samples):
         mask = instances == k + 1
-        annotation = {'id': first_id + k, 'image_id': image_id, 'iscrowd': 0, 'sample': sample}
+        annotation = {'id': k, 'image_id': image_id, 'iscrowd': 0, 'sample': sample}
         annotation['category_id'] = int(labels[sample]) + 1
         annotation['bbox'] = list(cv2.boundingRect(mask.astype(np.uint8)))
         annotation['area'] = int(mask.sum())
@@ -236,11 +238,47 @@ def write_image(path, image, *params):
     path.write_bytes(data.tobytes())
 
 
-def progress(count, title):
-    """Iterate over range(count) with a title on stderr and, on a terminal, a progress bar."""
+def in_parallel(function, count, title):
+    """Call a function of each index below count, a process a core; yield the results in order.
+
+    The title goes to stderr, with a progress bar on a terminal.
+    """
     print(title, file=sys.stderr)
-    tasks = range(count)
-    return track_iter_progress(tasks, file=sys.stderr) if sys.stderr.isatty() else tasks
+    with ProcessPoolExecutor(initializer=set_work, initargs=(function,)) as pool:
+        results = pool.map(work_on, range(count), chunksize=max(1, min(50, count // 8)))
+        if sys.stderr.isatty():
+            results = track_iter_progress((results, count), file=sys.stderr)
+        yield from results
+
+
+def set_work(function):
+    """Tell a process what it is to do, once rather than with every index."""
+    work_on.function = function
+
+
+def work_on(index):
+    """Do it for one index."""
+    return work_on.function(index)
+
+
+def write_scene(folder, split, args, i):
+    """Write an image with several digits and its semantic mask.
+
+    Returns its entry in the COCO file, its annotations, numbered from 0, and how many digits were
+    left out for want of a place.
+    """
+    rng = np.random.default_rng([args.seed, SPLITS.index(split.name), SCENES, i])
+    number = rng.integers(*args.digits_per_image, endpoint=True)
+    image, instances, samples, photo = make_scene(
+        split, rng.choice(split.samples, number), args.image_size, args.digit_size, rng
+    )
+    write_image(folder / split.name / f'{i:06d}.jpg', image, cv2.IMWRITE_JPEG_QUALITY, 92)
+    if 'segmentation' in args.tasks:
+        values = np.array([0, *(split.labels[samples] + 1)], np.uint8)
+        write_image(folder / 'masks' / split.name / f'{i:06d}.png', values[instances])
+    entry = {'id': i + 1, 'file_name': f'{i:06d}.jpg', 'photo': photo}
+    entry.update(height=args.image_size[0], width=args.image_size[1])
+    return entry, describe_digits(instances, samples, split.labels, i + 1), number - len(samples)
 
 
 def write_scenes(folder, split, count, args):
@@ -248,46 +286,41 @@ def write_scenes(folder, split, count, args):
 
     Returns the number of digits pasted and the number left out for want of a place.
     """
-    masks, images, annotations, wanted = folder / 'masks' / split.name, [], [], 0
     (folder / split.name).mkdir()
     if 'segmentation' in args.tasks:
-        masks.mkdir(parents=True)
-    for i in progress(count, f'{split.name} images'):
-        rng = np.random.default_rng([args.seed, SPLITS.index(split.name), SCENES, i])
-        number = rng.integers(*args.digits_per_image, endpoint=True)
-        wanted += number
-        image, instances, samples, photo = make_scene(
-            split, rng.choice(split.samples, number), args.image_size, args.digit_size, rng
-        )
-        write_image(folder / split.name / f'{i:06d}.jpg', image, cv2.IMWRITE_JPEG_QUALITY, 92)
-        if 'segmentation' in args.tasks:
-            values = np.array([0, *(split.labels[samples] + 1)], np.uint8)
-            write_image(masks / f'{i:06d}.png', values[instances])
-        entry = {'id': i + 1, 'file_name': f'{i:06d}.jpg', 'photo': photo}
-        images.append({**entry, 'height': args.image_size[0], 'width': args.image_size[1]})
-        annotations += describe_digits(
-            instances, samples, split.labels, i + 1, len(annotations) + 1
-        )
+        (folder / 'masks' / split.name).mkdir(parents=True)
+    images, annotations, left_out = [], [], 0
+    make = functools.partial(write_scene, folder, split, args)
+    for entry, digits, without_place in in_parallel(make, count, f'{split.name} images'):
+        images.append(entry)
+        annotations += [{**digit, 'id': len(annotations) + 1 + digit['id']} for digit in digits]
+        left_out += int(without_place)
     if 'detection' in args.tasks:
         categories = [{'id': digit + 1, 'name': str(digit)} for digit in range(10)]
         content = {'images': images, 'annotations': annotations, 'categories': categories}
         (folder / 'annotations').mkdir(exist_ok=True)
         (folder / 'annotations' / f'{split.name}.json').write_text(json.dumps(content))
-    return len(annotations), wanted - len(annotations)
+    return len(annotations), left_out
+
+
+def write_crop(folder, split, args, i):
+    """Write an image with one digit, <digit>/<index>_<photo>_<sample>.png; classes take turns."""
+    size, members = args.crop_size, split.labels[split.samples]
+    rng = np.random.default_rng([args.seed, SPLITS.index(split.name), CROPS, i])
+    sample = rng.choice(split.samples[members == i % 10])
+    heights = size // 2, size * 17 // 20  # half to 85% of the crop, the rest is context
+    image, _, _, photo = make_scene(split, [sample], (size, size), heights, rng)
+    write_image(folder / str(i % 10) / f'{i:06d}_{Path(photo).stem}_{sample:04d}.png', image)
 
 
 def write_crops(folder, split, count, args):
-    """Write a split's images with one digit, <digit>/<index>_<photo>_<sample>.png."""
-    folders = [folder / 'crops' / split.name / str(digit) for digit in range(10)]
-    for path in folders:
-        path.mkdir(parents=True)
-    size, members = args.crop_size, split.labels[split.samples]
-    for i in progress(count, f'{split.name} crops'):
-        rng = np.random.default_rng([args.seed, SPLITS.index(split.name), CROPS, i])
-        sample = rng.choice(split.samples[members == i % 10])  # classes take turns
-        heights = size // 2, size * 17 // 20  # half to 85% of the crop, the rest is context
-        image, _, _, photo = make_scene(split, [sample], (size, size), heights, rng)
-        write_image(folders[i % 10] / f'{i:06d}_{Path(photo).stem}_{sample:04d}.png', image)
+    """Write a split's images with one digit."""
+    crops = folder / 'crops' / split.name
+    for digit in range(10):
+        (crops / str(digit)).mkdir(parents=True)
+    make = functools.partial(write_crop, crops, split, args)
+    for _ in in_parallel(make, count, f'{split.name} crops'):
+        pass
 
 
 def write_dataset(folder, args):
