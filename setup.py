@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 from pathlib import Path
@@ -23,7 +24,8 @@ IN_CHECKOUT = ROOT / 'hardnet_mm/.mim'
 
 
 def copy_for_mim(folder):
-    """Copy what mim looks for into a folder."""
+    """Copy what mim looks for into a folder, in place of an earlier copy."""
+    shutil.rmtree(folder, ignore_errors=True)
     for path in (path for name in FOR_MIM for path in (ROOT / name, *(ROOT / name).rglob('*'))):
         if path.suffix in ('.py', '.sh', '.yml'):
             target = Path(folder, path.relative_to(ROOT))
@@ -62,7 +64,7 @@ class DevelopWithMim(develop):
         """Link, then install."""
         IN_CHECKOUT.mkdir(exist_ok=True)
         for name in FOR_MIM:
-            if not (IN_CHECKOUT / name).exists():
+            if not os.path.lexists(IN_CHECKOUT / name):
                 (IN_CHECKOUT / name).symlink_to(Path('../..', name))
         super().run()
 
@@ -114,7 +116,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['hardnet_mm', 'hardnet_mm.*']),
-    install_requires=['torch>=2.0', 'numpy', 'filelock', 'rich'],
+    install_requires=['torch>=2.1', 'numpy', 'filelock', 'rich'],
     extras_require=EXTRAS,
     cmdclass=dict(
         build_py=BuildWithMim,

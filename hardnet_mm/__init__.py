@@ -4,7 +4,7 @@ try:
     import mmcv  # noqa: F401
     import mmengine  # noqa: F401
 except ModuleNotFoundError as error:
-    missing = error.name.partition('.')[0]
+    missing = (error.name or '').partition('.')[0]
     if missing not in ('mmcv', 'mmengine'):
         raise
     raise ImportError(

@@ -128,7 +128,8 @@ class LabelCheckHook(Hook):
             return
         for sample in samples:
             if 'gt_sem_seg' in sample:
-                labels, file, ignored = sample.gt_sem_seg.data, 'seg_map_path', head.ignore_index
+                labels, file = sample.gt_sem_seg.data, 'seg_map_path'
+                ignored = getattr(head, 'ignore_index', None)
             elif 'gt_label' in sample:
                 labels, file, ignored = sample.gt_label, 'img_path', None
             else:

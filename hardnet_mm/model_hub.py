@@ -24,7 +24,7 @@ from mmengine.infer import BaseInferencer
 PREFIX = f'{__package__}::'
 PACKAGE = Path(__file__).parent
 # Configs, tools and metafiles: inside an installed package, or in the root of a checkout.
-OWN_FILES = PACKAGE / '.mim' if (PACKAGE / '.mim').is_dir() else PACKAGE.parent
+OWN_FILES = PACKAGE / '.mim' if (PACKAGE / '.mim/configs').is_dir() else PACKAGE.parent
 TASKS = {
     'Image Classification': 'mmpretrain',
     'Object Detection': 'mmdet',

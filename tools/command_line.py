@@ -25,6 +25,7 @@ class Settings(argparse.Action):
         wrong = [value for value in values if '=' not in value]
         if wrong:
             parser.error(f'{option_string} takes key=value pairs, got {wrong[0]}')
+        importlib.import_module('hardnet_mm')  # before mm: it says how to get what is not there
         from mmengine.config import DictAction
 
         DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)

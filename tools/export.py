@@ -19,7 +19,7 @@ def import_light(name):
     """Import a module of hardnet_mm that needs no other, without the seconds that those take."""
     package = importlib.util.find_spec('hardnet_mm')
     if package is None:
-        raise ImportError('hardnet_mm is not installed: pip install it first')
+        raise ImportError('hardnet_mm is not installed: pip install it first', name='hardnet_mm')
     path = Path(package.origin).parent.joinpath(*name.split('.')).with_suffix('.py')
     spec = importlib.util.spec_from_file_location(name.rpartition('.')[2], path)
     module = importlib.util.module_from_spec(spec)
@@ -37,7 +37,12 @@ def parse_args():
     add('checkpoint', type=user_path, help='checkpoint file')
     add('--format', required=True, choices=formats)
     add('--out', required=True, type=user_path, help="the file to write, with the format's suffix")
-    add('--images', nargs='+', help='images to compare on; the test set where not given')
+    add(
+        '--images',
+        nargs='+',
+        type=user_path,
+        help='images to compare on; the test set where not given',
+    )
     add('--num-images', type=positive, default=8, help='how many of the test set')
     add(
         '--int8', action='store_true', help=f'quantise, calibrated on the training set: {quantized}'
@@ -67,8 +72,8 @@ def parse_args():
     missing = files.missing_packages(args.int8)
     if missing:
         parser.error(format_files.install_hint(missing))
-    existing = format_files.existing_files(args.out, args.format)
-    if existing and not args.overwrite:
+    existing = format_files.existing_files(args.out, args.format, args.overwrite)
+    if existing:
         parser.error(format_files.exists_hint(existing))
     check_file(parser, 'config', args.config)
     check_file(parser, 'checkpoint', args.checkpoint)
@@ -90,12 +95,16 @@ class Exporter:
     def __init__(self, args):
         from hardnet_mm.checkpoint_files import check_checkpoint
         from hardnet_mm.deploy.formats import FORMATS
+        from hardnet_mm.errors import InputError
         from hardnet_mm.model_config import check_data_files, leaf_datasets
         from hardnet_mm.runtime import load_config
 
         self.args, self.kind = args, FORMATS[args.format]
         check_checkpoint(args.checkpoint)
         self.cfg = load_config(args)
+        for loader in ('test_dataloader', *(['train_dataloader'] if args.int8 else [])):
+            if not self.cfg.get(loader):
+                raise InputError(f'{args.config} has no {loader}, whose images are asked for')
         test_set = self.cfg.test_dataloader.dataset
         self.pipeline = next(leaf_datasets(test_set)).pipeline
         if not args.images:

@@ -149,9 +149,6 @@ def after_activation(activate, inputs, output):
         recipe.version = output._version
 
 
-ALL_HOOKS = remember_norm, before_activation, after_activation
-
-
 def remember_activations(module):
     """Register hooks for all mmcv ConvModules of a module with BatchNorm."""
     for conv_module in module.modules():

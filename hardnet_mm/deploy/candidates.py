@@ -24,6 +24,8 @@ class Candidates(NamedTuple):
         most_of_class (int): How many of one class.
         decided_by (callable): Maps the number of a candidate to two masks ``(P,)``: which ones may
             suppress it if their scores are higher, and which of these may just as well not.
+        greedy (bool): Whether only what is chosen itself suppresses others, as in non-maximum
+            suppression, rather than any candidate, as at peaks. Defaults to True.
     """
 
     boxes: torch.Tensor
@@ -32,6 +34,7 @@ class Candidates(NamedTuple):
     most: int
     most_of_class: int
     decided_by: callable
+    greedy: bool = True
 
 
 def suppressed_by_overlap(boxes, iou_threshold):

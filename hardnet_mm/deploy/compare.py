@@ -224,7 +224,8 @@ class DetectionComparison:
         rivals, uncertain = self.candidates.decided_by(index)
         rivals = rivals & (scores >= scores[index] - self.score)
         rivals[index] = False
-        if (rivals & ((scores - scores[index]).abs() <= self.score)).any():
+        equal = rivals & ((scores - scores[index]).abs() <= self.score)
+        if not self.candidates.greedy and equal.any():
             return True
         return any(
             rivals[other] and (uncertain[other] or (label, other) in differ)

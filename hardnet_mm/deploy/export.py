@@ -53,9 +53,10 @@ def refuse_existing(path, name, overwrite=False):
     """Refuse to replace a file, those beside the main file included.
 
     Raises:
-        FileExistsError: If one of a format's files is there and is not to be overwritten.
+        FileExistsError: If one of a format's files is there and is not to be overwritten, or is a
+            folder, which never is.
     """
-    existing = [] if overwrite else existing_files(path, name)
+    existing = existing_files(path, name, overwrite)
     if existing:
         raise FileExistsError(exists_hint(existing))
 
@@ -87,11 +88,12 @@ def _move_in(folder, files):
     done = []
     try:
         for source, target in moves:
-            os.replace(source, target)
             done.append((source, target))
+            os.replace(source, target)
     except BaseException:
         for source, target in reversed(done):
-            os.replace(target, source)
+            with contextlib.suppress(FileNotFoundError):  # the one that was interrupted
+                os.replace(target, source)
         raise
 
 

@@ -43,17 +43,23 @@ FORMAT_FILES = dict(
 )
 
 
-def existing_files(path, name):
-    """Return which of a format's files are there already, for the main file at a path."""
+def existing_files(path, name, overwrite=False):
+    """Return which of a format's files are in the way, for the main file at a path.
+
+    With ``overwrite`` those are folders: nothing in them was asked to go.
+    """
     files = FORMAT_FILES[name].files(path)
+    if overwrite:
+        return [file for file in files if file.is_dir() and not file.is_symlink()]
     return [file for file in files if file.exists() or file.is_symlink()]
 
 
 def exists_hint(files):
     """Return a sentence on files that are there already."""
-    return (
-        f'{", ".join(map(str, files))} is there already: choose another --out, or pass --overwrite'
-    )
+    names = ', '.join(map(str, files))
+    if any(file.is_dir() for file in files):
+        return f'{names} is there already, and a folder among it: choose another --out'
+    return f'{names} is there already: choose another --out, or pass --overwrite'
 
 
 def install_hint(packages):

@@ -37,8 +37,10 @@ def need(package):
     os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
     try:
         return importlib.import_module(package)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         root = package.partition('.')[0]
+        if error.name != root:  # it is there, and something that it needs is not
+            raise
         raise ImportError(install_hint([root]), name=root) from error
 
 

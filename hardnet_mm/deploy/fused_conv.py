@@ -71,12 +71,13 @@ class FusedConv(nn.Module):
         return self.rest(x)
 
     def _convolve_plainly(self, x):
-        weight, bias, dtype = self.weight, self.bias, x.dtype
-        if is_eager_on_cpu(x) and dtype in HALVES and not has_onednn_convolutions(dtype):
-            # PyTorch's own take several times as long in these types, or are not there
-            x, weight, bias = x.float(), weight.float(), None if bias is None else bias.float()
+        weight, bias = self.weight, self.bias
         geometry = (self.stride, self.padding, self.dilation, self.groups)
-        return functional.conv2d(x, weight, bias, *geometry).to(dtype)
+        if is_eager_on_cpu(x) and x.dtype in HALVES and not has_onednn_convolutions(x.dtype):
+            # PyTorch's own take several times as long in these types, or are not there
+            bias = None if bias is None else bias.float()
+            return functional.conv2d(x.float(), weight.float(), bias, *geometry).to(x.dtype)
+        return functional.conv2d(x, weight, bias, *geometry)
 
     def _pack(self, x, pack, *args):
         """Return the weights as oneDNN wants them, laid out once, on the first size that comes."""

@@ -55,7 +55,7 @@ class WholeCenterNet(WholeModel):
         (boxes,) = self._boxes(torch.arange(height * width)[None], size, offset)
         decided_by = suppressed_by_neighbours(height, width, test_cfg.local_maximum_kernel)
         scores = heatmap[0].flatten(1)
-        return Candidates(boxes, scores, (), test_cfg.topk, test_cfg.topk, decided_by)
+        return Candidates(boxes, scores, (), test_cfg.topk, test_cfg.topk, decided_by, greedy=False)
 
     def attach(self, outputs, samples):
         """Return the data samples with the predictions of a batch, in the images' own pixels."""

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ..errors import InputError
+
 MIN_OVERLAP = 0.7
 PAIRS_AT_ONCE = 2**17  # pairs of a box and a cell: some 45 MB while they are worked on
 
@@ -161,10 +163,10 @@ def gaussian_table(reach, share, like):
 
 
 def check_labels(labels, num_classes):
-    """Raise a ValueError if a label, of a NumPy array, is none of 0..num_classes - 1."""
+    """Raise an InputError if a label, of a NumPy array, is none of 0..num_classes - 1."""
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if len(wrong):
-        raise ValueError(
+        raise InputError(
             f'labels must be 0 to {num_classes - 1}, got {wrong[0]}: bbox_head.num_classes must be '
             "the data's number of classes"
         )

@@ -46,6 +46,14 @@ def differences(found, wanted, scores, **settings):
     return len(comparison.differences), comparison.ties
 
 
+def test_one_that_only_what_is_not_chosen_could_suppress():
+    """Two of nearly equal score overlap: one of them must be there, and no more than one."""
+    twins = [0.9, 0.0, 0.0, 0.0, 0.8995, 0.0, 0.0]
+    assert differences([], [0], twins) == (1, 0)
+    assert differences([0, 4], [0], twins) == (1, 0)
+    assert differences([4], [0], twins) == (0, 2)
+
+
 APART = [0.9, 0.8, 0.7, 0.6, 0.0, 0.0, 0.0]
 
 

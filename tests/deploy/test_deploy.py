@@ -236,6 +236,9 @@ def test_a_compiler_sees_plain_convolutions():
         to_deploy(settle(HarDNet('hardnet39ds', out_indices=(1,)))), torch.rand(1, 3, 64, 64)
     )
     assert 'mkldnn' not in str(traced.inlined_graph)
+    one = torch.jit.trace(FusedConv(nn.Conv2d(3, 4, 3)), torch.rand(1, 3, 9, 9))
+    kinds = [node.kind() for node in one.inlined_graph.nodes() if node.kind().startswith('aten')]
+    assert kinds == ['aten::_convolution']  # no conversion of what has the type already
 
 
 @MODEL_WRAPPERS.register_module(name='WrapperOfThisTest')

@@ -60,6 +60,15 @@ def test_nothing_is_replaced_unasked(tmp_path, name, which):
     assert contents(tmp_path) == {file.name: b'precious'}
 
 
+def test_a_folder_is_never_replaced(tmp_path):
+    path = tmp_path / 'model.xml'
+    (tmp_path / 'model.bin').mkdir()
+    (tmp_path / 'model.bin/mine').write_bytes(b'precious')
+    with pytest.raises(FileExistsError, match='model.bin is there already, and a folder'):
+        export(None, None, path, 'openvino', overwrite=True)
+    assert (tmp_path / 'model.bin/mine').read_bytes() == b'precious'
+
+
 def test_a_file_that_came_meanwhile_stays(tmp_path):
     path = tmp_path / 'model.torchscript'
     with pytest.raises(FileExistsError, match='model.torchscript is there already'):
