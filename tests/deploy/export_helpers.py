@@ -31,8 +31,9 @@ def filled(model):
     if hasattr(head, 'heatmap_head'):  # scores that differ, boxes within the image
         head.heatmap_head[-1].weight.data *= 0.1
     elif head is not None:
-        for conv in (*head.cls_convs, *head.reg_convs):
-            conv[0].weight.data *= 0.03
+        for scale, convs in ((0.01, head.cls_convs), (0.03, head.reg_convs)):
+            for conv in convs:
+                conv[0].weight.data *= scale
     return model.eval()
 
 

@@ -54,7 +54,9 @@ def test_files_run(models, name, format_name, tmp_path, monkeypatch):
             some = wanted.scores > 0.02
             assert some.any()
             torch.testing.assert_close(mine.scores[: len(wanted)], wanted.scores, rtol=0, atol=1e-4)
-            assert (mine.bboxes[: len(wanted)][some] - wanted.bboxes[some]).abs().max() < 1e-2
+            # nearly equal scores may come in either order
+            distances = torch.cdist(wanted.bboxes[some], mine.bboxes, p=float('inf'))
+            assert distances.amin(dim=1).max() < 1e-2
         elif 'pred_score' in wanted:
             torch.testing.assert_close(mine.pred_score, wanted.pred_score, rtol=0, atol=1e-4)
         else:
