@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from export_helpers import filled
 from mmengine.config import Config
 from mmengine.registry import MODEL_WRAPPERS
 from precision import assert_as_exact
@@ -179,7 +180,7 @@ def test_weights_that_are_computed_stay_so():
 @pytest.mark.parametrize('name', ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70'])
 def test_predictions_stay(root, name):
     cfg = Config.fromfile(root / f'configs/digits/{name}_digits.py')
-    model = settle(build_model(cfg))
+    model = filled(build_model(cfg))
     results = []
     for each in (model, to_deploy(model)):
         torch.manual_seed(1)
