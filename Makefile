@@ -22,11 +22,13 @@ test: $(INSTALLED)
 	$(PYTEST) -m 'not slow' --durations 20 tests
 
 # What computes otherwise on other CPUs, on this one with its capabilities taken away.
+CPU_TESTS := -m 'cpu and not slow' tests/kernels tests/deploy/test_deploy.py
+
 test-cpus: $(INSTALLED)
-	ATEN_CPU_CAPABILITY=default $(PYTEST) -m 'cpu and not slow' tests
-	$(PYTEST) -m 'cpu and not slow' --lacking bfloat16 tests
-	$(PYTEST) -m 'cpu and not slow' --lacking onednn-convolutions tests
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m 'cpu and not slow' --lacking onednn tests
+	ATEN_CPU_CAPABILITY=default $(PYTEST) $(CPU_TESTS)
+	$(PYTEST) $(CPU_TESTS) --lacking bfloat16
+	$(PYTEST) $(CPU_TESTS) --lacking onednn-convolutions
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(CPU_TESTS) --lacking onednn
 
 test-slow: $(INSTALLED)
 	$(PYTEST) -m slow --durations 20 tests
