@@ -12,7 +12,7 @@ import torch
 from mmengine.utils import digit_version
 
 from .compatibility import checkpoint_types
-from .errors import InputError
+from .utils.errors import InputError
 
 
 def check_checkpoint(path):

@@ -7,8 +7,8 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
 from .deploy import to_deploy
-from .errors import InputError
 from .registry import HOOKS
+from .utils.errors import InputError
 
 
 class CheckpointMatchHook(Hook):

@@ -9,8 +9,8 @@ from mmengine.registry import DefaultScope
 
 from .backbones import HarDNet
 from .backbones.architectures import get_architecture
-from .errors import InputError
-from .model_config import register_toolbox, without_checkpoints
+from .utils.configs import register_toolbox, without_checkpoints
+from .utils.errors import InputError
 from .weights import SCHEME, WEIGHTS
 
 PROBE_SIZE = 256

@@ -21,7 +21,7 @@ from rich.progress import Progress
 
 from .checkpoint_files import check_checkpoint, check_hash, load_weights
 from .checkpoints import convert_official, is_official
-from .errors import InputError
+from .utils.errors import InputError
 
 SCHEME = 'hardnet://'
 HOST = 'https://ping-chao.com/hardnet/'

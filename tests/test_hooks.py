@@ -12,9 +12,9 @@ from stand_in import fill_state_dict
 from torch import nn
 
 from hardnet_mm import HarDNet
-from hardnet_mm.errors import InputError
 from hardnet_mm.hooks import ChannelsLastHook, LabelCheckHook, PartialCheckpointHook
-from hardnet_mm.model_config import build_model, read_config
+from hardnet_mm.utils.configs import build_model, read_config
+from hardnet_mm.utils.errors import InputError
 
 
 def test_channels_last():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hardnet_mm.model_config import build_model, read_config
+from hardnet_mm.utils.configs import build_model, read_config
 
 BLOCK = re.compile(r'^```(\w*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 # One process trains, by tools/train.py, and then infers: mm is imported only once.

@@ -114,7 +114,7 @@ def is_of_user(error):
         frame = traceback.walk_tb(error.__traceback__)
         module = [frame.f_globals.get('__name__', '') for frame, _ in frame][-1]
         return bool(str(error)) and module.partition('.')[0] in TOOLBOXES
-    errors = sys.modules.get('hardnet_mm.errors')
+    errors = sys.modules.get('hardnet_mm.utils.errors')
     return isinstance(error, OSError) or bool(errors) and isinstance(error, errors.InputError)
 
 

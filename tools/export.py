@@ -95,9 +95,9 @@ class Exporter:
     def __init__(self, args):
         from hardnet_mm.checkpoint_files import check_checkpoint
         from hardnet_mm.deploy.formats import FORMATS
-        from hardnet_mm.errors import InputError
-        from hardnet_mm.model_config import check_data_files, leaf_datasets
-        from hardnet_mm.runtime import load_config
+        from hardnet_mm.utils.command_line import load_config
+        from hardnet_mm.utils.configs import check_data_files, leaf_datasets
+        from hardnet_mm.utils.errors import InputError
 
         self.args, self.kind = args, FORMATS[args.format]
         check_checkpoint(args.checkpoint)
@@ -135,8 +135,8 @@ class Exporter:
 
         from hardnet_mm.deploy import to_deploy
         from hardnet_mm.deploy.whole import as_whole
-        from hardnet_mm.errors import InputError
-        from hardnet_mm.model_config import build_model, class_names
+        from hardnet_mm.utils.configs import build_model, class_names
+        from hardnet_mm.utils.errors import InputError
 
         model, path = build_model(self.cfg), self.args.checkpoint
         # what a file cannot hold is refused before the weights are read
@@ -170,7 +170,7 @@ class Exporter:
         """Return items of a data set, spread evenly."""
         from mmengine.utils import import_modules_from_strings
 
-        from hardnet_mm.errors import InputError
+        from hardnet_mm.utils.errors import InputError
 
         registry = import_modules_from_strings(f'{self.cfg.default_scope}.registry')
         dataset = registry.DATASETS.build(settings)
@@ -181,7 +181,7 @@ class Exporter:
 
     def check_items(self):
         """Refuse images that the file cannot take, and take from them what it needs to know."""
-        from hardnet_mm.errors import InputError
+        from hardnet_mm.utils.errors import InputError
 
         for item in self.items:
             self.whole.check_input(item)
@@ -203,7 +203,7 @@ class Exporter:
     def quantizer(self):
         """Return what rewrites a file in int8, or None."""
         from hardnet_mm.deploy.quantize import QUANTIZERS
-        from hardnet_mm.model_config import with_pipeline
+        from hardnet_mm.utils.configs import with_pipeline
 
         if not self.args.int8:
             return None
@@ -216,7 +216,7 @@ class Exporter:
         """Print how far a file is from PyTorch, and refuse one that is not near."""
         from hardnet_mm.deploy.compare import INT8_TOLERANCES, TOLERANCES, compare
         from hardnet_mm.deploy.formats import load
-        from hardnet_mm.errors import InputError
+        from hardnet_mm.utils.errors import InputError
 
         int8 = self.args.int8
         tolerances = INT8_TOLERANCES if int8 else TOLERANCES

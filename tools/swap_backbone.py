@@ -48,11 +48,11 @@ def write(text, path):
 
 def main(args):
     from hardnet_mm.backbones.architectures import ARCHITECTURES
-    from hardnet_mm.config_text import config_text
-    from hardnet_mm.errors import InputError
-    from hardnet_mm.model_config import build_model, is_pure_python, read_config, read_inherited
     from hardnet_mm.swap import swap
     from hardnet_mm.trial import predict
+    from hardnet_mm.utils.config_text import config_text
+    from hardnet_mm.utils.configs import build_model, is_pure_python, read_config, read_inherited
+    from hardnet_mm.utils.errors import InputError
 
     if args.arch not in ARCHITECTURES:
         raise InputError(f'--arch must be among {list(ARCHITECTURES)}, got {args.arch!r}')

@@ -59,7 +59,7 @@ def parse_args():
 
 def draw(cfg, args):
     """Turn on the toolbox's visualization hook, each of which spells its arguments its own way."""
-    from hardnet_mm.errors import InputError
+    from hardnet_mm.utils.errors import InputError
 
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
@@ -80,7 +80,7 @@ def augment(cfg):
     """Put the config's test-time augmentation to work; where it has none, a horizontal flip."""
     from mmengine.config import ConfigDict
 
-    from hardnet_mm.model_config import leaf_datasets
+    from hardnet_mm.utils.configs import leaf_datasets
 
     for dataset in leaf_datasets(cfg.test_dataloader.dataset):
         dataset.pipeline = cfg.get('tta_pipeline') or with_flip(dataset.pipeline)
@@ -105,9 +105,9 @@ def main(args):
     from hardnet_mm.deploy.export import ExportedModel
     from hardnet_mm.deploy.formats import is_exported, load
     from hardnet_mm.deploy.whole import as_whole
-    from hardnet_mm.errors import InputError
     from hardnet_mm.hooks import CheckpointMatchHook, DeployHook
-    from hardnet_mm.runtime import load_config
+    from hardnet_mm.utils.command_line import load_config
+    from hardnet_mm.utils.errors import InputError
 
     exported = is_exported(args.checkpoint)
     if exported and (args.tta or args.deploy):

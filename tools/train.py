@@ -40,9 +40,9 @@ def main(args):
     from mmengine.runner import Runner
 
     from hardnet_mm.checkpoint_files import check_checkpoint
-    from hardnet_mm.errors import InputError
     from hardnet_mm.hooks import CheckpointMatchHook, PartialCheckpointHook
-    from hardnet_mm.runtime import load_config
+    from hardnet_mm.utils.command_line import load_config
+    from hardnet_mm.utils.errors import InputError
 
     if args.resume not in (None, 'auto'):
         check_checkpoint(args.resume)

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .. import checkpoints
-from ..layers.eager import in_plain_autograd, is_eager
 from ..registry import BACKBONES
+from ..utils.tracing import in_plain_autograd, is_eager
 from .architectures import get_architecture, group_blocks
 from .hardnet_block import HarDBlock, depthwise_conv
 from .memory import RecomputeFeatures, remember_activations

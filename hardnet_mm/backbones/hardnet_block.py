@@ -5,7 +5,7 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import nn
 
-from ..layers.eager import in_plain_autograd
+from ..utils.tracing import in_plain_autograd
 from .memory import concatenate
 
 

@@ -7,7 +7,7 @@ from mmengine.fileio import load
 from mmengine.utils import get_installed_path, import_modules_from_strings
 from torch import nn
 
-from ..model_config import OWN_FILES
+from ..utils.configs import OWN_FILES
 
 METRICS = {'box AP': 'AP', 'mIoU': 'mIoU', 'Top 1 Accuracy': '% top-1'}
 
@@ -44,7 +44,7 @@ def published(name):
     """Return a config's published result and where it is written, from its toolbox's metafile.
 
     Args:
-        name (str): As of :func:`hardnet_mm.model_config.read_config`.
+        name (str): As of :func:`hardnet_mm.utils.configs.read_config`.
 
     Returns:
         str: For instance ``78.7 mIoU, Cityscapes (mmseg)``; empty where nothing is published.

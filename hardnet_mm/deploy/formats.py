@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import InputError
+from ..utils.errors import InputError
 from .adaptive_pooling import exported_adaptive_pooling
 from .format_files import FORMAT_FILES, install_hint
 

@@ -12,7 +12,7 @@ import torch
 from mmengine.structures import PixelData
 from torch import nn
 
-from ..errors import InputError
+from ..utils.errors import InputError
 from .whole_detectors import WholeCenterNet, WholeSSD
 from .whole_model import WholeModel
 

@@ -6,7 +6,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 from torchvision.ops import batched_nms
 
-from ..errors import InputError
+from ..utils.errors import InputError
 from .candidates import Candidates, suppressed_by_neighbours, suppressed_by_overlap
 from .whole_model import WholeModel
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ..errors import InputError
+from ..utils.errors import InputError
 
 
 class WholeModel(nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..errors import InputError
+from ..utils.errors import InputError
 
 MIN_OVERLAP = 0.7
 PAIRS_AT_ONCE = 2**17  # pairs of a box and a cell: some 45 MB while they are worked on

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ..registry import MODELS
-from .eager import in_plain_autograd
+from ..utils.tracing import in_plain_autograd
 
 
 @MODELS.register_module()

@@ -4,7 +4,7 @@ import torch
 from hardnet_mm.benchmark.measure import count_work, interleave, peak_memory, spread
 from hardnet_mm.benchmark.models import Subject, published
 from hardnet_mm.benchmark.presets import PRESETS
-from hardnet_mm.model_config import build_model, read_config
+from hardnet_mm.utils.configs import build_model, read_config
 
 
 def test_runs_are_interleaved():

@@ -2,7 +2,7 @@ import pytest
 from export_helpers import filled
 from mmengine.config import Config
 
-from hardnet_mm.model_config import build_model
+from hardnet_mm.utils.configs import build_model
 
 
 @pytest.fixture(scope='session')

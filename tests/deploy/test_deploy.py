@@ -16,9 +16,9 @@ from hardnet_mm.deploy import FusedConv, to_deploy
 from hardnet_mm.kernels.cpu.capabilities import has_onednn_convolutions
 from hardnet_mm.layers import winograd
 from hardnet_mm.layers.memory_pool import MemoryPool
-from hardnet_mm.model_config import build_model, read_config
 from hardnet_mm.registry import HOOKS
 from hardnet_mm.trial import predict, random_batch
+from hardnet_mm.utils.configs import build_model, read_config
 
 
 def settle(model):

@@ -13,13 +13,13 @@ from mmengine.config import Config
 
 from hardnet_mm.deploy.export import export
 from hardnet_mm.deploy.format_files import FORMAT_FILES
-from hardnet_mm.errors import InputError
-from hardnet_mm.model_config import (
+from hardnet_mm.utils.configs import (
     check_data_files,
     class_names,
     leaf_datasets,
     with_pipeline,
 )
+from hardnet_mm.utils.errors import InputError
 
 CONFIG = 'configs/digits/ssd_hardnet_digits.py'
 

@@ -23,7 +23,7 @@ from hardnet_mm.deploy.export import export
 from hardnet_mm.deploy.formats import load
 from hardnet_mm.deploy.whole import as_whole
 from hardnet_mm.deploy.whole_detectors import NonMaxSuppression
-from hardnet_mm.model_config import build_model, read_config
+from hardnet_mm.utils.configs import build_model, read_config
 
 
 def in_pytorch(whole):

@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from hardnet_mm.model_config import build_model
+from hardnet_mm.utils.configs import build_model
 
 SIZE = (64, 96)
 CONFIGS = [

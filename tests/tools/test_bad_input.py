@@ -13,9 +13,9 @@ from mmengine.registry import init_default_scope
 
 from hardnet_mm import HarDNet
 from hardnet_mm.checkpoint_files import check_checkpoint
-from hardnet_mm.errors import InputError
 from hardnet_mm.hooks import CheckpointMatchHook
-from hardnet_mm.model_config import read_config
+from hardnet_mm.utils.configs import read_config
+from hardnet_mm.utils.errors import InputError
 
 CONFIG = 'configs/digits/ssd_hardnet_digits.py'
 

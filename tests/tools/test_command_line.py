@@ -11,7 +11,7 @@ from mmengine.registry import MODELS
 from torch.utils.data import DataLoader, Dataset
 
 from hardnet_mm.backbones.architectures import ARCHITECTURES
-from hardnet_mm.errors import InputError
+from hardnet_mm.utils.errors import InputError
 
 CONFIG = 'configs/digits/ssd_hardnet_digits.py'
 MISTAKES = [

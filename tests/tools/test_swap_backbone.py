@@ -2,10 +2,10 @@ import pytest
 from mmengine.config import Config, ConfigDict
 
 from hardnet_mm import HarDNet
-from hardnet_mm.config_text import config_text
-from hardnet_mm.model_config import read_config, read_inherited
 from hardnet_mm.swap import select_levels, swap
 from hardnet_mm.trial import random_batch
+from hardnet_mm.utils.config_text import config_text
+from hardnet_mm.utils.configs import read_config, read_inherited
 
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from hardnet_mm.model_config import build_model, read_config, read_inherited
 from hardnet_mm.swap import swap
 from hardnet_mm.trial import loss, predict
+from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 
 CONFIGS = {
     'mmdet': [

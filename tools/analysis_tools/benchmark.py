@@ -17,7 +17,7 @@ from hardnet_mm.benchmark.measure import convolution_peak, count_work, interleav
 from hardnet_mm.benchmark.models import Subject, published
 from hardnet_mm.benchmark.presets import PRESETS
 from hardnet_mm.benchmark.report import machine, table, write
-from hardnet_mm.model_config import build_model, read_config
+from hardnet_mm.utils.configs import build_model, read_config
 
 
 def parse_args():

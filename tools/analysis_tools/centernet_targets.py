@@ -12,7 +12,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from hardnet_mm.benchmark.measure import interleave, peak_memory
-from hardnet_mm.runtime import load_config
+from hardnet_mm.utils.command_line import load_config
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from command_line import add_common_arguments  # noqa: E402

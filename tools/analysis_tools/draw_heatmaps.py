@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
 from hardnet_mm.checkpoint_files import check_checkpoint
-from hardnet_mm.runtime import load_config
+from hardnet_mm.utils.command_line import load_config
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from command_line import add_common_arguments  # noqa: E402

@@ -6,7 +6,7 @@ import os.path as osp
 import torch.distributed as dist
 from mmengine.device import get_device
 
-from .model_config import read_config, register_toolbox
+from .configs import read_config, register_toolbox
 
 
 def load_config(args):
