@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from ..layers.memory_pool import MemoryPool
+from ..kernels.cpu.buffers import MemoryPool
 from .fuse import Fusion
 
 DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)

@@ -3,16 +3,16 @@
 import torch
 from torch import nn
 
+from ..kernels.cpu.buffers import runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
-from ..layers.memory_pool import runs_in_pool
+from ..kernels.cpu.links_by_source import readers_of, weights_by_source
 from .fused_conv import FusedConv, state_of
-from .sources import readers_of, weights_by_source
 
 
 class FusedBlock(nn.Module):
     """A HarDNet block for inference, which computes its features source by source.
 
-    See :mod:`hardnet_mm.deploy.sources`. It is used where it was measured to be faster: in
+    See :mod:`hardnet_mm.kernels.cpu.links_by_source`. It is used where it was measured to be faster: in
     float32, on a CPU, without depthwise convolutions.
 
     Args:

@@ -5,9 +5,9 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..kernels.cpu import winograd
+from ..kernels.cpu.buffers import is_eager_on_cpu, runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
-from ..layers import winograd
-from ..layers.memory_pool import is_eager_on_cpu, runs_in_pool
 from ..layers.relu6 import InPlaceReLU6
 
 # What oneDNN computes with the convolution: its name, and its numbers.

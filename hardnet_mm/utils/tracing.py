@@ -3,7 +3,7 @@
 import torch
 from torch.autograd import forward_ad
 
-from ..layers.memory_pool import is_compiling
+from ..kernels.cpu.buffers import is_compiling
 
 
 def is_eager(x):

@@ -13,9 +13,9 @@ from torch import nn
 from hardnet_mm import HarDNet, create_model
 from hardnet_mm.backbones import HarDBlock
 from hardnet_mm.deploy import FusedConv, to_deploy
+from hardnet_mm.kernels.cpu import winograd
+from hardnet_mm.kernels.cpu.buffers import MemoryPool
 from hardnet_mm.kernels.cpu.capabilities import has_onednn_convolutions
-from hardnet_mm.layers import winograd
-from hardnet_mm.layers.memory_pool import MemoryPool
 from hardnet_mm.registry import HOOKS
 from hardnet_mm.trial import predict, random_batch
 from hardnet_mm.utils.configs import build_model, read_config

@@ -8,9 +8,9 @@ from torch import nn
 
 from hardnet_mm import HarDNet
 from hardnet_mm.deploy import FusedConv, to_deploy
+from hardnet_mm.kernels.cpu import winograd
+from hardnet_mm.kernels.cpu.buffers import MemoryPool
 from hardnet_mm.kernels.cpu.capabilities import has_onednn_convolutions
-from hardnet_mm.layers import winograd
-from hardnet_mm.layers.memory_pool import MemoryPool
 
 pytestmark = pytest.mark.cpu
 

@@ -8,7 +8,7 @@ fewer multiplications still, and most of the time to transform.)
 
 import torch
 
-from ..kernels.cpu.capabilities import has_wide_registers
+from .capabilities import has_wide_registers
 
 # Matrices of F(m, 3), by m: input rows to the products (B transposed in the paper), kernel rows to
 # the products (G), and the products to output rows (A transposed).
