@@ -9,10 +9,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .. import checkpoints
 from ..registry import BACKBONES
+from ..training.recomputation import RecomputeFeatures, remember_activations
 from ..utils.tracing import in_plain_autograd, is_eager
 from .architectures import get_architecture, group_blocks
 from .hardnet_block import HarDBlock, depthwise_conv
-from .memory import RecomputeFeatures, remember_activations
 
 MIN_INPUT_SIZE = 32
 POOLS = dict(max=nn.MaxPool2d, avg=nn.AvgPool2d)

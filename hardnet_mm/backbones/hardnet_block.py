@@ -5,8 +5,8 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import nn
 
+from ..training.recomputation import concatenate
 from ..utils.tracing import in_plain_autograd
-from .memory import concatenate
 
 
 def harmonic_links(layer):

@@ -8,7 +8,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..kernels.cpu import winograd
 from ..kernels.cpu.buffers import is_eager_on_cpu, runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
-from ..layers.relu6 import InPlaceReLU6
+from ..training.in_place_relu6 import InPlaceReLU6
 
 # What oneDNN computes with the convolution: its name, and its numbers.
 ONEDNN_ACTIVATIONS = {

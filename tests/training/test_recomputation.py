@@ -7,8 +7,8 @@ from mmcv.cnn import ConvModule
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from hardnet_mm import HarDNet
-from hardnet_mm.backbones import memory
-from hardnet_mm.backbones.memory import (
+from hardnet_mm.training import recomputation as memory
+from hardnet_mm.training.recomputation import (
     Original,
     RecomputeFeatures,
     concatenate,

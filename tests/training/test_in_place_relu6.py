@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from hardnet_mm import HarDNet
-from hardnet_mm.layers.relu6 import InPlaceReLU6
+from hardnet_mm.training.in_place_relu6 import InPlaceReLU6
 
 
 def step(activation, x):
