@@ -94,7 +94,7 @@ class Exporter:
 
     def __init__(self, args):
         from hardnet_mm.checkpoint_files import check_checkpoint
-        from hardnet_mm.deploy.formats import FORMATS
+        from hardnet_mm.export.formats import FORMATS
         from hardnet_mm.utils.command_line import load_config
         from hardnet_mm.utils.configs import check_data_files, leaf_datasets
         from hardnet_mm.utils.errors import InputError
@@ -116,7 +116,7 @@ class Exporter:
         """Export, and say what was written."""
         from mmengine.registry import init_default_scope
 
-        from hardnet_mm.deploy.export import export
+        from hardnet_mm.export.export import export
 
         args = self.args
         init_default_scope(self.cfg.default_scope)
@@ -134,7 +134,7 @@ class Exporter:
         from mmengine.runner import load_checkpoint
 
         from hardnet_mm.deploy import to_deploy
-        from hardnet_mm.deploy.whole import as_whole
+        from hardnet_mm.export.end_to_end import as_whole
         from hardnet_mm.utils.configs import build_model, class_names
         from hardnet_mm.utils.errors import InputError
 
@@ -202,7 +202,7 @@ class Exporter:
 
     def quantizer(self):
         """Return what rewrites a file in int8, or None."""
-        from hardnet_mm.deploy.quantize import QUANTIZERS
+        from hardnet_mm.export.quantization import QUANTIZERS
         from hardnet_mm.utils.configs import with_pipeline
 
         if not self.args.int8:
@@ -214,8 +214,8 @@ class Exporter:
 
     def check(self, path):
         """Print how far a file is from PyTorch, and refuse one that is not near."""
-        from hardnet_mm.deploy.compare import INT8_TOLERANCES, TOLERANCES, compare
-        from hardnet_mm.deploy.formats import load
+        from hardnet_mm.export.compare import INT8_TOLERANCES, TOLERANCES, compare
+        from hardnet_mm.export.formats import load
         from hardnet_mm.utils.errors import InputError
 
         int8 = self.args.int8

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from ..deploy import to_deploy
-from ..deploy.formats import FORMATS
-from ..deploy.quantize import QUANTIZERS
+from ..export.formats import FORMATS
+from ..export.quantization import QUANTIZERS
 
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
 

@@ -13,8 +13,8 @@ from mmengine.structures import PixelData
 from torch import nn
 
 from ..utils.errors import InputError
-from .whole_detectors import WholeCenterNet, WholeSSD
-from .whole_model import WholeModel
+from .end_to_end_detectors import WholeCenterNet, WholeSSD
+from .end_to_end_model import WholeModel
 
 # What a classification head may make of its logits, and back: (N, classes) to (N, classes).
 ACTIVATIONS = dict(

@@ -11,8 +11,8 @@ import torch
 from export_helpers import deployed, items, random_images
 from mmengine.config import Config
 
-from hardnet_mm.deploy.export import export
-from hardnet_mm.deploy.format_files import FORMAT_FILES
+from hardnet_mm.export.export import export
+from hardnet_mm.export.format_files import FORMAT_FILES
 from hardnet_mm.utils.configs import (
     check_data_files,
     class_names,

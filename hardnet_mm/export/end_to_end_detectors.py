@@ -8,7 +8,7 @@ from torchvision.ops import batched_nms
 
 from ..utils.errors import InputError
 from .candidates import Candidates, suppressed_by_neighbours, suppressed_by_overlap
-from .whole_model import WholeModel
+from .end_to_end_model import WholeModel
 
 # An nms_pre of this or more is no limit in practice, and sorting so many scores takes long: 0.1 s
 # for 100,000 of 2,000,000 in ONNX Runtime. The comparison with PyTorch shows where it is one.

@@ -9,12 +9,12 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 from test_whole import in_pytorch
 
-from hardnet_mm.deploy.candidates import (
+from hardnet_mm.export.candidates import (
     Candidates,
     suppressed_by_neighbours,
     suppressed_by_overlap,
 )
-from hardnet_mm.deploy.compare import DetectionComparison, compare, compare_maps
+from hardnet_mm.export.compare import DetectionComparison, compare, compare_maps
 
 # four boxes apart, and three that overlap the first one, each the next one, too
 BOXES = torch.tensor(

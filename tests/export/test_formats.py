@@ -16,10 +16,10 @@ from export_helpers import (
     skip_without,
 )
 
-from hardnet_mm.deploy.compare import compare
-from hardnet_mm.deploy.export import ExportedModel, export
-from hardnet_mm.deploy.formats import FORMATS, load
-from hardnet_mm.deploy.quantize import QUANTIZERS
+from hardnet_mm.export.compare import compare
+from hardnet_mm.export.export import ExportedModel, export
+from hardnet_mm.export.formats import FORMATS, load
+from hardnet_mm.export.quantization import QUANTIZERS
 
 CLASSES = [f'digit {number}' for number in range(10)]
 

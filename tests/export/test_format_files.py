@@ -10,9 +10,9 @@ import pytest
 import torch
 from export_helpers import Small, random_images, skip_without
 
-from hardnet_mm.deploy.export import export
-from hardnet_mm.deploy.format_files import FORMAT_FILES, existing_files
-from hardnet_mm.deploy.formats import FORMATS, load, need, rename_blobs
+from hardnet_mm.export.export import export
+from hardnet_mm.export.format_files import FORMAT_FILES, existing_files
+from hardnet_mm.export.formats import FORMATS, load, need, rename_blobs
 
 IMAGES = random_images(1, (32, 32))
 
@@ -173,9 +173,9 @@ def watch(event, args):
 sys.addaudithook(watch)
 
 from export_helpers import Small, random_images
-from hardnet_mm.deploy.export import export
-from hardnet_mm.deploy.formats import FORMATS, load
-from hardnet_mm.deploy.quantize import QUANTIZERS
+from hardnet_mm.export.export import export
+from hardnet_mm.export.formats import FORMATS, load
+from hardnet_mm.export.quantization import QUANTIZERS
 
 name, int8, path = sys.argv[1], sys.argv[2] == 'int8', Path(sys.argv[3])
 images = random_images(1, (32, 32))

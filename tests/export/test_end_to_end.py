@@ -18,11 +18,11 @@ from export_helpers import (
 from mmengine.config import Config
 
 from hardnet_mm import HarDNet
-from hardnet_mm.deploy.compare import compare
-from hardnet_mm.deploy.export import export
-from hardnet_mm.deploy.formats import load
-from hardnet_mm.deploy.whole import as_whole
-from hardnet_mm.deploy.whole_detectors import NonMaxSuppression
+from hardnet_mm.export.compare import compare
+from hardnet_mm.export.end_to_end import as_whole
+from hardnet_mm.export.end_to_end_detectors import NonMaxSuppression
+from hardnet_mm.export.export import export
+from hardnet_mm.export.formats import load
 from hardnet_mm.utils.configs import build_model, read_config
 
 

@@ -1,1 +1,0 @@
-"""What convolutions and activations are computed with: faster, and in less memory."""
