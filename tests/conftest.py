@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import tool_process
 import torch
+from helpers import tool_process
 
 from hardnet_mm.kernels.cpu import capabilities
 

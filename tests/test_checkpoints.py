@@ -1,9 +1,9 @@
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict, fill_tensor
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from stand_in import fill_state_dict, fill_tensor
 
 from hardnet_mm import HarDNet
 from hardnet_mm.checkpoints import convert_official, is_official, to_official

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from modelindex.load_model_index import load
 
-from hardnet_mm.weights import WEIGHTS
+from hardnet_mm.checkpoints.published import WEIGHTS
 
 CONFIGS = [
     'hardnet39ds_imagenet.py',

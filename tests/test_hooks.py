@@ -4,11 +4,11 @@ import logging
 import numpy as np
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict
 from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from stand_in import fill_state_dict
 from torch import nn
 
 from hardnet_mm import HarDNet

@@ -7,13 +7,13 @@ import mmengine.hub
 import numpy as np
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict
 from mmengine.config import Config
 from mmengine.infer import BaseInferencer
-from stand_in import fill_state_dict
 
 from hardnet_mm import model_hub
 from hardnet_mm.checkpoints import convert_official
-from hardnet_mm.weights import WEIGHTS
+from hardnet_mm.checkpoints.published import WEIGHTS
 
 FILES = dict(
     fchardnet70='hardnet70_cityscapes_model.pkl', ssd512_hardnet68='SSD512_HarDNet68_COCO.pth'

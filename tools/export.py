@@ -93,7 +93,7 @@ class Exporter:
     """Exports a model as the arguments say."""
 
     def __init__(self, args):
-        from hardnet_mm.checkpoint_files import check_checkpoint
+        from hardnet_mm.checkpoints.files import check_checkpoint
         from hardnet_mm.export.formats import FORMATS
         from hardnet_mm.utils.command_line import load_config
         from hardnet_mm.utils.configs import check_data_files, leaf_datasets

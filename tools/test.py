@@ -101,7 +101,7 @@ def main(args):
     from mmengine.evaluator import DumpResults
     from mmengine.runner import Runner
 
-    from hardnet_mm.checkpoint_files import check_checkpoint
+    from hardnet_mm.checkpoints.files import check_checkpoint
     from hardnet_mm.export.end_to_end import as_whole
     from hardnet_mm.export.export import ExportedModel
     from hardnet_mm.export.formats import is_exported, load

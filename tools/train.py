@@ -39,7 +39,7 @@ def parse_args():
 def main(args):
     from mmengine.runner import Runner
 
-    from hardnet_mm.checkpoint_files import check_checkpoint
+    from hardnet_mm.checkpoints.files import check_checkpoint
     from hardnet_mm.hooks import CheckpointMatchHook, PartialCheckpointHook
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.errors import InputError

@@ -12,8 +12,8 @@ from .fused_conv import FusedConv, state_of
 class FusedBlock(nn.Module):
     """A HarDNet block for inference, which computes its features source by source.
 
-    See :mod:`hardnet_mm.kernels.cpu.links_by_source`. It is used where it was measured to be faster: in
-    float32, on a CPU, without depthwise convolutions.
+    See :mod:`hardnet_mm.kernels.cpu.links_by_source`. It is used where it was measured to be
+    faster: in float32, on a CPU, without depthwise convolutions.
 
     Args:
         block (HarDBlock): The block, its layers fused.

@@ -3,8 +3,8 @@ import weakref
 
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict, golden_input, sample
 from mmengine.analysis import FlopAnalyzer
-from stand_in import fill_state_dict, golden_input, sample
 from torch import nn
 
 from hardnet_mm import HarDNet

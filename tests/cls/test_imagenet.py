@@ -1,9 +1,9 @@
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict, golden_input
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
-from stand_in import fill_state_dict, golden_input
 
 from hardnet_mm.checkpoints import convert_official
 from hardnet_mm.classifier import HEAD_DROPOUT

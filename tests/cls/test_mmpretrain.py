@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict
 from mmengine.registry import init_default_scope
 from mmpretrain import ImageClassificationInferencer, get_model, list_models
-from stand_in import fill_state_dict
 
 import hardnet_mm  # noqa: F401, makes the models known
 

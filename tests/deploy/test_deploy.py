@@ -3,11 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from export_helpers import filled
+from helpers.exported import filled
+from helpers.precision import assert_as_exact
+from helpers.stand_in import fill_tensor
 from mmengine.config import Config
 from mmengine.registry import MODEL_WRAPPERS
-from precision import assert_as_exact
-from stand_in import fill_tensor
 from torch import nn
 
 from hardnet_mm import HarDNet, create_model

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict, golden_input, sample
 from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
@@ -14,7 +15,6 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
-from stand_in import fill_state_dict, golden_input, sample
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hardnet_mm.checkpoints import convert_official

@@ -3,12 +3,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict, golden_input, sample
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from stand_in import fill_state_dict, golden_input, sample
 
 from hardnet_mm.checkpoints import convert_official
 from hardnet_mm.det.ssd_head import rank_in_class

@@ -1,5 +1,5 @@
 import pytest
-from export_helpers import filled
+from helpers.exported import filled
 from mmengine.config import Config
 
 from hardnet_mm.utils.configs import build_model

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from export_helpers import deployed, items, predictions, random_images
+from helpers.exported import deployed, items, predictions, random_images
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 from test_whole import in_pytorch

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from export_helpers import (
+from helpers.exported import (
     MODELS,
     assert_equal,
     deployed,

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from export_helpers import Small, random_images, skip_without
+from helpers.exported import Small, random_images, skip_without
 
 from hardnet_mm.export.export import export
 from hardnet_mm.export.format_files import FORMAT_FILES, existing_files
@@ -172,7 +172,7 @@ def watch(event, args):
         record.append([event, [str(argument) for argument in args[1]]])
 sys.addaudithook(watch)
 
-from export_helpers import Small, random_images
+from helpers.exported import Small, random_images
 from hardnet_mm.export.export import export
 from hardnet_mm.export.formats import FORMATS, load
 from hardnet_mm.export.quantization import QUANTIZERS

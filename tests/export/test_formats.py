@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from export_helpers import (
+from helpers.exported import (
     MODELS,
     assert_equal,
     deployed,

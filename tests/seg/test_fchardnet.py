@@ -1,11 +1,11 @@
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict, golden_input, sample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from stand_in import fill_state_dict, golden_input, sample
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 

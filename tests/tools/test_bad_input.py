@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from hardnet_mm import HarDNet
-from hardnet_mm.checkpoint_files import check_checkpoint
+from hardnet_mm.checkpoints.files import check_checkpoint
 from hardnet_mm.hooks import CheckpointMatchHook
 from hardnet_mm.utils.configs import read_config
 from hardnet_mm.utils.errors import InputError

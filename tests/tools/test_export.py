@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from export_helpers import deployed, items, random_images
+from helpers.exported import deployed, items, random_images
 from mmengine.config import Config
 
 from hardnet_mm.export.export import export

@@ -2,7 +2,7 @@ import functools
 
 import pytest
 import torch
-from stand_in import fill_state_dict
+from helpers.stand_in import fill_state_dict
 
 from hardnet_mm.checkpoints import convert_official
 

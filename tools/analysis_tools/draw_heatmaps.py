@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
-from hardnet_mm.checkpoint_files import check_checkpoint
+from hardnet_mm.checkpoints.files import check_checkpoint
 from hardnet_mm.utils.command_line import load_config
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))

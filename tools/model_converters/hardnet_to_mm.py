@@ -50,9 +50,9 @@ def save(checkpoint, path):
 def main(args):
     from mmengine.runner import CheckpointLoader
 
-    from hardnet_mm.checkpoint_files import check_checkpoint, check_hash, load_weights
     from hardnet_mm.checkpoints import convert_official, to_official
-    from hardnet_mm.weights import WEIGHTS
+    from hardnet_mm.checkpoints.files import check_checkpoint, check_hash, load_weights
+    from hardnet_mm.checkpoints.published import WEIGHTS
 
     check_checkpoint(args.src)
     if args.reverse:

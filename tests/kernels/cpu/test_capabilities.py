@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from precision import assert_as_exact
+from helpers.precision import assert_as_exact
 from torch import nn
 
 from hardnet_mm import HarDNet

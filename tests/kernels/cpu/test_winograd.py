@@ -3,7 +3,7 @@ import threading
 
 import pytest
 import torch
-from precision import assert_as_exact
+from helpers.precision import assert_as_exact
 from torch import nn
 
 from hardnet_mm import HarDNet

@@ -7,10 +7,10 @@ import zipfile
 
 import pytest
 import torch
+from helpers.stand_in import fill_state_dict, golden_input
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, load_checkpoint
-from stand_in import fill_state_dict, golden_input
 
 from hardnet_mm import HarDNet, create_model, weights
 from hardnet_mm.backbones.architectures import ARCHITECTURES

@@ -4,11 +4,11 @@ import importlib
 
 import pytest
 import torch
-from stand_in import fill_tensor
 
 from hardnet_mm.deploy import to_deploy
 from hardnet_mm.export.end_to_end import as_whole
 from hardnet_mm.export.format_files import FORMAT_FILES
+from helpers.stand_in import fill_tensor
 
 MODELS = ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70', 'hardnet39ds']
 

@@ -19,9 +19,9 @@ from mmengine.runner.checkpoint import load_from_http, load_from_local
 from rich.console import Console
 from rich.progress import Progress
 
-from .checkpoint_files import check_checkpoint, check_hash, load_weights
-from .checkpoints import convert_official, is_official
-from .utils.errors import InputError
+from ..utils.errors import InputError
+from . import convert_official, is_official
+from .files import check_checkpoint, check_hash, load_weights
 
 SCHEME = 'hardnet://'
 HOST = 'https://ping-chao.com/hardnet/'

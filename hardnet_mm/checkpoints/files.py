@@ -11,8 +11,8 @@ import zipfile
 import torch
 from mmengine.utils import digit_version
 
-from .compatibility import checkpoint_types
-from .utils.errors import InputError
+from ..compatibility import checkpoint_types
+from ..utils.errors import InputError
 
 
 def check_checkpoint(path):
