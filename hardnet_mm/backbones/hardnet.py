@@ -7,7 +7,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .. import checkpoints
+from ..checkpoints import keys
 from ..registry import BACKBONES
 from ..training.recomputation import RecomputeFeatures, remember_activations
 from ..utils.tracing import in_plain_autograd, is_eager
@@ -200,7 +200,7 @@ class HarDNet(BaseModule):
         if memory_efficient:
             remember_activations(self)
         self._freeze_stages()
-        self._register_load_state_dict_pre_hook(checkpoints.adapt_to_backbone)
+        self._register_load_state_dict_pre_hook(keys.adapt_to_backbone)
 
     def _count_stages(self, num_stem_layers, num_stages):
         """Return how many stages the deepest of ``out_indices`` needs; refuse unknown ones."""

@@ -10,8 +10,8 @@ from itertools import count
 
 import torch
 
-from .backbones.architectures import ARCHITECTURES, get_architecture, group_blocks
-from .utils.errors import InputError
+from ..backbones.architectures import ARCHITECTURES, get_architecture, group_blocks
+from ..utils.errors import InputError
 
 EXPECTED = (
     'expected is a checkpoint of PingoLH/Pytorch-HarDNet (classification), lzx1413/PytorchSSD '
