@@ -14,9 +14,11 @@ except ModuleNotFoundError as error:
         name=missing,
     ) from None
 
-from . import compatibility, hooks, model_hub, weights  # noqa: F401, some register by being here
+from . import hooks, weights  # noqa: F401, some register by being here
 from .backbones import HarDNet
 from .classifier import create_model
+from .compat import mmengine_patches as compatibility
+from .compat import model_hub
 
 __version__ = '0.1.0'
 __all__ = ['HarDNet', '__version__', 'create_model']

@@ -11,7 +11,7 @@ import zipfile
 import torch
 from mmengine.utils import digit_version
 
-from ..compatibility import checkpoint_types
+from ..compat.mmengine_patches import checkpoint_types
 from ..utils.errors import InputError
 
 

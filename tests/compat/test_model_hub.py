@@ -11,9 +11,9 @@ from helpers.stand_in import fill_state_dict
 from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 
-from hardnet_mm import model_hub
 from hardnet_mm.checkpoints import convert_official
 from hardnet_mm.checkpoints.published import WEIGHTS
+from hardnet_mm.compat import model_hub
 
 FILES = dict(
     fchardnet70='hardnet70_cityscapes_model.pkl', ssd512_hardnet68='SSD512_HarDNet68_COCO.pth'

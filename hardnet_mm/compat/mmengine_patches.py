@@ -24,7 +24,7 @@ from mmengine.utils import digit_version, is_installed
 def apply():
     """Make up for everything named above; calling it again changes nothing."""
     if not _found('mmcv._ext') and _found('torchvision'):
-        from .mmcv_ops import make_extension
+        from .mmcv_operators import make_extension
 
         sys.modules['mmcv._ext'] = make_extension()
     has_own_list = hasattr(checkpoint, 'get_torch_safe_globals')  # mmengine's continuation

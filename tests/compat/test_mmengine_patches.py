@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.logging import MessageHub
 
-from hardnet_mm import compatibility
+from hardnet_mm.compat import mmengine_patches as compatibility
 
 needs_allow_list = pytest.mark.skipif(
     not hasattr(torch.serialization, 'safe_globals'), reason='torch before 2.6 has no allow-list'

@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from hardnet_mm import mmcv_ops
+from hardnet_mm.compat import mmcv_operators as mmcv_ops
 
 COMPILED = getattr(importlib.util.find_spec('mmcv._ext'), 'origin', None) is not None
 
