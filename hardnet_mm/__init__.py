@@ -16,7 +16,7 @@ except ModuleNotFoundError as error:
 
 from . import hooks, weights  # noqa: F401, some register by being here
 from .backbones import HarDNet
-from .classifier import create_model
+from .cls.classifier import create_model
 from .compat import mmengine_patches as compatibility
 from .compat import model_hub
 

@@ -4,9 +4,9 @@ from mmengine.model import initialize
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from .backbones import HarDNet
-from .backbones.architectures import get_architecture, group_blocks
-from .checkpoints.published import SCHEME
+from ..backbones import HarDNet
+from ..backbones.architectures import get_architecture, group_blocks
+from ..checkpoints.published import SCHEME
 
 # Before the linear layer (PingoLH/Pytorch-HarDNet).
 HEAD_DROPOUT = dict(hardnet39ds=0.05, hardnet68ds=0.05, hardnet68=0.1, hardnet85=0.2)
