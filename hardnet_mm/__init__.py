@@ -14,14 +14,11 @@ except ModuleNotFoundError as error:
         name=missing,
     ) from None
 
-from . import hooks, weights  # noqa: F401, some register by being here
+from . import checkpoints, compat, deploy, training  # noqa: F401, some register by being here
 from .backbones import HarDNet
-from .cls.classifier import create_model
-from .compat import mmengine_patches as compatibility
-from .compat import model_hub
+from .standalone import create_model
 
 __version__ = '0.1.0'
 __all__ = ['HarDNet', '__version__', 'create_model']
 
-compatibility.apply()
-model_hub.register_names()
+compat.apply()

@@ -96,4 +96,4 @@ def test_model_index(root):
     assert len(index.models) > 6
     for model in index.models:
         assert (root / model.config).is_file()
-        assert model.weights in WEIGHTS.values()
+        assert model.weights in {weights.address for weights in WEIGHTS.values()}

@@ -12,7 +12,8 @@ from mmengine.runner import Runner
 from torch import nn
 
 from hardnet_mm import HarDNet
-from hardnet_mm.hooks import ChannelsLastHook, LabelCheckHook, PartialCheckpointHook
+from hardnet_mm.checkpoints.hooks import PartialCheckpointHook
+from hardnet_mm.training import ChannelsLastHook, LabelCheckHook
 from hardnet_mm.utils.configs import build_model, read_config
 from hardnet_mm.utils.errors import InputError
 

@@ -47,10 +47,9 @@ def write(text, path):
 
 
 def main(args):
-    from hardnet_mm.swap.backbone.trial import predict
-
     from hardnet_mm.backbones.architectures import ARCHITECTURES
     from hardnet_mm.swap.backbone import swap
+    from hardnet_mm.swap.trial import predict
     from hardnet_mm.utils.config_text import config_text
     from hardnet_mm.utils.configs import build_model, is_pure_python, read_config, read_inherited
     from hardnet_mm.utils.errors import InputError

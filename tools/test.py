@@ -102,10 +102,11 @@ def main(args):
     from mmengine.runner import Runner
 
     from hardnet_mm.checkpoints.files import check_checkpoint
+    from hardnet_mm.checkpoints.hooks import CheckpointMatchHook
+    from hardnet_mm.deploy import DeployHook
     from hardnet_mm.export.end_to_end import as_whole
     from hardnet_mm.export.export import ExportedModel
     from hardnet_mm.export.formats import is_exported, load
-    from hardnet_mm.hooks import CheckpointMatchHook, DeployHook
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.errors import InputError
 

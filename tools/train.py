@@ -40,7 +40,7 @@ def main(args):
     from mmengine.runner import Runner
 
     from hardnet_mm.checkpoints.files import check_checkpoint
-    from hardnet_mm.hooks import CheckpointMatchHook, PartialCheckpointHook
+    from hardnet_mm.checkpoints.hooks import CheckpointMatchHook, PartialCheckpointHook
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.errors import InputError
 

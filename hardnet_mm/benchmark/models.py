@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from mmengine.config.utils import _get_cfg_metainfo
-from mmengine.fileio import load
 from mmengine.utils import get_installed_path, import_modules_from_strings
 from torch import nn
 
-from ..utils.configs import OWN_FILES
+from ..utils.own_files import own_models
 
 METRICS = {'box AP': 'AP', 'mIoU': 'mIoU', 'Top 1 Accuracy': '% top-1'}
 
@@ -53,11 +52,11 @@ def published(name):
     package = package or 'hardnet_mm'
     try:
         if package == 'hardnet_mm':
-            meta = _own_metainfo(Path(path).stem)
+            meta = next(m for m in own_models() if Path(m['Config']).stem == Path(path).stem)
         else:
             root = get_installed_path(import_modules_from_strings(package).__name__)
             meta = _get_cfg_metainfo(root, path)
-    except (KeyError, ValueError):
+    except (StopIteration, KeyError, ValueError):
         return ''
     results = meta.get('Results') or []
     for result in [results] if isinstance(results, dict) else results:
@@ -65,11 +64,3 @@ def published(name):
             if metric in result['Metrics']:
                 return f'{result["Metrics"][metric]} {unit}, {result["Dataset"]} ({package})'
     return ''
-
-
-def _own_metainfo(stem):
-    for path in load(OWN_FILES / 'model-index.yml')['Import']:
-        for model in load(OWN_FILES / path)['Models']:
-            if Path(model['Config']).stem == stem:
-                return model
-    raise KeyError(stem)

@@ -11,8 +11,8 @@ import zipfile
 import torch
 from mmengine.utils import digit_version
 
-from ..compat.mmengine_patches import checkpoint_types
 from ..utils.errors import InputError
+from .safe_types import checkpoint_types
 
 
 def check_checkpoint(path):

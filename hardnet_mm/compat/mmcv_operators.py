@@ -6,11 +6,19 @@ torchvision takes seconds to import, so each operator does it, once it is called
 """
 
 import importlib.machinery
+import importlib.util
+import sys
 import types
 
 import torch
 
 METHODS = ('naive', 'linear', 'gaussian')  # mmcv's numbers of the soft-NMS methods
+
+
+def install():
+    """Put the stand-in in the place of compiled operators that are not there."""
+    if not importlib.util.find_spec('mmcv._ext') and importlib.util.find_spec('torchvision'):
+        sys.modules['mmcv._ext'] = make_extension()
 
 
 def make_extension():

@@ -11,27 +11,21 @@ No toolbox is imported for it: mmpretrain is told when somebody else imports it.
 import functools
 import importlib
 import sys
-from difflib import get_close_matches
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
-from pathlib import Path
 
 import mmengine.hub
 from mmengine.config import Config
-from mmengine.fileio import load
 from mmengine.infer import BaseInferencer
 
-PREFIX = f'{__package__}::'
-PACKAGE = Path(__file__).parent
-# Configs, tools and metafiles: inside an installed package, or in the root of a checkout.
-OWN_FILES = PACKAGE / '.mim' if (PACKAGE / '.mim/configs').is_dir() else PACKAGE.parent
+from ..utils.own_files import OWN_FILES, PREFIX, find_config, own_models
+
 TASKS = {
     'Image Classification': 'mmpretrain',
     'Object Detection': 'mmdet',
     'Semantic Segmentation': 'mmseg',
 }
 MMPRETRAIN_HUB = 'mmpretrain.apis.model'
-
 hub = importlib.import_module('mmengine.hub.hub')
 
 
@@ -49,37 +43,6 @@ def register_names():
         _tell_mmpretrain(sys.modules[MMPRETRAIN_HUB])
     else:
         sys.meta_path.insert(0, _MMPretrainFinder())
-
-
-def find_config(name):
-    """Return the path of one of this plugin's configs.
-
-    Args:
-        name (str): Its path below ``configs``, with or without ``hardnet_mm::`` and ``.py``.
-
-    Raises:
-        FileNotFoundError: If there is no such config.
-    """
-    stem = name.removeprefix(PREFIX).removesuffix('.py')
-    path = OWN_FILES / 'configs' / f'{stem}.py'
-    if not path.is_file():
-        configs = OWN_FILES / 'configs'
-        known = sorted(
-            str(path.relative_to(configs).with_suffix('')) for path in configs.rglob('*.py')
-        )
-        known = get_close_matches(stem, known) or [name for name in known if name[0] != '_']
-        raise FileNotFoundError(
-            f'{PREFIX}{stem}: hardnet_mm has no config {path}; it has {", ".join(known)}'
-        )
-    return path
-
-
-@functools.cache
-def own_models():
-    """Return the models of the metafiles, as mmengine reads them, their configs as whole paths."""
-    metafiles = (load(OWN_FILES / path) for path in load(OWN_FILES / 'model-index.yml')['Import'])
-    models = [model for metafile in metafiles for model in metafile['Models']]
-    return [dict(model, Config=str(OWN_FILES / model['Config'])) for model in models]
 
 
 _toolbox_fromfile = Config.fromfile
@@ -107,7 +70,7 @@ def _get_cfg_path(cfg_path, filename):
 def _get_package_and_cfg_path(cfg_path):
     if PREFIX not in cfg_path:
         return _toolbox_package_and_cfg_path(cfg_path)
-    return __package__, str(find_config(cfg_path[cfg_path.index(PREFIX) :]))
+    return PREFIX.removesuffix('::'), str(find_config(cfg_path[cfg_path.index(PREFIX) :]))
 
 
 def _get_cfg_metainfo(package_path, cfg_path):

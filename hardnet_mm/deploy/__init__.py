@@ -2,5 +2,6 @@
 
 from .deploy import to_deploy
 from .fused_conv import FusedConv
+from .hook import DeployHook
 
-__all__ = ['FusedConv', 'to_deploy']
+__all__ = ['DeployHook', 'FusedConv', 'to_deploy']

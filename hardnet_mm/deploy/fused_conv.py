@@ -6,9 +6,10 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..kernels.cpu import winograd
-from ..kernels.cpu.buffers import is_eager_on_cpu, runs_in_pool
+from ..kernels.cpu.buffers import runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..training.in_place_relu6 import InPlaceReLU6
+from ..utils.tracing import is_eager
 
 # What oneDNN computes with the convolution: its name, and its numbers.
 ONEDNN_ACTIVATIONS = {
@@ -73,7 +74,12 @@ class FusedConv(nn.Module):
     def _convolve_plainly(self, x):
         weight, bias = self.weight, self.bias
         geometry = (self.stride, self.padding, self.dilation, self.groups)
-        if is_eager_on_cpu(x) and x.dtype in HALVES and not has_onednn_convolutions(x.dtype):
+        if (
+            x.device.type == 'cpu'
+            and is_eager(x)
+            and x.dtype in HALVES
+            and not has_onednn_convolutions(x.dtype)
+        ):
             # PyTorch's own take several times as long in these types, or are not there
             bias = None if bias is None else bias.float()
             return functional.conv2d(x.float(), weight.float(), bias, *geometry).to(x.dtype)

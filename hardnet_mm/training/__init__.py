@@ -1,0 +1,6 @@
+"""What changes how a model trains, but not what it computes."""
+
+from .hooks import ChannelsLastHook, LabelCheckHook
+from .in_place_relu6 import InPlaceReLU6
+
+__all__ = ['ChannelsLastHook', 'InPlaceReLU6', 'LabelCheckHook']

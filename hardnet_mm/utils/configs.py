@@ -11,9 +11,9 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from mmengine.utils import import_modules_from_strings
 
-from ..compat.model_hub import OWN_FILES, PREFIX  # noqa: F401, who reads configs may want the metafiles
 from .config_text import config_text
 from .errors import InputError
+from .own_files import PREFIX
 
 TOOLBOXES = ('mmdet', 'mmseg', 'mmpretrain')
 

@@ -3,7 +3,10 @@
 import torch
 from torch.autograd import forward_ad
 
-from ..kernels.cpu.buffers import is_compiling
+try:
+    from torch.compiler import is_compiling
+except ImportError:  # torch 2.1
+    from torch._dynamo import is_compiling
 
 
 def is_eager(x):

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import threading
 import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,9 +13,11 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
-from hardnet_mm import HarDNet, create_model, weights
+from hardnet_mm import HarDNet, create_model
 from hardnet_mm.backbones.architectures import ARCHITECTURES
 from hardnet_mm.checkpoints import convert_official
+from hardnet_mm.checkpoints.download import find_weights
+from hardnet_mm.checkpoints.published import WEIGHTS
 
 
 class RunsCode:
@@ -90,7 +93,8 @@ def publish(server, monkeypatch, tmp_path):
         named_hash = named_hash or hashlib.sha256(content).hexdigest()[:8]
         file = f'hardnet39ds-{named_hash}.pth'
         server.files[file] = content
-        monkeypatch.setitem(weights.WEIGHTS, 'hardnet39ds', server.address + file)
+        record = replace(WEIGHTS['hardnet39ds'], address=server.address + file)
+        monkeypatch.setitem(WEIGHTS, 'hardnet39ds', record)
         return file
 
     return publish
@@ -113,7 +117,7 @@ def test_downloads_once_and_then_needs_no_network(publish, original, cache, serv
 def test_eight_ranks_download_once(publish, original, cache, server):
     file = publish(original)
     context = multiprocessing.get_context('fork')
-    ranks = [context.Process(target=weights.find, args=('hardnet39ds',)) for _ in range(8)]
+    ranks = [context.Process(target=find_weights, args=('hardnet39ds',)) for _ in range(8)]
     for rank in ranks:
         rank.start()
     for rank in ranks:
@@ -206,10 +210,12 @@ def test_comes_as_a_checkpoint_of_mmengine(publish, original, cache):
 
 def test_no_network(publish, original, cache, server, monkeypatch):
     publish(original)
-    monkeypatch.setitem(weights.WEIGHTS, 'hardnet39ds', 'http://127.0.0.1:9/hardnet39ds.pth')
+    closed = replace(WEIGHTS['hardnet39ds'], address='http://127.0.0.1:9/hardnet39ds.pth')
+    monkeypatch.setitem(WEIGHTS, 'hardnet39ds', closed)
     with pytest.raises(ConnectionError, match='check the network, or put the file into'):
         CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
-    monkeypatch.setitem(weights.WEIGHTS, 'hardnet39ds', server.address + 'gone.pth')
+    gone = replace(WEIGHTS['hardnet39ds'], address=server.address + 'gone.pth')
+    monkeypatch.setitem(WEIGHTS, 'hardnet39ds', gone)
     with pytest.raises(ConnectionError, match='404'):
         CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
     assert os.listdir(cache) == []
@@ -229,7 +235,7 @@ def test_the_published_pickle_holds_a_numpy_scalar(golden, cache, tmp_path, monk
     checkpoint = dict(epoch=3, model_state=parallel, best_iou=np.float64(0.777))
     torch.save(checkpoint, tmp_path / 'hardnet70_cityscapes_model.pkl')
     monkeypatch.setenv('HARDNET_WEIGHTS', str(tmp_path))
-    address = weights.WEIGHTS['fchardnet70_cityscapes']
+    address = WEIGHTS['fchardnet70_cityscapes'].address
     for name in ('hardnet://fchardnet70_cityscapes', address):
         assert same(CheckpointLoader.load_checkpoint(name), convert_official(state))
 

@@ -6,7 +6,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 from hardnet_mm.checkpoints import convert_official
-from hardnet_mm.cls.classifier import HEAD_DROPOUT
+from hardnet_mm.standalone.classifier import HEAD_DROPOUT
 
 
 @pytest.mark.parametrize('name', HEAD_DROPOUT)

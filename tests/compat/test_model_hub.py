@@ -58,7 +58,7 @@ def test_configs_by_name(suffix):
     name = f'hardnet_mm::ssd512_hardnet68_coco{suffix}'
     for cfg in (Config.fromfile(name), mmengine.hub.get_config(name, pretrained=True)):
         assert cfg.default_scope == 'mmdet' and cfg.model.backbone.arch == 'hardnet68'
-    assert cfg.model_path == WEIGHTS['ssd512_hardnet68_coco']
+    assert cfg.model_path == WEIGHTS['ssd512_hardnet68_coco'].address
     cfg = mmengine.hub.get_config(f'hardnet_mm::digits/ssd_hardnet_digits{suffix}')
     assert cfg.model.bbox_head.num_classes == 10
 

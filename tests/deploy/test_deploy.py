@@ -3,7 +3,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hardnet_mm.swap.backbone.trial import predict, random_batch
 from helpers.exported import filled
 from helpers.precision import assert_as_exact
 from helpers.stand_in import fill_tensor
@@ -18,6 +17,7 @@ from hardnet_mm.kernels.cpu import winograd
 from hardnet_mm.kernels.cpu.buffers import MemoryPool
 from hardnet_mm.kernels.cpu.capabilities import has_onednn_convolutions
 from hardnet_mm.registry import HOOKS
+from hardnet_mm.swap.trial import predict, random_batch
 from hardnet_mm.utils.configs import build_model, read_config
 
 

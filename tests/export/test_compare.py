@@ -4,10 +4,9 @@ import copy
 
 import pytest
 import torch
-from helpers.exported import deployed, items, predictions, random_images
+from helpers.exported import deployed, in_pytorch, items, predictions, random_images
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
-from test_whole import in_pytorch
 
 from hardnet_mm.export.candidates import (
     Candidates,

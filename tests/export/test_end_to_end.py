@@ -9,6 +9,7 @@ from helpers.exported import (
     assert_equal,
     deployed,
     filled,
+    in_pytorch,
     item,
     items,
     predictions,
@@ -24,17 +25,6 @@ from hardnet_mm.export.end_to_end_detectors import NonMaxSuppression
 from hardnet_mm.export.export import export
 from hardnet_mm.export.formats import load
 from hardnet_mm.utils.configs import build_model, read_config
-
-
-def in_pytorch(whole):
-    """A whole model as the runtime of its file."""
-
-    def run(images):
-        with torch.no_grad():
-            outputs = whole(torch.from_numpy(images))
-        return {name: output.numpy() for name, output in zip(whole.names, outputs)}
-
-    return run
 
 
 def assert_predicts_as(model, found, batch):

@@ -37,6 +37,17 @@ def filled(model):
     return model.eval()
 
 
+def in_pytorch(whole):
+    """A whole model as the runtime of its file."""
+
+    def run(images):
+        with torch.no_grad():
+            outputs = whole(torch.from_numpy(images))
+        return {name: output.numpy() for name, output in zip(whole.names, outputs)}
+
+    return run
+
+
 class Small(torch.nn.Module):
     """As little as a format can hold."""
 

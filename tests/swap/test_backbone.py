@@ -1,9 +1,9 @@
 import pytest
-from hardnet_mm.swap.backbone.trial import random_batch
 from mmengine.config import Config, ConfigDict
 
 from hardnet_mm import HarDNet
 from hardnet_mm.swap.backbone import select_levels, swap
+from hardnet_mm.swap.trial import random_batch
 from hardnet_mm.utils.config_text import config_text
 from hardnet_mm.utils.configs import read_config, read_inherited
 

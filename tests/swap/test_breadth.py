@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).parents[1] / 'tools/analysis_tools/backbone_swaps.py'
+TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/backbone_swaps.py'
 spec = importlib.util.spec_from_file_location('backbone_swaps', TOOL)
 tool = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tool)

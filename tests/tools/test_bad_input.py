@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 
 from hardnet_mm import HarDNet
 from hardnet_mm.checkpoints.files import check_checkpoint
-from hardnet_mm.hooks import CheckpointMatchHook
+from hardnet_mm.checkpoints.hooks import CheckpointMatchHook
 from hardnet_mm.utils.configs import read_config
 from hardnet_mm.utils.errors import InputError
 

@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from hardnet_mm.compat.mmengine_patches import checkpoint_types
+from hardnet_mm.checkpoints.safe_types import checkpoint_types
 
 CONFIG = 'configs/digits/ssd_hardnet_digits.py'
 

@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 
 import torch
-from hardnet_mm.swap.backbone.trial import loss, predict
 
 from hardnet_mm.swap.backbone import swap
+from hardnet_mm.swap.trial import loss, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 
 CONFIGS = {

@@ -58,7 +58,7 @@ def main(args):
     if args.reverse:
         converted = to_official(CheckpointLoader.load_checkpoint(args.src, 'cpu', logger=None))
     else:
-        if any(address.endswith(f'/{Path(args.src).name}') for address in WEIGHTS.values()):
+        if any(weights.file == Path(args.src).name for weights in WEIGHTS.values()):
             check_hash(args.src)
         converted = convert_official(load_weights(args.src))
     if args.dry_run:

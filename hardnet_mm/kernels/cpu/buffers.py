@@ -7,6 +7,8 @@ import weakref
 import numpy as np
 import torch
 
+from ...utils.tracing import is_eager
+
 ALIGNMENT = 64  # bytes: a cache line, and a register of AVX-512
 
 
@@ -72,21 +74,8 @@ def runs_in_pool(x):
     return (
         x.dtype in (torch.float32, torch.bfloat16, torch.float16)
         and not (x.requires_grad and torch.is_grad_enabled())
-        and is_eager_on_cpu(x)
+        and x.device.type == 'cpu'
+        and is_eager(x)
         and x.numel() > 0
         and x.is_contiguous(memory_format=torch.channels_last)
     )
-
-
-def is_eager_on_cpu(x):
-    """Return whether a tensor is an eager CPU computation's.
-
-    Tracers and compilers see plain operations, which they fuse by themselves.
-    """
-    return x.device.type == 'cpu' and not is_compiling() and not torch.jit.is_tracing()
-
-
-try:
-    from torch.compiler import is_compiling
-except ImportError:  # torch 2.1
-    from torch._dynamo import is_compiling

@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.logging import MessageHub
 
-from hardnet_mm.compat import mmengine_patches as compatibility
+from hardnet_mm import compat
+from hardnet_mm.checkpoints.safe_types import checkpoint_types
 
 needs_allow_list = pytest.mark.skipif(
     not hasattr(torch.serialization, 'safe_globals'), reason='torch before 2.6 has no allow-list'
@@ -19,7 +20,7 @@ needs_allow_list = pytest.mark.skipif(
 
 def load_safely(path):
     """What torch.load does after the import, where mmengine has no allow-list of its own."""
-    with torch.serialization.safe_globals(compatibility.checkpoint_types()):
+    with torch.serialization.safe_globals(checkpoint_types()):
         return torch.load(path, weights_only=True)
 
 
@@ -56,7 +57,7 @@ def test_the_safety_stays_on(tmp_path, content):
 
 def test_applying_twice_changes_nothing():
     before = sys.modules.get('mmcv._ext'), dict(MODULE2PACKAGE)
-    compatibility.apply()
+    compat.apply()
     assert (sys.modules.get('mmcv._ext'), MODULE2PACKAGE) == before
 
 

@@ -1,14 +1,9 @@
-"""Hooks: one that the tools add to a runner, and some for a config that wants them."""
+"""Hooks that compare a loaded checkpoint with the model, before its tensors are copied."""
 
-import numpy as np
-import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from torch import nn
 
-from .deploy import to_deploy
-from .registry import HOOKS
-from .utils.errors import InputError
+from ..utils.errors import InputError
 
 
 class CheckpointMatchHook(Hook):
@@ -104,88 +99,3 @@ def _outermost(keys, others):
         prefixes = ('.'.join(parts[: count + 1]) for count in range(len(parts)))
         names.append(next((prefix for prefix in prefixes if prefix not in shared), key))
     return list(dict.fromkeys(names))
-
-
-@HOOKS.register_module()
-class LabelCheckHook(Hook):
-    """Refuse labels that the model has no class for, and say in which file.
-
-    A loss would end in an index that is out of bounds, of no file, or in a failed kernel. Each
-    batch of classification or segmentation is looked at while it is on the CPU, so no GPU is waited
-    for. (mmdet's ``NumClassCheckHook`` is enough for detection: its labels are indices of classes.)
-    """
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        """Look at a batch's labels.
-
-        Raises:
-            InputError: If there is a label of no class.
-        """
-        head = self._head(runner.model)
-        num_classes = getattr(head, 'num_classes', None)
-        samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
-        if not num_classes or not samples:
-            return
-        for sample in samples:
-            if 'gt_sem_seg' in sample:
-                labels, file = sample.gt_sem_seg.data, 'seg_map_path'
-                ignored = getattr(head, 'ignore_index', None)
-            elif 'gt_label' in sample:
-                labels, file, ignored = sample.gt_label, 'img_path', None
-            else:
-                continue
-            wrong = _labels_of_no_class(labels.cpu().numpy(), num_classes, ignored)
-            if len(wrong):
-                other = '' if ignored is None else f', or {ignored} for what does not count'
-                raise InputError(
-                    f'{sample.get(file)} has the label {wrong[0]}, and the model {num_classes} '
-                    f'classes: labels are from 0 to {num_classes - 1}{other}. Mend the labels, or '
-                    "set num_classes of the model's head"
-                )
-
-    @staticmethod
-    def _head(model):
-        """Return what the loss is computed in, of a model of mmseg or mmpretrain."""
-        model = model.module if is_model_wrapper(model) else model
-        head = getattr(model, 'decode_head', getattr(model, 'head', None))
-        return head[-1] if isinstance(head, nn.ModuleList) else head  # a cascade's last
-
-
-def _labels_of_no_class(labels, num_classes, ignored):
-    """Return the labels that are neither a class nor ignored.
-
-    A map of labels is int64 by now, but mmseg loads bytes, and as bytes it is searched faster.
-    """
-    if ignored is not None and labels.min() >= 0 and labels.max() <= 255:
-        labels = labels.astype(np.uint8)
-    wrong = (labels < 0) | (labels >= num_classes)
-    return labels[wrong if ignored is None else wrong & (labels != ignored)]
-
-
-@HOOKS.register_module()
-class ChannelsLastHook(Hook):
-    """Lay the model's convolutions out channels-last, which tensor cores and oneDNN prefer.
-
-    Inputs follow by themselves: a convolution's output takes the layout of its weights.
-    """
-
-    def before_run(self, runner):
-        """Convert the model, before the first iteration of training, validation or testing."""
-        runner.model.to(memory_format=torch.channels_last)
-
-
-@HOOKS.register_module()
-class DeployHook(Hook):
-    """Test the inference form of the model, :func:`hardnet_mm.deploy.to_deploy`.
-
-    Args:
-        dtype (str): Name of the type that it computes in. Defaults to 'float32'.
-    """
-
-    def __init__(self, dtype='float32'):
-        self.dtype = getattr(torch, dtype)
-
-    def before_test(self, runner):
-        """Put the inference form in the model's place; the weights are loaded by now."""
-        model = runner.model
-        runner.model = to_deploy(model.module if is_model_wrapper(model) else model, self.dtype)

@@ -1,0 +1,110 @@
+"""The published files: found on this machine, or downloaded once."""
+
+import os
+import tempfile
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import torch
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import Progress
+
+from ..utils.errors import InputError
+from .files import check_checkpoint, check_hash, load_weights
+from .keys import convert_official
+from .published import get_weights
+
+FOLDER_VARIABLE = 'HARDNET_WEIGHTS'
+TIMEOUT = 30  # seconds without a byte
+
+
+def find_weights(name):
+    """Return the path of a published file, downloaded if it is not at hand.
+
+    It is looked for in the folder that the environment variable ``HARDNET_WEIGHTS`` names, and in
+    PyTorch's hub cache, where it is downloaded to once, whole, and by one process at a time.
+
+    Args:
+        name (str): A name of :data:`~hardnet_mm.checkpoints.published.WEIGHTS`, with or without ``hardnet://``.
+
+    Returns:
+        Path: A file that is there; what it holds is for the loader to check.
+
+    Raises:
+        InputError: If the name is unknown, or what was downloaded is not a whole checkpoint.
+        FileNotFoundError: If ``HARDNET_WEIGHTS`` names no folder.
+        ConnectionError: If the file cannot be downloaded.
+    """
+    weights = get_weights(name)
+    address, file = weights.address, weights.file
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        folder = Path(folder).expanduser()
+        if not folder.is_dir():
+            raise FileNotFoundError(f'{FOLDER_VARIABLE} names {folder}, which is no folder')
+        if (folder / file).is_file():
+            return folder / file
+    path = Path(torch.hub.get_dir(), 'checkpoints', file)
+    if path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f'.{file}.lock')
+    with FileLock(lock):
+        try:
+            if not path.is_file():  # another process may have been first
+                _download(address, path)
+        finally:
+            # A process that waited still holds the old lock; a newer one may then download too,
+            # into a folder of its own, and put the same file in place.
+            with suppress(OSError):
+                lock.unlink()
+    return path
+
+
+def _download(address, path):
+    """Put the file at an address at a path, if it is a checkpoint; otherwise leave nothing."""
+    with tempfile.TemporaryDirectory(prefix='.hardnet-', dir=path.parent) as folder:
+        partial = Path(folder, path.name)  # its name carries the hash
+        try:
+            request = Request(address, headers={'User-Agent': 'hardnet_mm'})
+            with urlopen(request, timeout=TIMEOUT) as response, open(partial, 'wb') as target:
+                size = response.headers.get('Content-Length')
+                size = None if size is None else int(size)
+                with Progress(console=Console(stderr=True)) as progress:
+                    task = progress.add_task(path.name, total=size)
+                    while chunk := response.read(2**20):
+                        target.write(chunk)
+                        progress.advance(task, len(chunk))
+        except (OSError, HTTPException) as error:
+            raise ConnectionError(
+                f'{address} could not be downloaded ({error}): check the network, or put the file '
+                f'into {path.parent} or into a folder that {FOLDER_VARIABLE} names'
+            ) from error
+        if size is not None and partial.stat().st_size < size:
+            raise ConnectionError(
+                f'{address} broke off after {partial.stat().st_size} of {size} bytes: try again'
+            )
+        try:
+            load_original(partial)
+        except InputError as error:
+            reason = str(error).replace(str(partial), address)
+            raise InputError(f'{reason}; nothing was kept') from error
+        os.replace(partial, path)
+
+
+def load_original(path, map_location='cpu'):
+    """Read an original's file as a checkpoint of mmengine, its hash checked if its name has one.
+
+    Raises:
+        InputError: If it is damaged, or no original's.
+    """
+    check_checkpoint(str(path))  # what is cut off has another hash, too, but this says why
+    check_hash(str(path))
+    return as_checkpoint(load_weights(str(path), map_location))
+
+
+def as_checkpoint(original):
+    """Return an original's checkpoint as one of mmengine, whose hooks expect these keys."""
+    return dict(meta={}, state_dict=convert_official(original))

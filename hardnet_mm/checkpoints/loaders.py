@@ -1,0 +1,69 @@
+"""Published weights and the originals' files, for every loader of mmengine.
+
+``hardnet://hardnet68`` is a name. The other ways to the originals' files, their addresses and their
+local copies, end in a loaded model as well.
+"""
+
+import functools
+
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import load_from_http, load_from_local
+
+from ..utils.errors import InputError
+from .download import as_checkpoint, find_weights, load_original
+from .keys import is_official
+from .published import SCHEME, WEIGHTS, get_weights
+
+
+def register_schemes():
+    """Register the loaders below with mmengine; calling it again changes nothing."""
+    addresses = [weights.address for weights in WEIGHTS.values()]
+    CheckpointLoader.register_scheme(SCHEME, load_by_name, force=True)
+    CheckpointLoader.register_scheme(addresses, load_by_address, force=True)
+    # a user's copy of an original's file, as `mim download` leaves it, or one on a mirror
+    CheckpointLoader.register_scheme('', _converting(load_from_local), force=True)
+    CheckpointLoader.register_scheme(
+        ('http://', 'https://'), _converting(load_from_http), force=True
+    )
+
+
+def load_by_name(filename, map_location=None):
+    """Load published weights by name, as this plugin's.
+
+    Args:
+        filename (str): ``hardnet://NAME``, a name of :data:`WEIGHTS`.
+        map_location (str | torch.device, optional): As of ``torch.load``.
+
+    Returns:
+        dict: A checkpoint of mmengine, its ``state_dict`` the whole model's, see
+        :func:`~hardnet_mm.checkpoints.convert_official`.
+
+    Raises:
+        InputError: If the name is unknown, or the file is not what was published.
+        ConnectionError: If the file is not at hand and cannot be downloaded.
+    """
+    path = find_weights(filename)
+    try:
+        return load_original(path, map_location)
+    except InputError as error:
+        raise InputError(
+            f'{error}; where there is a network, delete that file, and it is downloaded again; '
+            f'elsewhere, put a copy of {get_weights(filename).address} in its place'
+        ) from error
+
+
+def load_by_address(filename, map_location=None):
+    """Load the file at a published address, as :func:`load_by_name` does."""
+    name = next(name for name, weights in WEIGHTS.items() if weights.address == filename)
+    return load_by_name(SCHEME + name, map_location)
+
+
+def _converting(loader):
+    """Return a loader whose checkpoints of the originals come as this plugin's."""
+
+    @functools.wraps(loader)
+    def load(filename, map_location=None):
+        checkpoint = loader(filename, map_location)
+        return as_checkpoint(checkpoint) if is_official(checkpoint) else checkpoint
+
+    return load

@@ -1,0 +1,43 @@
+"""The configs, tools and metafiles of this plugin, in a checkout as in an installed package."""
+
+import functools
+from difflib import get_close_matches
+from pathlib import Path
+
+from mmengine.fileio import load
+
+PACKAGE = Path(__file__).parents[1]
+PREFIX = f'{PACKAGE.name}::'  # of their names
+# setup.py puts them into .mim inside an installed package; a checkout has them in its root.
+OWN_FILES = PACKAGE / '.mim' if (PACKAGE / '.mim/configs').is_dir() else PACKAGE.parent
+
+
+def find_config(name):
+    """Return the path of one of this plugin's configs.
+
+    Args:
+        name (str): Its path below ``configs``, with or without ``hardnet_mm::`` and ``.py``.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+    """
+    stem = name.removeprefix(PREFIX).removesuffix('.py')
+    path = OWN_FILES / 'configs' / f'{stem}.py'
+    if not path.is_file():
+        configs = OWN_FILES / 'configs'
+        known = sorted(
+            str(path.relative_to(configs).with_suffix('')) for path in configs.rglob('*.py')
+        )
+        known = get_close_matches(stem, known) or [name for name in known if name[0] != '_']
+        raise FileNotFoundError(
+            f'{PREFIX}{stem}: hardnet_mm has no config {path}; it has {", ".join(known)}'
+        )
+    return path
+
+
+@functools.cache
+def own_models():
+    """Return the models of the metafiles, as mmengine reads them, their configs as whole paths."""
+    metafiles = (load(OWN_FILES / path) for path in load(OWN_FILES / 'model-index.yml')['Import'])
+    models = [model for metafile in metafiles for model in metafile['Models']]
+    return [dict(model, Config=str(OWN_FILES / model['Config'])) for model in models]
