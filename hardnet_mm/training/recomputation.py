@@ -1,36 +1,107 @@
-"""Training in less memory: what is cheap to make is made again in the backward pass, not kept.
+"""Training in less memory: the backward pass recomputes what the forward pass did not store.
 
-Those are concatenations, norms and activations; of a layer, the convolution's output alone is
-kept. It is DenseNet's observation (Pleiss et al., Memory-Efficient Implementation of DenseNets,
-2017).
+Two ways, which :class:`hardnet_mm.backbones.HarDNet` knows as ``with_cp`` and ``memory_efficient``:
+
+- blocks are recomputed whole, their convolutions included (Chen et al., Training Deep Nets with
+  Sublinear Memory Cost, 2016);
+- concatenations, norms and activations are recomputed, and of each layer the convolution's output
+  alone is stored (Pleiss et al., Memory-Efficient Implementation of DenseNets, 2017).
+
+Neither changes layers, parameters, outputs or gradients. Both are left to the compiler under
+``torch.compile`` and ``torch.export``, and are off under tracers and the transforms of
+``torch.func``.
 """
 
 import threading
 from functools import partial
 
 import torch
+from mmengine.registry import FUNCTIONS
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from ..backbones import HarDBlock
+from ..utils.tracing import in_plain_autograd
 
 _state = threading.local()
 
 
+@FUNCTIONS.register_module()
+def recompute(backbone, blocks=False, features=False):
+    """Let a backbone recompute in the backward pass.
+
+    Args:
+        backbone (nn.Module): A backbone of :class:`~hardnet_mm.backbones.HarDBlock` blocks and of
+            mmcv's ConvModules. It is changed in place.
+        blocks (bool): Whether to recompute blocks whole. Defaults to False.
+        features (bool): Whether to recompute concatenations, norms and activations. A parameter
+            that is changed between the two passes is then refused, a norm's bias included.
+            Defaults to False.
+    """
+    if blocks:
+        for module in backbone.modules():
+            if type(module) is HarDBlock:
+                module.__class__ = RecomputingHarDBlock
+    if features:
+        remember_activations(backbone)
+        backbone.register_forward_pre_hook(_enter, with_kwargs=True)
+        backbone.register_forward_hook(_leave, with_kwargs=True, always_call=True)
+
+
+class RecomputingHarDBlock(HarDBlock):
+    """A block of which the backward pass recomputes everything: other memory, nothing else."""
+
+    def forward(self, x):
+        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
+        if in_plain_autograd(x) and x.requires_grad:
+            return checkpoint(super().forward, x, use_reentrant=False)
+        return super().forward(x)
+
+
+def _enter(backbone, args, kwargs):
+    if in_plain_autograd(*args, *kwargs.values()):
+        _state.entered = [*getattr(_state, 'entered', ()), RecomputeFeatures()]
+        _state.entered[-1].__enter__()
+
+
+def _leave(backbone, args, kwargs, outputs):
+    if in_plain_autograd(*args, *kwargs.values()):
+        _state.entered.pop().__exit__(None, None, None)
+
+
 class RecomputeFeatures(torch.autograd.graph.saved_tensors_hooks):
-    """Within it, the tensors of :func:`remember` are saved for the backward pass as recipes."""
+    """Within it, concatenations and the tensors of :func:`remember` are saved as recipes."""
 
     def __init__(self):
         super().__init__(_pack, lambda saved: saved())
+        self._concatenations = RememberConcatenations()
 
     def __enter__(self):
         """Start to remember how tensors are made."""
-        # weak: with_cp keeps less still, and a recipe must not keep what is not saved
+        # weak: with_cp stores less still, and a recipe must not hold what nobody saves
         self._outer, _state.recipes = getattr(_state, 'recipes', None), WeakTensorKeyDictionary()
+        self._concatenations.__enter__()
         return super().__enter__()
 
     def __exit__(self, *args):
         """Forget it; what is saved for the backward pass is not touched."""
+        super().__exit__(*args)
+        self._concatenations.__exit__(*args)
         _state.recipes = self._outer
-        return super().__exit__(*args)
+
+
+class RememberConcatenations(TorchFunctionMode):
+    """Within it, the results of ``torch.cat(tensors, dim=...)`` are remembered."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        """Call the function, and note how its result is made."""
+        kwargs = kwargs or {}
+        result = function(*args, **kwargs)
+        if function is torch.cat and len(args) == 1 and kwargs.keys() == {'dim'}:
+            remember(result, lambda *parts: torch.cat(parts, **kwargs), *args[0])
+        return result
 
 
 def recomputes():
@@ -113,15 +184,6 @@ def _pack(tensor):
         return Original(tensor)
     recipe.uses += 1
     return recipe
-
-
-def concatenate(features):
-    """Concatenate ``(N, C_i, H, W)`` along the channels; a single one is passed on uncopied."""
-    if len(features) == 1:
-        return features[0]
-    whole = torch.cat(features, dim=1)
-    remember(whole, lambda *parts: torch.cat(parts, dim=1), *features)
-    return whole
 
 
 def remember_norm(norm, inputs, output):
