@@ -26,7 +26,7 @@ def always(monkeypatch):
         pytest.skip("Winograd's algorithm needs oneDNN's convolutions, which PyTorch lacks here")
     calls = []
     convolve = winograd.convolve
-    monkeypatch.setattr(winograd, 'pays', lambda weight, x: True)
+    monkeypatch.setattr(winograd, 'is_faster', lambda weight, x: True)
     monkeypatch.setattr(winograd, 'convolve', lambda *args: calls.append(0) or convolve(*args))
     return calls
 
@@ -88,15 +88,15 @@ def test_other_convolutions_are_left_alone(always, options):
 
 
 @pytest.mark.parametrize('capability', ['AVX2', 'AVX512'])
-def test_it_pays_for_large_convolutions_alone(monkeypatch, capability):
+def test_it_is_for_large_convolutions_alone(monkeypatch, capability):
     monkeypatch.setattr(torch.backends.cpu, 'get_cpu_capability', lambda: capability)
     thin, small = torch.empty(20, 256, 3, 3), channels_last(1, 256, 14, 14)
     wide, large = torch.empty(128, 256, 3, 3), channels_last(1, 256, 64, 64)
-    assert winograd.pays(wide, large)
-    assert not winograd.pays(wide, small) and not winograd.pays(thin, large)
-    assert not winograd.pays(wide, large.half())
+    assert winograd.is_faster(wide, large)
+    assert not winograd.is_faster(wide, small) and not winograd.is_faster(thin, large)
+    assert not winograd.is_faster(wide, large.half())
     between = torch.empty(70, 70, 3, 3)
-    assert winograd.pays(between, channels_last(1, 70, 128, 128)) == (capability == 'AVX512')
+    assert winograd.is_faster(between, channels_last(1, 70, 128, 128)) == (capability == 'AVX512')
 
 
 @torch.no_grad()
