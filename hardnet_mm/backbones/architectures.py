@@ -1,5 +1,6 @@
 """The published variants of HarDNet, and the plan of a backbone's stages that follows from one."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # One entry a block in all but growth_multiplier; a block with downsample ends a stage.
@@ -60,7 +61,7 @@ OPTIONAL_FIELDS = dict(
 )
 
 
-def get_architecture(arch):
+def get_architecture(arch: str | dict) -> dict:
     """Return the complete fields of a variant.
 
     Args:
@@ -117,7 +118,13 @@ class StagePlan(NamedTuple):
     blocks: list[BlockPlan]
 
 
-def plan_stages(arch, out_indices, strides=None, dilations=None, ceil_mode=False):
+def plan_stages(
+    arch: dict,
+    out_indices: Sequence[int | str],
+    strides: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    ceil_mode: bool | Sequence[bool] = False,
+) -> list[StagePlan]:
     """Plan the stages that the deepest of a backbone's outputs needs.
 
     Args:
@@ -191,7 +198,7 @@ def _plan_block(arch, number):
     )
 
 
-def group_blocks(downsample):
+def group_blocks(downsample: Sequence[int]) -> list[list[int]]:
     """Return the numbers of the blocks of each stage: one ends where a block is downsampled.
 
     >>> group_blocks((1, 0, 1, 1, 0))

@@ -1,9 +1,11 @@
 """HarDNet, the backbone."""
 
 import math
+from collections.abc import Sequence
 
 from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import FUNCTIONS
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import BACKBONES
@@ -65,20 +67,20 @@ class HarDNet(BaseModule):
 
     def __init__(
         self,
-        arch,
-        in_channels=3,
-        out_indices=(0, 1, 2, 3),
-        pool=None,
-        strides=None,
-        dilations=None,
-        ceil_mode=False,
-        frozen_stages=-1,
-        norm_eval=False,
-        with_cp=False,
-        memory_efficient=False,
-        norm_cfg=dict(type='BN', requires_grad=True),
-        act_cfg=None,
-        init_cfg=None,
+        arch: str | dict,
+        in_channels: int = 3,
+        out_indices: Sequence[int | str] = (0, 1, 2, 3),
+        pool: str | None = None,
+        strides: Sequence[int] | None = None,
+        dilations: Sequence[int] | None = None,
+        ceil_mode: bool | Sequence[bool] = False,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        memory_efficient: bool = False,
+        norm_cfg: dict = dict(type='BN', requires_grad=True),
+        act_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
     ):
         super().__init__(init_cfg or dict(type='Kaiming', layer='Conv2d'))
         arch = get_architecture(arch)
@@ -119,7 +121,7 @@ class HarDNet(BaseModule):
             # registered name, so that nothing of it is on the paper's page.
             FUNCTIONS.get('recompute')(self, blocks=with_cp, features=memory_efficient)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the outputs of an image batch.
 
         Args:
@@ -154,7 +156,7 @@ class HarDNet(BaseModule):
                 f'got {height} x {width}'
             )
 
-    def get_layer_depth(self, param_name, prefix=''):
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Return a parameter's depth and the number of depths, for layer-wise learning rates.
 
         The stem has depth 0, stage i depth i + 1, and what is not the backbone's the last one.
@@ -171,7 +173,7 @@ class HarDNet(BaseModule):
             for module in (self.stem, *self.stages[: self.frozen_stages]):
                 module.eval().requires_grad_(False)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True):
         """Set the training mode, but keep frozen stages, and norms under norm_eval, in eval."""
         super().train(mode)
         self._freeze_stages()

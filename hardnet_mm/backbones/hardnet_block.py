@@ -3,14 +3,14 @@
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
-from torch import nn
+from torch import Tensor, nn
 
 
-def harmonic_links(layer):
+def harmonic_links(layer: int) -> list[int]:
     """Return the earlier layers that a layer reads, nearest first (paper, section 3.2).
 
     Layer ``l`` reads ``l - 2**n`` for every ``n`` such that ``2**n`` divides ``l``.
-    Layer 0 is the block's input; a layer's links number one plus the twos in its factors.
+    Layer 0 is the block's input. A layer has one link more than its number has factors of two.
 
     Args:
         layer (int): Number of the layer, from 1.
@@ -21,7 +21,7 @@ def harmonic_links(layer):
     return [layer - 2**n for n in range(layer.bit_length()) if layer % 2**n == 0]
 
 
-def layer_width(layer, growth_rate, growth_multiplier):
+def layer_width(layer: int, growth_rate: int, growth_multiplier: float) -> int:
     """Return a layer's output channels: ``k * m**(links - 1)``, rounded to an even number.
 
     The product is built by repeated multiplication, as in the original program, so that rounding
@@ -54,15 +54,15 @@ class HarDBlock(BaseModule):
 
     def __init__(
         self,
-        in_channels,
-        growth_rate,
-        growth_multiplier,
-        num_layers,
-        depthwise=False,
-        dilation=1,
-        norm_cfg=dict(type='BN'),
-        act_cfg=dict(type='InPlaceReLU6'),
-        init_cfg=None,
+        in_channels: int,
+        growth_rate: int,
+        growth_multiplier: float,
+        num_layers: int,
+        depthwise: bool = False,
+        dilation: int = 1,
+        norm_cfg: dict = dict(type='BN'),
+        act_cfg: dict = dict(type='InPlaceReLU6'),
+        init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
         self.links = [harmonic_links(layer) for layer in range(1, num_layers + 1)]
@@ -76,7 +76,7 @@ class HarDBlock(BaseModule):
         self.out_layers = [n for n in range(1, num_layers + 1) if n % 2 or n == num_layers]
         self.out_channels = sum(widths[layer] for layer in self.out_layers)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         features = [x]
         for links, layer in zip(self.links, self.layers):

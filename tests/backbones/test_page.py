@@ -5,7 +5,7 @@ import ast
 import pytest
 
 FOLDER = 'hardnet_mm/backbones'
-ALLOWED = {'torch', 'mmcv', 'mmengine', 'math', 'typing', 'itertools'}
+ALLOWED = {'torch', 'mmcv', 'mmengine', 'math', 'typing', 'itertools', 'collections'}
 
 
 @pytest.fixture(scope='module')
