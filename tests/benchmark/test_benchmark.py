@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from hardnet_mm.benchmark.measure import count_work, interleave, peak_memory, spread
-from hardnet_mm.benchmark.models import Subject, published
+from hardnet_mm.benchmark.models import published
 from hardnet_mm.benchmark.presets import PRESETS
-from hardnet_mm.utils.configs import build_model, read_config
+from hardnet_mm.utils.configs import read_config
 
 
 def test_runs_are_interleaved():
@@ -49,22 +49,3 @@ def test_presets_name_configs(name):
     preset = PRESETS[name]
     for model, config in preset['configs'].items():
         assert 'model' in read_config(config, preset.get('options', {}).get(model))
-
-
-def test_no_checkpoint_is_read(monkeypatch):
-    """The config names one that only a download would bring."""
-    monkeypatch.setattr('mmengine.runner.checkpoint.load_from_http', None)
-    config = PRESETS['segmentors']['configs']['DDRNet-23-slim']
-    assert 'Pretrained' in str(read_config(config).model)
-    model = Subject(build_model(read_config(config)), 'mmseg')
-    with torch.no_grad():
-        labels = model(torch.rand(1, 3, 64, 96))
-    assert labels.shape == (1, 64, 96) and labels.dtype == torch.int64
-
-
-def test_a_config_without_model(tmp_path):
-    (tmp_path / 'empty.py').write_text("default_scope = 'mmdet'\n")
-    with pytest.raises(ValueError, match='empty.py has no model'):
-        read_config(str(tmp_path / 'empty.py'))
-    with pytest.raises(FileNotFoundError):
-        read_config(str(tmp_path / 'missing.py'))
