@@ -49,7 +49,7 @@ def training(args, work_dir):
 
     Each process takes its part of the batch. Small layers gain more by it than by two threads.
     """
-    options = [f'randomness.seed={args.seed}', 'train_cfg.val_interval=1000']  # tested once, below
+    options = [f'randomness.seed={args.seed}', 'train_cfg.val_begin=1000']  # tested once, below
     command = [TOOLS / 'train.py', args.config, '--work-dir', work_dir, '--cfg-options', *options]
     if torch.cuda.is_available() or (os.cpu_count() or 1) < 2:
         return command
