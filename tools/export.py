@@ -96,7 +96,7 @@ class Exporter:
         from hardnet_mm.checkpoints.files import check_checkpoint
         from hardnet_mm.export.formats import FORMATS
         from hardnet_mm.utils.command_line import load_config
-        from hardnet_mm.utils.configs import check_data_files, leaf_datasets
+        from hardnet_mm.utils.datasets import check_data_files, leaf_datasets
         from hardnet_mm.utils.errors import InputError
 
         self.args, self.kind = args, FORMATS[args.format]
@@ -135,7 +135,8 @@ class Exporter:
 
         from hardnet_mm.deploy import to_deploy
         from hardnet_mm.export.end_to_end import as_whole
-        from hardnet_mm.utils.configs import build_model, class_names
+        from hardnet_mm.utils.configs import build_model
+        from hardnet_mm.utils.datasets import class_names
         from hardnet_mm.utils.errors import InputError
 
         model, path = build_model(self.cfg), self.args.checkpoint
@@ -203,7 +204,7 @@ class Exporter:
     def quantizer(self):
         """Return what rewrites a file in int8, or None."""
         from hardnet_mm.export.quantization import QUANTIZERS
-        from hardnet_mm.utils.configs import with_pipeline
+        from hardnet_mm.utils.datasets import with_pipeline
 
         if not self.args.int8:
             return None

@@ -80,7 +80,7 @@ def augment(cfg):
     """Put the config's test-time augmentation to work; where it has none, a horizontal flip."""
     from mmengine.config import ConfigDict
 
-    from hardnet_mm.utils.configs import leaf_datasets
+    from hardnet_mm.utils.datasets import leaf_datasets
 
     for dataset in leaf_datasets(cfg.test_dataloader.dataset):
         dataset.pipeline = cfg.get('tta_pipeline') or with_flip(dataset.pipeline)

@@ -13,12 +13,7 @@ from mmengine.config import Config
 
 from hardnet_mm.export.export import export
 from hardnet_mm.export.format_files import FORMAT_FILES
-from hardnet_mm.utils.configs import (
-    check_data_files,
-    class_names,
-    leaf_datasets,
-    with_pipeline,
-)
+from hardnet_mm.utils.datasets import check_data_files, class_names, leaf_datasets, with_pipeline
 from hardnet_mm.utils.errors import InputError
 
 CONFIG = 'configs/digits/ssd_hardnet_digits.py'

@@ -6,7 +6,6 @@ docs/swap.md and docs/swap_openmmlab.md are what it left.
 import argparse
 import importlib
 import logging
-import os
 import re
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 from hardnet_mm.swap.backbone import swap
 from hardnet_mm.swap.trial import loss, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
+from hardnet_mm.utils.files import written_whole
 
 CONFIGS = {
     'mmdet': [
@@ -201,9 +201,8 @@ def write(outcomes, arch, path):
         '|---|---|',
         *(f'| {name} | {outcome.replace("|", "/")} |' for name, outcome in outcomes.items()),
     ]
-    new = path.with_name(f'.{path.name}')
-    new.write_text('\n'.join(lines) + '\n')
-    os.replace(new, path)
+    with written_whole(path) as new:
+        new.write_text('\n'.join(lines) + '\n')
 
 
 def read(path):

@@ -6,7 +6,6 @@ takes some minutes for all configs.
 
 import argparse
 import logging
-import os
 import sys
 
 import torch
@@ -14,7 +13,9 @@ import torch
 from hardnet_mm.benchmark.measure import count_work
 from hardnet_mm.benchmark.models import Subject
 from hardnet_mm.checkpoints.published import WEIGHTS
-from hardnet_mm.utils.configs import build_model, leaf_datasets, read_config
+from hardnet_mm.utils.configs import build_model, read_config
+from hardnet_mm.utils.datasets import leaf_datasets
+from hardnet_mm.utils.files import written_whole
 from hardnet_mm.utils.own_files import OWN_FILES
 
 CONFIGS = OWN_FILES / 'configs'
@@ -151,9 +152,8 @@ def main():
     if not args.write:
         print(text, end='')
         return
-    new = LIST.with_name(f'.{LIST.name}')
-    new.write_text(text, encoding='utf-8')
-    os.replace(new, LIST)
+    with written_whole(LIST) as new:
+        new.write_text(text, encoding='utf-8')
 
 
 if __name__ == '__main__':
