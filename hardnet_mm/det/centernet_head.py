@@ -3,6 +3,11 @@
 import numpy as np
 import torch
 from mmdet.models.dense_heads import CenterNetHead
+from mmdet.models.utils import (
+    get_local_maximum,
+    get_topk_from_heatmap,
+    transpose_and_gather_feat,
+)
 
 from ..registry import MODELS
 from .centernet_targets import dense_targets
@@ -24,7 +29,14 @@ class CTHarDNetHead(CenterNetHead):
         stride (int): Pixels of a cell; cell i lies on pixel i * stride, whether the image's size
             divides by it or not. Defaults to 4.
         **kwargs: The other arguments of :class:`CenterNetHead`.
+
+    Attributes:
+        map_names (tuple[str]): What :meth:`forward` returns, a list of one level of each.
+        output_names (tuple[str]): What :meth:`decode` makes of that.
     """
+
+    map_names = ('heatmap', 'size', 'offset')
+    output_names = ('boxes', 'scores', 'labels')
 
     def __init__(self, in_channels, num_classes, feat_channels=128, stride=4, **kwargs):
         super().__init__(in_channels, feat_channels, num_classes, **kwargs)
@@ -92,9 +104,51 @@ class CTHarDNetHead(CenterNetHead):
         )
         return result, avg_factor
 
+    def decode(self, heatmap, size, offset):
+        """Return the detections: the ``test_cfg.topk`` highest peaks, best first.
+
+        A peak is a cell whose score is the highest of its ``test_cfg.local_maximum_kernel``
+        neighbourhood. Where an image has fewer peaks, the rest have a score of 0.
+
+        Args:
+            heatmap (Tensor): As :meth:`forward_single` returns it, ``(N, num_classes, H, W)``.
+            size (Tensor): Likewise, ``(N, 2, H, W)`` in cells.
+            offset (Tensor): Likewise, ``(N, 2, H, W)`` in cells.
+
+        Returns:
+            tuple[Tensor]: Boxes ``(N, topk, 4)``, x1 y1 x2 y2 in pixels, scores ``(N, topk)`` in
+            0..1, and labels ``(N, topk)`` int64.
+        """
+        peaks = get_local_maximum(heatmap, self.test_cfg.local_maximum_kernel)
+        scores, cells, labels, _, _ = get_topk_from_heatmap(peaks, self.test_cfg.topk)
+        return self.boxes_of(cells, size, offset), scores, labels
+
+    def boxes_of(self, cells, size, offset):
+        """Return the boxes of cells, whatever their scores are.
+
+        Args:
+            cells (Tensor): Numbers of cells, row by row, ``(N, K)`` int64.
+            size (Tensor): As of :meth:`decode`.
+            offset (Tensor): As of :meth:`decode`.
+
+        Returns:
+            Tensor: ``(N, K, 4)``, x1 y1 x2 y2 in pixels.
+        """
+        width = size.shape[3]
+        row = torch.div(cells, width, rounding_mode='floor')
+        corner = torch.stack([cells - row * width, row], dim=2)
+        center = corner + transpose_and_gather_feat(offset, cells)
+        # as little training may give sizes below zero, which nobody can draw
+        half = transpose_and_gather_feat(size.clamp(min=0), cells) / 2
+        return torch.cat([center - half, center + half], dim=2) * self.stride
+
+    def _decode_heatmap(self, heatmap, size, offset, img_shape, k=100, kernel=3):
+        """Return boxes with their scores ``(N, topk, 5)``, and labels, for mmdet's prediction."""
+        boxes, scores, labels = self.decode(heatmap, size, offset)
+        return torch.cat([boxes, scores[..., None]], dim=2), labels
+
     def _predict_by_feat_single(self, heatmap, size, offset, img_meta, **kwargs):
-        height, width = (side * self.stride for side in heatmap.shape[-2:])
-        # mmdet's takes the border that its own test pipeline pads with; the original's has none.
-        img_meta = {'border': np.zeros(4), **img_meta, 'batch_input_shape': (height, width)}
-        size = size.clamp(min=0)  # as little training may give less, which mmdet cannot draw
+        # mmdet's takes the border that its own test pipeline pads with, the original's has none;
+        # and the size of the image, of which it computes the stride
+        img_meta = {'border': np.zeros(4), 'batch_input_shape': None, **img_meta}
         return super()._predict_by_feat_single(heatmap, size, offset, img_meta, **kwargs)
