@@ -45,7 +45,7 @@ def test_files_are_there(page):
 def test_the_readme_is_short():
     """Whoever decides in a minute whether to stay reads it, and sees code of five lines."""
     assert len(README.read_text().splitlines()) <= 150
-    assert [block.code.count('\n') for block in blocks(README, 'python')] == [5, 5]
+    assert max(block.code.count('\n') for block in blocks(README, 'python')) <= 5
 
 
 def figures(record):
