@@ -11,7 +11,6 @@ import hardnet_mm.det
 import hardnet_mm.seg  # noqa: F401, all three register their types
 from hardnet_mm import registry
 from hardnet_mm.checkpoints.published import SCHEME, WEIGHTS
-from hardnet_mm.export.format_files import FORMAT_FILES
 from hardnet_mm.export.formats import FORMATS
 
 LINK = re.compile(r'\]\(([^)\s]+)\)')
@@ -93,13 +92,13 @@ def test_the_export_formats_are_those_of_the_code():
     inside = dict(nms='NMS', decode='decoding', network='the network')
     wanted = {
         f'`{key}`': [
-            f'`{files.suffix}`',
-            ', '.join(f'`{suffix}`' for suffix in files.companions),
-            inside[FORMATS[key].inside],
-            'free' if FORMATS[key].any_size else 'fixed',
-            'no' if files.int8_packages is None else 'yes',
+            f'`{row.suffix}`',
+            ', '.join(f'`{suffix}`' for suffix in row.companions),
+            inside[row.inside],
+            'free' if row.any_size else 'fixed',
+            'no' if row.int8_packages is None else 'yes',
         ]
-        for key, files in FORMAT_FILES.items()
+        for key, row in FORMATS.items()
     }
     rows = table(DOCS / 'export.md', '`--format`')
     assert {row.pop('`--format`'): list(row.values()) for row in rows} == wanted
