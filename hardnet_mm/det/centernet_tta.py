@@ -25,7 +25,7 @@ class CTFlipTTAModel(DetTTAModel):
 
         Raises:
             ValueError: If an augmentation flips otherwise than horizontally, or an image was
-            padded, so that its mirror image lies elsewhere.
+                padded, so that its mirror image lies elsewhere.
         """
         outputs = []
         for inputs, data_samples in zip(data['inputs'], data['data_samples']):
