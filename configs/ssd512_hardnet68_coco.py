@@ -5,14 +5,20 @@ _base_ = [
     'mmdet::_base_/datasets/coco_detection.py',
 ]
 
-train_pipeline = _base_.ssd_train_pipeline
+# The original's boxes of COCO end at their last pixel, and so do those of its weights. Where one
+# of these two goes, the other must, too.
+model = dict(bbox_head=dict(inclusive_boxes=True))
+train_pipeline = [*_base_.ssd_load, dict(type='InclusiveBoxes'), *_base_.ssd_augment]
 test_pipeline = _base_.ssd_test_pipeline
 
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,
     batch_sampler=None,  # images are stretched to one shape
-    dataset=dict(pipeline=train_pipeline),
+    dataset=dict(
+        filter_cfg=dict(_delete_=True, filter_empty_gt=False),  # the original keeps every image
+        pipeline=train_pipeline,
+    ),
 )
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -7,9 +7,17 @@ from .centernet_tta import CTFlipTTAModel
 from .ssd_anchor_generator import ClippedSSDAnchorGenerator
 from .ssd_head import HarDNetSSDHead
 from .ssd_neck import HarDNetSSDNeck
-from .transforms import SSDColorDistortion
+from .transforms import (
+    AugmentOrKeep,
+    InclusiveBoxes,
+    SSDColorDistortion,
+    SSDCrop,
+    SSDExpand,
+    TrainIgnoredBoxes,
+)
 
 __all__ = [
+    'AugmentOrKeep',
     'CTColorJitter',
     'CTFlipTTAModel',
     'CTHarDNetHead',
@@ -17,8 +25,12 @@ __all__ = [
     'ClippedSSDAnchorGenerator',
     'HarDNetSSDHead',
     'HarDNetSSDNeck',
+    'InclusiveBoxes',
     'LoadOptionalMasks',
     'RandomScaleShift',
     'SSDColorDistortion',
+    'SSDCrop',
+    'SSDExpand',
+    'TrainIgnoredBoxes',
     'VisibleBoxes',
 ]

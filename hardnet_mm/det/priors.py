@@ -7,7 +7,7 @@ of any size.
 import torch
 
 
-def decode_priors(head, logits, deltas, image_size):
+def decode_priors(head, logits, deltas, image_size, last_pixel=(0, 0)):
     """Return the boxes and scores of all priors, level by level, row by row.
 
     The values are those that mmdet's ``BaseDenseHead`` computes for the boxes that it keeps.
@@ -19,6 +19,8 @@ def decode_priors(head, logits, deltas, image_size):
         deltas (Sequence[Tensor]): Of each level, ``(N, A * 4, H, W)``.
         image_size (Sequence[int]): Height and width of the image in pixels, which boxes are clipped
             to where ``bbox_coder.clip_border`` says so.
+        last_pixel (Sequence[float]): Width and height, in pixels, that a box is longer than the
+            head's, which ends before it. Defaults to (0, 0).
 
     Returns:
         tuple[Tensor]: Boxes ``(N, P, 4)``, x1 y1 x2 y2 in pixels, and scores ``(N, classes, P)`` in
@@ -32,6 +34,8 @@ def decode_priors(head, logits, deltas, image_size):
     batch = deltas.shape[0]  # not len(): a tracer would take it for a constant
     priors = priors.expand(batch, -1, -1).reshape(-1, priors.shape[1])
     boxes = head.bbox_coder.decode(priors, deltas.reshape(-1, 4)).reshape(batch, -1, 4)
+    if any(last_pixel):
+        boxes = boxes + boxes.new_tensor([0, 0, *map(float, last_pixel)])
     if head.bbox_coder.clip_border:
         height, width = map(int, image_size)
         limits = boxes.new_tensor([width, height, width, height])

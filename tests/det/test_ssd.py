@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from hardnet_mm.det.ssd_head import rank_in_class
-from hardnet_mm.det.transforms import SSDColorDistortion
 
 
 @pytest.fixture(scope='module')
@@ -144,15 +144,112 @@ def test_images_without_boxes_train(small_detector):
     assert total_loss(small_detector, [empty, empty], size) == 0
 
 
-def test_color_distortion_never_swaps_channels():
-    np.random.seed(0)
-    distort = SSDColorDistortion(
-        brightness_delta=0, contrast_range=(1, 1), saturation_range=(1, 1), hue_delta=0
-    )
-    image = np.random.randint(0, 255, (4, 4, 3)).astype(np.uint8)
-    for _ in range(20):
-        out = distort(dict(img=image.copy()))['img']
-        np.testing.assert_allclose(out, image, atol=1e-2)
+def nms_by_the_book(boxes, scores, threshold):
+    """The original's: a box's last pixel counts (utils/nms, nms_kernel.cu)."""
+    x1, y1, x2, y2 = boxes.T
+    areas = (x2 - x1 + 1) * (y2 - y1 + 1)
+    order, kept = np.argsort(-scores, kind='stable'), []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        wide = np.minimum(x2[best], x2[order]) - np.maximum(x1[best], x1[order]) + 1
+        high = np.minimum(y2[best], y2[order]) - np.maximum(y1[best], y1[order]) + 1
+        inside = wide.clip(0) * high.clip(0)
+        order = order[inside / (areas[best] + areas[order] - inside) <= threshold]
+    return kept
+
+
+def random_maps(head, size, seed=0):
+    """Logits and deltas of one image, as the head returns them."""
+    torch.manual_seed(seed)
+    sides = [size // stride for stride, _ in head.prior_generator.strides]
+    counts = head.num_base_priors
+    logits = [torch.randn(1, n * head.cls_out_channels, s, s) * 2 for n, s in zip(counts, sides)]
+    deltas = [torch.randn(1, n * 4, s, s) for n, s in zip(counts, sides)]
+    return logits, deltas
+
+
+@pytest.fixture
+def inclusive(small_detector, monkeypatch):
+    monkeypatch.setattr(small_detector.bbox_head, 'inclusive_boxes', True)
+    return small_detector
+
+
+def test_boxes_end_after_their_last_pixel(inclusive):
+    """Boxes, scores and labels are the original's, in pixels of the image before it was resized."""
+    head, size, own = inclusive.bbox_head, 128, (20, 30)  # height and width: a pixel is 6 by 4
+    maps = random_maps(head, size)
+    meta = dict(img_shape=(size, size), ori_shape=own, scale_factor=(size / own[1], size / own[0]))
+    (found,) = head.predict_by_feat(*maps, batch_img_metas=[meta], rescale=True)
+
+    sides = [level.shape[-2:] for level in maps[0]]
+    priors = torch.cat(head.prior_generator.grid_priors(sides, device='cpu'))
+    boxes = head.bbox_coder.decode(priors, flatten(maps[1], 4)[0]).numpy()
+    boxes = boxes / size * [own[1], own[0], own[1], own[0]]
+    scores = flatten(maps[0], head.cls_out_channels)[0].softmax(dim=1).numpy()
+    wanted = []
+    for label in range(head.num_classes):
+        of_class = np.flatnonzero(scores[:, label] > head.test_cfg.score_thr)
+        kept = of_class[nms_by_the_book(boxes[of_class], scores[of_class, label], 0.45)][:50]
+        for index in kept:
+            x1, y1, x2, y2 = boxes[index]  # as COCO's results have it
+            wanted.append((scores[index, label], label, x1, y1, x2 - x1 + 1, y2 - y1 + 1))
+    wanted = np.array(sorted(wanted, reverse=True))[: head.test_cfg.max_per_img]
+    corner, sides = found.bboxes[:, :2], found.bboxes[:, 2:] - found.bboxes[:, :2]
+    got = torch.cat([found.scores[:, None], found.labels[:, None], corner, sides], dim=1)
+    assert len(wanted) > 100
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-3)
+
+
+def test_boxes_end_after_their_last_pixel_in_the_mirror_too(inclusive):
+    """What test-time augmentation merges is a pixel larger, on the right side of either."""
+    from mmdet.models import DetTTAModel
+
+    nms = dict(type='nms', iou_threshold=1.0)
+    model = DetTTAModel(module=inclusive, tta_cfg=Config(dict(nms=nms, max_per_img=10_000)))
+    head, own = inclusive.bbox_head, (64, 96)
+    maps = random_maps(head, 128)
+    meta = dict(img_shape=(128, 128), ori_shape=own, scale_factor=(128 / 96, 2.0))
+    cfg = Config(dict(head.test_cfg, nms=nms, max_per_class=10_000, max_per_img=10_000))
+    for flip, wanted in ((False, [0, 0, 1, 1]), (True, [-1, 0, 0, 1])):
+        views = []
+        for head.inclusive_boxes in (False, True):
+            (found,) = head.predict_by_feat(*maps, batch_img_metas=[meta], cfg=cfg, rescale=True)
+            sample = DetDataSample(
+                pred_instances=found,
+                metainfo=dict(meta, flip=flip, flip_direction='horizontal' if flip else None),
+            )
+            (merged,) = model.merge_preds([[sample]])
+            views.append(merged.pred_instances)
+        assert torch.equal(views[0].scores, views[1].scores)
+        moved = views[1].bboxes - views[0].bboxes
+        torch.testing.assert_close(
+            moved, torch.tensor(wanted).expand_as(moved).float(), atol=1e-3, rtol=0
+        )
+
+
+def test_a_pipeline_and_a_head_that_disagree_are_told(small_detector, monkeypatch):
+    size = small_detector.bbox_head.prior_generator.input_size
+    sample = data_sample(torch.tensor([[20.0, 20, 60, 60]]), torch.tensor([3]), size)
+    sample.set_metainfo(dict(inclusive_boxes=True))
+    with pytest.raises(ValueError, match='inclusive_boxes is False: set it to True, or take'):
+        total_loss(small_detector, [sample], size)
+    monkeypatch.setattr(small_detector.bbox_head, 'inclusive_boxes', True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        total_loss(small_detector, [sample], size)
+    sample.set_metainfo(dict(inclusive_boxes=False))
+    with pytest.warns(UserWarning, match='a pixel too large. Put'):
+        total_loss(small_detector, [sample], size)
+
+
+def test_cocos_config_trains_and_predicts_one_kind_of_boxes(config, root):
+    """The switch is on for COCO, in the pipeline and in the head, and off for Pascal VOC."""
+    for name in ('ssd512_hardnet68_coco', 'ssd512_hardnet85_coco', 'ssd512_hardnet68_voc0712'):
+        cfg = Config.fromfile(root / f'configs/{name}.py')
+        inclusive = cfg.model.bbox_head.get('inclusive_boxes', False)
+        kinds = [transform.type for transform in cfg.train_pipeline]
+        assert inclusive == ('InclusiveBoxes' in kinds) == ('coco' in name)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from mmdet.models.dense_heads import YOLOXHead
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 
 from ...det.priors import decode_priors, flatten_levels
+from ...det.ssd_head import own_pixel_size
 from ..candidates import Candidates, suppressed_by_overlap
 from .instances import set_instances
 from .model import EndToEndModel
@@ -60,11 +61,21 @@ class EndToEndPriorDetector(EndToEndModel):
         self.max_per_class = test_cfg.get('max_per_class', self.max_per_img)
         self.nms_pre = test_cfg.get('nms_pre', NO_LIMIT)
         self.drops_empty = test_cfg.get('min_bbox_size', -1) == 0
+        # of a pixel of the image's own, which the boxes of some heads end before
+        self.pixel_size = (1.0, 1.0) if getattr(model.bbox_head, 'inclusive_boxes', False) else None
 
     @staticmethod
     def most_detections(test_cfg):
         """Return how many detections an image has at most."""
         return test_cfg.max_per_img
+
+    def tested_as(self, sample):
+        """Take the ratio that images are resized by for testing from a data sample.
+
+        A head with ``inclusive_boxes`` adds a pixel of the images' own, before NMS.
+        """
+        if self.pixel_size is not None:
+            self.pixel_size = own_pixel_size(sample.metainfo)
 
     def network(self, images):
         """Map normalised images to the head's maps, kind by kind, level by level."""
@@ -92,6 +103,8 @@ class EndToEndPriorDetector(EndToEndModel):
         head = self.model.bbox_head
         own = hasattr(head, 'output_names')
         decode = head.decode if own else partial(decode_priors, head)
+        if self.pixel_size is not None:
+            decode = partial(decode, pixel_size=self.pixel_size)
         return decode(*self.kinds(maps)[:2], image_size)
 
     def kept(self, scores, maps):
@@ -156,15 +169,26 @@ class EndToEndPriorDetector(EndToEndModel):
     def attach(self, outputs, samples):
         """Return the data samples with the predictions of a batch, in the images' own pixels."""
         outputs = self.finished(outputs, samples)
+        missing = self._missing_pixels(samples)
         if 'boxes' in outputs:
-            parts = (torch.from_numpy(outputs[name]) for name in ('boxes', 'scores'))
-            outputs = dict(detections=self.suppress(*parts)[0].numpy())
+            boxes, scores = (torch.from_numpy(outputs[name]) for name in ('boxes', 'scores'))
+            detections = self.suppress(boxes + missing[:, None], scores)[0].numpy()
+        else:
+            detections = np.array(outputs['detections'])
+            detections[:, 3:] += missing.numpy()[detections[:, 0].astype(int)]
         for index, sample in enumerate(samples):
-            rows = outputs['detections']
-            rows = rows[rows[:, 0] == index]
+            rows = detections[detections[:, 0] == index]
             rows = rows[np.argsort(-rows[:, 2], kind='stable')][: self.max_per_img]
             set_instances(sample, rows[:, 3:], rows[:, 2], rows[:, 1].astype(np.int64))
         return samples
+
+    def _missing_pixels(self, samples):
+        """Return what the boxes of each image lack, ``(N, 4)``, as the file knows one ratio."""
+        missing = torch.zeros(len(samples), 4)
+        if self.pixel_size is not None:
+            own = torch.tensor([own_pixel_size(sample.metainfo) for sample in samples])
+            missing[:, 2:] = own - torch.tensor(self.pixel_size)
+        return missing
 
 
 class EndToEndYOLOX(EndToEndPriorDetector):
