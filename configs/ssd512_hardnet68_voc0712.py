@@ -1,3 +1,4 @@
+# Pascal VOC's boxes end at their last pixel in mmdet already, and VOCMetric counts it.
 _base_ = [
     './_base_/ssd512_hardnet68.py',
     './_base_/schedule_ssd512.py',
@@ -21,6 +22,8 @@ test_pipeline = _base_.ssd_test_pipeline
 datasets = _base_.train_dataloader.dataset.dataset.datasets
 for dataset in datasets:
     dataset.pipeline = train_pipeline
+    # the original trains on small boxes, too: mmdet would ignore those of less than 32 pixels
+    dataset.filter_cfg = dict(filter_empty_gt=False)
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,

@@ -6,6 +6,18 @@ of any size.
 
 import torch
 
+# A convolution's weights as PyTorch makes them, uniform to 1 / sqrt(inputs), and no bias: what the
+# original SSD's extra levels and heads start from.
+PYTORCH_INIT = dict(
+    type='Kaiming',
+    layer='Conv2d',
+    a=5**0.5,
+    mode='fan_in',
+    nonlinearity='leaky_relu',
+    distribution='uniform',
+    bias=0,
+)
+
 
 def decode_priors(head, logits, deltas, image_size, last_pixel=(0, 0)):
     """Return the boxes and scores of all priors, level by level, row by row.

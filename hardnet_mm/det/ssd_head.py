@@ -10,7 +10,7 @@ from mmengine.structures import InstanceData
 
 from ..registry import MODELS
 from ..utils.errors import InputError
-from .priors import decode_priors
+from .priors import PYTORCH_INIT, decode_priors
 
 
 @MODELS.register_module()
@@ -26,7 +26,9 @@ class HarDNetSSDHead(SSDHead):
             predicted ends after that pixel, as mmdet's boxes do, and is so before NMS, which
             thereby counts it. A pixel is one of the image's own, before it was resized. Defaults
             to False.
-        **kwargs: The arguments of ``SSDHead``.
+        init_cfg (dict): Initialization config. Defaults to the original's: PyTorch's own weights,
+            and no bias.
+        **kwargs: The other arguments of ``SSDHead``.
 
     Attributes:
         map_names (tuple[str]): What :meth:`forward` returns, a list by level of each.
@@ -40,8 +42,8 @@ class HarDNetSSDHead(SSDHead):
     # (mmdet 3.3.0), and softmax over the classes is what AnchorHead does by default.
     loss_cls = None
 
-    def __init__(self, *args, inclusive_boxes=False, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args, inclusive_boxes=False, init_cfg=PYTORCH_INIT, **kwargs):
+        super().__init__(*args, init_cfg=init_cfg, **kwargs)
         self.inclusive_boxes = inclusive_boxes
 
     def loss_by_feat(

@@ -1,12 +1,14 @@
+import json
 import math
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from helpers.parity import assert_original_outputs, load_original
 from helpers.stand_in import golden_input
-from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.registry import DATASETS, MODELS, TASK_UTILS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -264,3 +266,102 @@ def test_bad_priors(config, change, words):
         TASK_UTILS.build({**config.model.bbox_head.anchor_generator, **change})
     for word in words:
         assert word in str(raised.value)
+
+
+def initial_layers(model):
+    """A name and a convolution each of what follows the backbone."""
+    for part, modules in (('neck', model.neck), ('head', model.bbox_head)):
+        for name, module in modules.named_modules():
+            if isinstance(module, torch.nn.Conv2d):
+                yield f'{part}.{name}', module
+
+
+def test_initial_weights_are_the_originals(root):
+    """PyTorch's own, uniform to 1 / sqrt(inputs); He-normal by outputs in the bridge; no bias."""
+    init_default_scope('mmdet')
+    model = MODELS.build(Config.fromfile(root / 'configs/digits/ssd_hardnet_digits.py').model)
+    for _, layer in initial_layers(model):
+        layer.weight.data.zero_()
+    torch.manual_seed(0)
+    model.neck.init_weights()
+    model.bbox_head.init_weights()
+    seen = 0
+    for name, layer in initial_layers(model):
+        assert layer.bias is None or not layer.bias.any(), name
+        if layer.weight.numel() < 2000:
+            continue
+        outputs, inputs, height, width = layer.weight.shape
+        std, largest = layer.weight.std().item(), layer.weight.abs().max().item()
+        if 'bridge' in name:
+            assert std == pytest.approx(math.sqrt(2 / (outputs * height * width)), rel=0.05), name
+            assert largest > 3 * std, name
+        else:
+            limit = 1 / math.sqrt(inputs * height * width)
+            assert largest <= limit and std == pytest.approx(limit / math.sqrt(3), rel=0.05), name
+        seen += 1
+    assert seen > 6
+    assert (model.neck.l2_norm.weight == 20).all()
+
+
+def voc_file(folder, objects):
+    """Pascal VOC's files of one image and of boxes, each with its ``difficult`` mark."""
+    for name in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
+        (folder / 'VOC2007' / name).mkdir(parents=True)
+    cv2.imwrite(str(folder / 'VOC2007/JPEGImages/000001.jpg'), np.zeros((60, 80, 3), np.uint8))
+    (folder / 'VOC2007/ImageSets/Main/trainval.txt').write_text('000001\n')
+    boxes = ''.join(
+        f'<object><name>cat</name><difficult>{difficult}</difficult><bndbox>'
+        + ''.join(f'<{side}>{value}</{side}>' for side, value in zip(SIDES, box))
+        + '</bndbox></object>'
+        for box, difficult in objects
+    )
+    size = '<size><width>80</width><height>60</height><depth>3</depth></size>'
+    (folder / 'VOC2007/Annotations/000001.xml').write_text(
+        f'<annotation>{size}{boxes}</annotation>'
+    )
+
+
+SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
+
+
+def test_small_and_difficult_objects_of_voc_train(root, tmp_path):
+    """And end at their last pixel, counted from 0, as the original has them (data/voc0712.py)."""
+    init_default_scope('mmdet')
+    objects = [((5, 7, 70, 50), 0), ((10, 10, 15, 19), 0), ((20, 20, 60, 58), 1)]
+    voc_file(tmp_path, objects)
+    cfg = Config.fromfile(root / 'configs/ssd512_hardnet68_voc0712.py')
+    train = cfg.train_dataloader.dataset.dataset.datasets[0]
+    train.data_root = str(tmp_path)
+    train.pipeline = [*train.pipeline[:3], dict(type='PackDetInputs')]
+    sample = DATASETS.build(train)[0]['data_samples']
+    wanted = [[side - 1 for side in box] for box, _ in objects]
+    assert sample.gt_instances.bboxes.tensor.tolist() == wanted
+    assert len(sample.ignored_instances.bboxes) == 0
+    assert 'TrainIgnoredBoxes' not in str(cfg.test_dataloader)  # it would change the measure
+
+
+def test_crowd_regions_of_coco_train(root, tmp_path):
+    """Beside images without boxes, which the original keeps; small boxes of SSD's COCO as well."""
+    init_default_scope('mmdet')
+    boxes = [([5, 6, 40, 30], 0), ([10, 12, 60, 40], 1), ([1, 2, 3, 4], 0)]
+    annotations = [
+        dict(id=i, image_id=1, category_id=1, bbox=box, area=99, iscrowd=crowd)
+        for i, (box, crowd) in enumerate(boxes, 1)
+    ]
+    images = [dict(id=i, file_name='image.png', width=100, height=80) for i in (1, 2)]
+    categories = [dict(id=1, name='person')]
+    content = dict(images=images, annotations=annotations, categories=categories)
+    (tmp_path / 'annotations.json').write_text(json.dumps(content))
+    cv2.imwrite(str(tmp_path / 'image.png'), np.zeros((80, 100, 3), np.uint8))
+    for name, steps in (('ssd512_hardnet68_coco', 4), ('centernet_hardnet85_coco', 3)):
+        train = Config.fromfile(root / f'configs/{name}.py').train_dataloader.dataset
+        train.update(data_root=str(tmp_path), ann_file='annotations.json')
+        train.data_prefix = dict(img='')
+        train.pipeline = [*train.pipeline[:steps], dict(type='PackDetInputs')]
+        dataset = DATASETS.build(train)
+        assert len(dataset) == 2
+        sample = dataset[0]['data_samples']
+        last = 1 if name.startswith('ssd') else 0
+        wanted = [[x, y, x + w - last, y + h - last] for (x, y, w, h), _ in boxes]
+        assert sample.gt_instances.bboxes.tensor.tolist() == wanted
+        assert len(sample.ignored_instances.bboxes) == 0
