@@ -1,9 +1,11 @@
-# The original starts from ImageNet weights: --cfg-options load_from=hardnet://hardnet68_base_bridge
 _base_ = [
     './_base_/ssd512_hardnet68.py',
     './_base_/schedule_ssd512.py',
     'mmdet::_base_/datasets/coco_detection.py',
 ]
+
+# ImageNet's weights, as the original starts from; --cfg-options load_from=None leaves them out
+load_from = 'hardnet://hardnet68_base_bridge'
 
 # The original's boxes of COCO end at their last pixel, and so do those of its weights. Where one
 # of these two goes, the other must, too.
@@ -22,3 +24,5 @@ train_dataloader = dict(
 )
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
+val_evaluator = dict(proposal_nums=(100, 1, 10))  # AP of up to 100 boxes, as COCO's own
+test_evaluator = val_evaluator

@@ -5,6 +5,9 @@ _base_ = [
     'mmdet::_base_/datasets/voc0712.py',
 ]
 
+# ImageNet's weights, as the original starts from; --cfg-options load_from=None leaves them out
+load_from = 'hardnet://hardnet68_base_bridge'
+
 model = dict(
     bbox_head=dict(
         num_classes=20,
@@ -36,6 +39,5 @@ test_dataloader = val_dataloader
 # the program's steps for VOC
 train_cfg = dict(max_epochs=300)
 param_scheduler = [
-    _base_.param_scheduler[0],
     dict(type='MultiStepLR', milestones=[150, 200, 250], gamma=0.1, by_epoch=True, end=300),
 ]

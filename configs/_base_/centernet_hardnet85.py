@@ -69,6 +69,7 @@ centernet_tta_pipeline = [
         transforms=[
             [dict(type='Resize', scale=input_size, keep_ratio=False)],
             [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)],
+            [dict(type='LoadAnnotations', with_bbox=True)],
             [
                 dict(
                     type='PackDetInputs',

@@ -94,7 +94,8 @@ def _download_from_first(addresses, path):
         raise InputError(f'{words}; nothing was stored') from errors[-1]
     raise ConnectionError(
         f'{words}: check the network, or put the file into {path.parent} or into a folder that '
-        f'{FOLDER_VARIABLE} names, as {path.name}, or name a mirror in {MIRROR_VARIABLE}'
+        f'{FOLDER_VARIABLE} names, as {path.name}, or name a mirror in {MIRROR_VARIABLE}; '
+        'training starts without it by --cfg-options load_from=None'
     ) from errors[-1]
 
 

@@ -4,6 +4,7 @@ from .centernet_head import CTHarDNetHead
 from .centernet_neck import CTHarDNetNeck
 from .centernet_transforms import CTColorJitter, LoadOptionalMasks, RandomScaleShift, VisibleBoxes
 from .centernet_tta import CTFlipTTAModel
+from .coco_classes import ClassesFromCOCOHook
 from .ssd_anchor_generator import ClippedSSDAnchorGenerator
 from .ssd_head import HarDNetSSDHead
 from .ssd_neck import HarDNetSSDNeck
@@ -22,6 +23,7 @@ __all__ = [
     'CTFlipTTAModel',
     'CTHarDNetHead',
     'CTHarDNetNeck',
+    'ClassesFromCOCOHook',
     'ClippedSSDAnchorGenerator',
     'HarDNetSSDHead',
     'HarDNetSSDNeck',

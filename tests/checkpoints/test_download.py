@@ -106,7 +106,10 @@ def test_no_network(publish, original, cache, server, monkeypatch):
     publish(original)
     closed = replace(WEIGHTS['hardnet39ds'], addresses=('http://127.0.0.1:9/hardnet39ds.pth',))
     monkeypatch.setitem(WEIGHTS, 'hardnet39ds', closed)
-    with pytest.raises(ConnectionError, match='check the network, or put the file into'):
+    with pytest.raises(
+        ConnectionError,
+        match='check the network, or put the file into.* --cfg-options load_from=None',
+    ):
         CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
     gone = replace(WEIGHTS['hardnet39ds'], addresses=(server.address + 'gone.pth',))
     monkeypatch.setitem(WEIGHTS, 'hardnet39ds', gone)

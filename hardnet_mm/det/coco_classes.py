@@ -1,0 +1,79 @@
+"""Fine-tuning on some of COCO's classes: their part of the head stays what COCO taught it."""
+
+import torch
+from mmdet.evaluation import coco_classes
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from ..registry import HOOKS
+from ..utils.errors import InputError
+
+# Pascal VOC's names of COCO's classes, where they differ.
+SYNONYMS = dict(
+    aeroplane='airplane',
+    diningtable='dining table',
+    motorbike='motorcycle',
+    pottedplant='potted plant',
+    sofa='couch',
+    tvmonitor='tv',
+)
+CLASS_SCORES = 'bbox_head.cls_convs.'
+
+
+@HOOKS.register_module()
+class ClassesFromCOCOHook(Hook):
+    """Take from a checkpoint of COCO the class scores of the classes that an SSD is trained on.
+
+    Otherwise they would start from random weights, as their number is another one. A checkpoint of
+    the model's own number of classes is left as it is. This is what lzx1413/PytorchSSD does for
+    Pascal VOC (resume_from_coco.py, coco_voc.txt).
+    """
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        """Choose the channels, before the tensors are copied.
+
+        Raises:
+            InputError: If the training data has a class that COCO has not.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        wanted = model.state_dict()
+        state = checkpoint.get('state_dict', checkpoint)
+        keys = [
+            key
+            for key in state
+            if key.startswith(CLASS_SCORES)
+            and key in wanted
+            and wanted[key].shape != state[key].shape
+        ]
+        if keys:
+            classes = runner.train_loop.dataloader.dataset.metainfo['classes']
+            for key in keys:
+                state[key] = choose_classes(state[key], classes)
+
+
+def choose_classes(scores, classes):
+    """Return the weights or biases of an SSD's class scores for some of COCO's classes.
+
+    Args:
+        scores (Tensor): Of COCO's 80 classes and, last, of the background: ``(A * 81, ...)`` for A
+            priors of a cell.
+        classes (Sequence[str]): Names by COCO or Pascal VOC.
+
+    Returns:
+        Tensor: ``(A * (len(classes) + 1), ...)``, the background last.
+
+    Raises:
+        InputError: If a class is not COCO's, or the scores are of other classes.
+    """
+    names = [name.replace('_', ' ') for name in coco_classes()]
+    wanted = [SYNONYMS.get(name, name.replace('_', ' ')) for name in classes]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise InputError(f'COCO has no class {unknown}; train without ClassesFromCOCOHook')
+    if len(scores) % (len(names) + 1):
+        raise InputError(
+            f'the checkpoint scores {len(scores)} channels a cell, which are not those of the '
+            f'{len(names)} classes of COCO and the background'
+        )
+    chosen = torch.tensor([*map(names.index, wanted), len(names)])
+    return scores.unflatten(0, (-1, len(names) + 1))[:, chosen].flatten(0, 1)
