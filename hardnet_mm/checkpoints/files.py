@@ -15,7 +15,7 @@ from ..utils.errors import InputError
 from .safe_types import checkpoint_types
 
 
-def check_checkpoint(path):
+def check_checkpoint(path: str) -> None:
     """Refuse a local file that is no whole checkpoint, before anything else costs time.
 
     Addresses (``https://``, ``hardnet://``) are left to their loaders.
@@ -43,7 +43,7 @@ def check_checkpoint(path):
             raise InputError(f'{path} is a zip archive, but no checkpoint of torch.save')
 
 
-def check_hash(path):
+def check_hash(path: str) -> None:
     """Compare a file with the hash in its name, as PyTorch's hub has it: ``name-0123abcd.pth``.
 
     Raises:
@@ -61,7 +61,7 @@ def check_hash(path):
         )
 
 
-def load_weights(path, map_location='cpu'):
+def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
     """Read a foreign checkpoint, tensors and plain values only; no code in it is run.
 
     Args:

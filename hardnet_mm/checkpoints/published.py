@@ -44,7 +44,7 @@ class PublishedWeights:
     config: str | None = None
 
     @property
-    def file(self):
+    def file(self) -> str:
         """The file's name."""
         return self.address.rpartition('/')[2]
 
@@ -120,7 +120,7 @@ WEIGHTS = dict(
 )
 
 
-def get_weights(name):
+def get_weights(name: str) -> PublishedWeights:
     """Return the record of a name, with or without ``hardnet://``.
 
     Raises:

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..backbones import HarDBlock
+from ..kernels.cpu.buffers import MemoryPool
 from .fused_block import FusedBlock
 from .fused_conv import FusedConv
 
@@ -23,10 +24,10 @@ class Fusion:
         winograd (bool): Whether convolutions may use Winograd's algorithm.
     """
 
-    def __init__(self, pool, winograd):
+    def __init__(self, pool: MemoryPool, winograd: bool) -> None:
         self.pool = pool
         self.winograd_pool = pool if winograd else None
-        self._done = {}  # by id: a module (which keeps the id its own), and what replaces it
+        self._done: dict = {}  # by id: a module (which keeps the id its own), and what replaces it
 
     def __call__(self, module):
         """Replace what a module contains."""

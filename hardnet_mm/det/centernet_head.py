@@ -1,8 +1,12 @@
 """CenterNet's head on HarDNet: size and offset are learned densely, by one branch."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from mmdet.models.dense_heads import CenterNetHead
+from torch import Tensor
 
 from ..registry import MODELS
 from .centernet_targets import dense_targets
@@ -26,7 +30,14 @@ class CTHarDNetHead(CenterNetHead):
         **kwargs: The other arguments of :class:`CenterNetHead`.
     """
 
-    def __init__(self, in_channels, num_classes, feat_channels=128, stride=4, **kwargs):
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        feat_channels: int = 128,
+        stride: int = 4,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(in_channels, feat_channels, num_classes, **kwargs)
         self.in_channels = in_channels
         self.stride = stride
@@ -36,7 +47,7 @@ class CTHarDNetHead(CenterNetHead):
     def _build_head(self, in_channels, feat_channels, out_channels):
         return super()._build_head(in_channels, max(feat_channels, 4 * out_channels), out_channels)
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Initialize as the original: He-uniform, no bias but the heatmap's, sigmoid 0.1."""
         for branch in (self.heatmap_head, self.wh_head):
             for layer in (branch[0], branch[2]):
@@ -44,7 +55,7 @@ class CTHarDNetHead(CenterNetHead):
                 torch.nn.init.zeros_(layer.bias)
         torch.nn.init.constant_(self.heatmap_head[-1].bias, -2.19)
 
-    def forward_single(self, x):
+    def forward_single(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map ``(N, in_channels, H, W)`` to heatmap ``(N, num_classes, H, W)``, size and offset.
 
         Returns:
@@ -62,7 +73,9 @@ class CTHarDNetHead(CenterNetHead):
         size, offset = self.wh_head(x).split(2, dim=1)
         return self.heatmap_head(x).sigmoid(), size, offset
 
-    def loss_by_feat(self, heatmaps, *args, **kwargs):
+    def loss_by_feat(
+        self, heatmaps: Sequence[Tensor], *args: Any, **kwargs: Any
+    ) -> dict[str, Tensor]:
         """Return the losses; see :meth:`CenterNetHead.loss_by_feat`.
 
         Scores are kept from 0 and 1, where half precision has infinite losses.
@@ -70,7 +83,13 @@ class CTHarDNetHead(CenterNetHead):
         heatmaps = [heatmap.float().clamp(1e-4, 1 - 1e-4) for heatmap in heatmaps]
         return super().loss_by_feat(heatmaps, *args, **kwargs)
 
-    def get_targets(self, gt_bboxes, gt_labels, feat_shape, img_shape):
+    def get_targets(
+        self,
+        gt_bboxes: Sequence[Tensor],
+        gt_labels: Sequence[Tensor],
+        feat_shape: Sequence[int],
+        img_shape: Sequence[int],
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the targets of a batch; see :meth:`CenterNetHead.get_targets`.
 
         The weights are scaled such that the division of the base class, by twice the number of

@@ -1,7 +1,10 @@
 """CenterNet-HarDNet's training targets: every cell around a centre learns size and offset."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from ..utils.errors import InputError
@@ -10,7 +13,7 @@ MIN_OVERLAP = 0.7
 PAIRS_AT_ONCE = 2**17  # pairs of a box and a cell: some 45 MB while they are worked on
 
 
-def gaussian_radius(sides):
+def gaussian_radius(sides: Tensor) -> Tensor:
     """Return the radius in cells, ``(K,)`` int64, of the heatmap's Gaussians.
 
     A corner moved by it keeps an overlap of 0.7: the smallest of CornerNet's three solutions, which
@@ -25,7 +28,7 @@ def gaussian_radius(sides):
     return ((root - b) / 2).floor().long()
 
 
-def keep_visible(sides, whole_sides):
+def keep_visible(sides: Tensor, whole_sides: Tensor) -> Tensor:
     """Tell which boxes enough is left of: over 2 cells, or over half, both across and down.
 
     Args:
@@ -38,7 +41,9 @@ def keep_visible(sides, whole_sides):
     return ((sides > 2) | (sides / (whole_sides + 0.01) > 0.5)).all(dim=1)
 
 
-def dense_targets(boxes, labels, num_classes, height, width):
+def dense_targets(
+    boxes: Sequence[Tensor], labels: Sequence[Tensor], num_classes: int, height: int, width: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Draw the targets of a batch (PingoLH/CenterNet-HarDNet, sample/ctdet.py, utils/image.py).
 
     With r the radius, a box marks the square of cells at most r from its centre's cell. There the
@@ -69,23 +74,23 @@ def dense_targets(boxes, labels, num_classes, height, width):
     images = torch.cat([torch.full_like(each, i) for i, each in enumerate(labels)]).long()
     shape = (len(boxes), height, width)
     # K from here on: the boxes of all images
-    boxes, labels = torch.cat(tuple(boxes)), torch.cat(tuple(labels)).long()
-    sides, centers, keep = visible_parts(boxes, height, width)
+    all_boxes, classes = torch.cat(tuple(boxes)), torch.cat(tuple(labels)).long()
+    sides, centers, keep = visible_parts(all_boxes, height, width)
     cells = clamp_to_map(centers.floor().long(), height - 1, width - 1)
     radii = gaussian_radius(sides)
     low, extents = visible_squares(cells, radii, keep, height, width)
-    counts, known_labels = torch.stack([extents.prod(dim=1), labels]).cpu().numpy()
+    counts, known_labels = torch.stack([extents.prod(dim=1), classes]).cpu().numpy()
     check_labels(known_labels, num_classes)
 
     reach = max(height, width)  # no radius is larger
-    peaks = gaussian_table(reach, 6, boxes)
-    weights = gaussian_table(reach, 24, boxes)
+    peaks = gaussian_table(reach, 6, all_boxes)
+    weights = gaussian_table(reach, 24, all_boxes)
     totals = weights.sum(dim=1) ** 2
 
-    heatmap = boxes.new_zeros(shape[0] * num_classes * height * width)
-    weight = boxes.new_zeros(shape[0] * height * width)
-    winner = labels.new_full(weight.shape, -1)  # the box whose size and offset each cell learns
-    planes = images * num_classes + labels
+    heatmap = all_boxes.new_zeros(shape[0] * num_classes * height * width)
+    weight = all_boxes.new_zeros(shape[0] * height * width)
+    winner = classes.new_full(weight.shape, -1)  # the box whose size and offset each cell learns
+    planes = images * num_classes + classes
     in_table = low - cells + reach  # where the squares begin in the tables
     of_boxes = torch.stack([planes, images, radii, *low.T, *in_table.T], dim=1)  # (K, 7)
     for box, column, row in pairs(extents, counts):
@@ -105,13 +110,13 @@ def dense_targets(boxes, labels, num_classes, height, width):
     return heatmap.view(shape[0], num_classes, height, width), size, offset, weight.view(shape)
 
 
-def clamp_to_map(points, height, width):
+def clamp_to_map(points: Tensor, height: int, width: int) -> Tensor:
     """Clamp ``(..., 2)`` as x, y to 0..width and 0..height."""
     x, y = points.unbind(dim=-1)
     return torch.stack([x.clamp(0, width), y.clamp(0, height)], dim=-1)
 
 
-def visible_parts(boxes, height, width):
+def visible_parts(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Cut off what is outside the map.
 
     Args:
@@ -129,7 +134,9 @@ def visible_parts(boxes, height, width):
     return high - low, (low + high) / 2, keep
 
 
-def visible_squares(cells, radii, keep, height, width):
+def visible_squares(
+    cells: Tensor, radii: Tensor, keep: Tensor, height: int, width: int
+) -> tuple[Tensor, Tensor]:
     """Return the part inside the map of the squares around cells.
 
     Args:
@@ -148,7 +155,7 @@ def visible_squares(cells, radii, keep, height, width):
     return low, (high - low) * keep[:, None]
 
 
-def gaussian_table(reach, share, like):
+def gaussian_table(reach: int, share: int, like: Tensor) -> Tensor:
     """Tabulate the Gaussians with a sigma of (2r + 1) / share, cut off at r.
 
     Returns:
@@ -162,7 +169,7 @@ def gaussian_table(reach, share, like):
     return values * (distance.abs() <= radius)
 
 
-def check_labels(labels, num_classes):
+def check_labels(labels: np.ndarray, num_classes: int) -> None:
     """Raise an InputError if a label, of a NumPy array, is none of 0..num_classes - 1."""
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if len(wrong):
@@ -172,7 +179,7 @@ def check_labels(labels, num_classes):
         )
 
 
-def pairs(extents, counts):
+def pairs(extents: Tensor, counts: np.ndarray) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """List all pairs of a box and a cell of its square, boxes in order, some at a time.
 
     ``PAIRS_AT_ONCE`` at most, or those of one box, so that memory does not grow with their number.
@@ -202,7 +209,7 @@ def pairs(extents, counts):
         box, begin = next_box, end
 
 
-def learned_by_winners(sides, centers, winner):
+def learned_by_winners(sides: Tensor, centers: Tensor, winner: Tensor) -> tuple[Tensor, Tensor]:
     """Return the size and offset of the box that each cell learns, or zeros.
 
     Args:

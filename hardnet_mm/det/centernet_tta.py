@@ -2,6 +2,7 @@
 
 import torch
 from mmdet.models import DetTTAModel
+from mmdet.structures import DetDataSample
 
 from ..registry import MODELS
 
@@ -14,7 +15,7 @@ class CTFlipTTAModel(DetTTAModel):
     edge is one from its right edge: 1 - dx.
     """
 
-    def test_step(self, data):
+    def test_step(self, data: dict) -> list[DetDataSample]:
         """Predict a batch.
 
         Args:

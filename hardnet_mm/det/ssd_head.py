@@ -2,6 +2,7 @@
 
 import torch
 from mmdet.models.dense_heads import SSDHead
+from torch import Tensor
 
 from ..registry import MODELS
 
@@ -28,7 +29,7 @@ class HarDNetSSDHead(SSDHead):
         return results[:max_per_img] if with_nms else results
 
 
-def rank_in_class(labels):
+def rank_in_class(labels: Tensor) -> Tensor:
     """Return how many earlier entries have the same label, ``(N,)`` int64, for labels ``(N,)``."""
     order = labels.argsort(stable=True)
     counts = torch.bincount(labels)

@@ -1,8 +1,11 @@
 """SSD's extra levels behind a HarDNet."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from mmcv.cnn import ConvModule
 from mmdet.models.necks import SSDNeck
-from torch import nn
+from torch import Tensor, nn
 
 from ..registry import MODELS
 
@@ -26,13 +29,13 @@ class HarDNetSSDNeck(SSDNeck):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
-        bridge_channels,
-        bridge_dilation=1,
-        bridge_norm_cfg=dict(type='BN'),
-        **kwargs,
-    ):
+        in_channels: Sequence[int],
+        out_channels: Sequence[int],
+        bridge_channels: int,
+        bridge_dilation: int = 1,
+        bridge_norm_cfg: dict = dict(type='BN'),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(in_channels, out_channels, **kwargs)
         self.bridge = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1),
@@ -47,6 +50,6 @@ class HarDNetSSDNeck(SSDNeck):
             ConvModule(bridge_channels, in_channels[-1], 1, norm_cfg=bridge_norm_cfg),
         )
 
-    def forward(self, inputs):
+    def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Map the backbone's outputs ``(N, in_channels[i], H_i, W_i)`` to all levels, a tuple."""
         return super().forward((*inputs[:-1], self.bridge(inputs[-1])))
