@@ -15,7 +15,7 @@ def decode_priors(head, logits, deltas, image_size):
     Args:
         head (BaseDenseHead): A head with a ``prior_generator`` and a ``bbox_coder``.
         logits (Sequence[Tensor]): Of each level, ``(N, A * cls_out_channels, H, W)``, for A priors
-            of a cell.
+            of a position.
         deltas (Sequence[Tensor]): Of each level, ``(N, A * 4, H, W)``.
         image_size (Sequence[int]): Height and width of the image in pixels, which boxes are clipped
             to where ``bbox_coder.clip_border`` says so.

@@ -35,7 +35,7 @@ class HarDNetSSDHead(SSDHead):
 
         Args:
             logits (Sequence[Tensor]): Of each level, ``(N, A * (classes + 1), H, W)``, for A priors
-                of a cell.
+                of a position.
             deltas (Sequence[Tensor]): Of each level, ``(N, A * 4, H, W)``.
             image_size (Sequence[int]): Height and width of the image in pixels.
 
