@@ -16,7 +16,7 @@ def commands():
 
 
 def texts(path):
-    """Return what is written in an SVG: matplotlib draws the letters, and tells them in comments."""
+    """Return what is written in an SVG, as matplotlib's comments tell it."""
     return re.findall(r'<!-- (.*?) -->', path.read_text(encoding='utf-8'))
 
 
