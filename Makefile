@@ -1,4 +1,5 @@
 # make demo: train, test and draw a detector. make test: the tests. Both install what they need.
+# make docs: the site of docs/ and the API, in site/, in an environment of its own.
 # STACK=openmmlab does the same with OpenMMLab's last releases, in an environment of its own.
 STACK ?= onedl
 VENV := .venv$(if $(filter-out onedl,$(STACK)),-$(STACK))
@@ -10,7 +11,7 @@ DEMO_CONFIG := configs/digits/ssd_hardnet_digits.py
 SEED ?= 0
 DEMO_DIR := work_dirs/demo-$(STACK)-seed$(SEED)
 
-.PHONY: demo test test-cpus test-slow lint format clean
+.PHONY: demo docs test test-cpus test-slow lint format clean
 
 demo: $(INSTALLED) $(DIGITS)/digits.json
 	$(BIN)/python tools/demo.py $(DEMO_CONFIG) --work-dir $(DEMO_DIR) --seed $(SEED)
@@ -33,6 +34,14 @@ test-cpus: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(PYTEST) -m slow --durations 20 tests
 
+# Strictly: a link or an anchor that leads nowhere ends it, as does a docstring that cannot be read.
+docs: .venv-docs/.installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo site/index.html
+
+.venv-docs/.installed: requirements/docs.txt requirements/install.sh
+	@requirements/install.sh docs .venv-docs
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,4 +57,4 @@ $(DIGITS)/digits.json: | $(INSTALLED)
 	$(BIN)/python tools/dataset_converters/digits.py --out-dir $(DIGITS) --tasks detection
 
 clean:
-	rm -rf $(VENV) $(DIGITS) $(DEMO_DIR)
+	rm -rf $(VENV) .venv-docs site $(DIGITS) $(DEMO_DIR)

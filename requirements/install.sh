@@ -14,9 +14,9 @@ fail() {
 }
 
 case $stack in
-    onedl) newest=12 ;;
+    onedl | docs) newest=12 ;;
     openmmlab) newest=11 ;; # torch 2.1.2 has no wheels for Python 3.12
-    *) fail "STACK must be onedl or openmmlab, got '$stack'." ;;
+    *) fail "STACK must be onedl, openmmlab or docs, got '$stack'." ;;
 esac
 
 fits() {
@@ -38,6 +38,10 @@ install() {
 }
 
 install -r "$here/$stack.txt"
+if [ "$stack" = docs ]; then # which reads this project, and does not import it
+    touch "$venv/.installed"
+    exit
+fi
 if [ "$stack" = openmmlab ]; then
     # No wheel for this Python, no compiled operators: then pip builds them, which takes minutes.
     # Its setup.py imports the installed torch, so the build must see this environment.

@@ -10,6 +10,8 @@ from helpers import tool_process
 
 from hardnet_mm.kernels.cpu import capabilities
 
+pytest_plugins = ['helpers.server']
+
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 

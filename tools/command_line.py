@@ -110,12 +110,18 @@ def is_of_user(error):
         return bool(package) and importlib.util.find_spec(package) is None
     if isinstance(error, KeyError):  # a type of a config that nobody registered
         return 'registry' in str(error)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, (ValueError, TypeError)) and any(
+        frame.f_code.co_name == 'build_from_cfg' for frame in frames
+    ):
+        return True  # what a config says, and the class that it names refuses
     if isinstance(error, AssertionError):  # how a toolbox checks its config, if it says something
-        frame = traceback.walk_tb(error.__traceback__)
-        module = [frame.f_globals.get('__name__', '') for frame, _ in frame][-1]
+        module = frames[-1].f_globals.get('__name__', '')
         return bool(str(error)) and module.partition('.')[0] in TOOLBOXES
+    if isinstance(error, OSError):  # a file; without one, nobody could tell what it is about
+        return bool(error.filename) or error.errno is None
     errors = sys.modules.get('hardnet_mm.utils.errors')
-    return isinstance(error, OSError) or bool(errors) and isinstance(error, errors.InputError)
+    return bool(errors) and isinstance(error, errors.InputError)
 
 
 def in_one_line(error):

@@ -8,7 +8,6 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from command_line import check_file, check_new_file, make_parser, run, user_path
@@ -38,14 +37,6 @@ def parse_args():
     return args
 
 
-def write(text, path):
-    """Put a text at a path, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.swap-', dir=path.parent) as folder:
-        Path(folder, path.name).write_text(text)
-        os.replace(Path(folder, path.name), path)
-
-
 def main(args):
     from hardnet_mm.backbones.architectures import ARCHITECTURES
     from hardnet_mm.swap.backbone import swap
@@ -53,6 +44,7 @@ def main(args):
     from hardnet_mm.utils.config_text import config_text
     from hardnet_mm.utils.configs import build_model, is_pure_python, read_config, read_inherited
     from hardnet_mm.utils.errors import InputError
+    from hardnet_mm.utils.files import written_whole
 
     if args.arch not in ARCHITECTURES:
         raise InputError(f'--arch must be among {list(ARCHITECTURES)}, got {args.arch!r}')
@@ -74,7 +66,8 @@ def main(args):
     if args.out is None:
         print(text, end='')
     else:
-        write(text, args.out)
+        with written_whole(args.out) as new:
+            new.write_text(text)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(
         f'{args.arch} for {cfg.model.backbone.type} in {args.config}: {parameters / 1e6:.1f} M '

@@ -1,4 +1,7 @@
-"""The published variants of HarDNet: what an ``arch`` name of :class:`HarDNet` stands for."""
+"""The published variants of HarDNet, and the plan of a backbone's stages that follows from one."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 # One entry a block in all but growth_multiplier; a block with downsample ends a stage.
 _HARDNET39 = dict(
@@ -58,7 +61,7 @@ OPTIONAL_FIELDS = dict(
 )
 
 
-def get_architecture(arch):
+def get_architecture(arch: str | dict) -> dict:
     """Return the complete fields of a variant.
 
     Args:
@@ -96,7 +99,106 @@ def get_architecture(arch):
     return arch
 
 
-def group_blocks(downsample):
+class BlockPlan(NamedTuple):
+    """A block, and the transition after it."""
+
+    growth_rate: int
+    num_layers: int
+    dropout: float  # before the transition
+    transition_channels: int | None  # None: no output needs the transition, so it is not built
+
+
+class StagePlan(NamedTuple):
+    """A stage: a downsampling, then blocks."""
+
+    downsample: str | None  # 'conv', 'pool', 'pool3x3', or None: the stage begins with its block
+    stride: int
+    ceil_mode: bool  # of the pool
+    dilation: int  # of the blocks
+    blocks: list[BlockPlan]
+
+
+def plan_stages(
+    arch: dict,
+    out_indices: Sequence[int | str],
+    strides: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    ceil_mode: bool | Sequence[bool] = False,
+) -> list[StagePlan]:
+    """Plan the stages that the deepest of a backbone's outputs needs.
+
+    Args:
+        arch (dict): Of :func:`get_architecture`.
+        out_indices (Sequence[int | str]): As of :class:`~hardnet_mm.backbones.HarDNet`, and so are
+            the others.
+        strides (Sequence[int], optional): Of the stages. Defaults to None: 1 2 2 2.
+        dilations (Sequence[int], optional): Of the stages' blocks. Defaults to None: 1.
+        ceil_mode (bool | Sequence[bool]): Of the stages' pools. Defaults to False.
+
+    Returns:
+        list[StagePlan]: A plan for each stage.
+
+    Raises:
+        ValueError: If an argument is none of the allowed values.
+    """
+    groups = group_blocks(arch['downsample'])
+    num_stages = _count_stages(out_indices, len(arch['stem_channels']), len(groups))
+    strides = tuple(strides or (1,) + (2,) * (len(groups) - 1))
+    dilations = tuple(dilations or (1,) * len(groups))
+    if isinstance(ceil_mode, bool):
+        ceil_mode = (ceil_mode,) * len(groups)
+    for name, values in dict(ceil_mode=ceil_mode, strides=strides, dilations=dilations).items():
+        if len(values) < num_stages:
+            raise ValueError(
+                f'{name} must have a value for each of {num_stages} stages, got {values}'
+            )
+    if strides[0] != 1 or not set(strides) <= {1, 2}:
+        raise ValueError(f'strides must be 1, then each 1 or 2, got {strides}')
+    strides = (1 + arch['stem_pool'], *strides[1:])
+    plan = []
+    for index, numbers in enumerate(groups[:num_stages]):
+        downsample = _kind_of_downsample(arch, index, strides[index])
+        blocks = [_plan_block(arch, number) for number in numbers]
+        if index == num_stages - 1 and index not in out_indices:
+            # the deepest output is before the last transition
+            blocks[-1] = blocks[-1]._replace(transition_channels=None)
+        plan.append(
+            StagePlan(downsample, strides[index], ceil_mode[index], dilations[index], blocks)
+        )
+    return plan
+
+
+def _count_stages(out_indices, num_stem_layers, num_stages):
+    """Return how many stages the deepest of ``out_indices`` needs; refuse unknown ones."""
+    depth = {f'stem{i}': 0 for i in range(num_stem_layers)}
+    for index in range(num_stages):
+        depth[f'block{index}'] = depth[index] = index + 1
+    if not out_indices or any(index not in depth for index in out_indices):
+        raise ValueError(f'out_indices must be some of {list(depth)}, got {out_indices}')
+    return max(depth[index] for index in out_indices)
+
+
+def _kind_of_downsample(arch, index, stride):
+    if index == 0 and not arch['stem_pool']:
+        return None
+    if arch['depthwise']:
+        return 'conv'
+    if stride == 1:
+        return None
+    return 'pool' if index else 'pool3x3'
+
+
+def _plan_block(arch, number):
+    last = number == len(arch['downsample']) - 1
+    return BlockPlan(
+        arch['growth_rates'][number],
+        arch['num_layers'][number],
+        arch['dropout'] if last else 0.0,
+        arch['transition_channels'][number],
+    )
+
+
+def group_blocks(downsample: Sequence[int]) -> list[list[int]]:
     """Return the numbers of the blocks of each stage: one ends where a block is downsampled.
 
     >>> group_blocks((1, 0, 1, 1, 0))

@@ -1,19 +1,16 @@
 """The HarDNet block: a dense block whose links follow the powers of two."""
 
-import torch.utils.checkpoint as cp
+import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
-from torch import nn
-
-from ..training.recomputation import concatenate
-from ..utils.tracing import in_plain_autograd
+from torch import Tensor, nn
 
 
-def harmonic_links(layer):
+def harmonic_links(layer: int) -> list[int]:
     """Return the earlier layers that a layer reads, nearest first (paper, section 3.2).
 
     Layer ``l`` reads ``l - 2**n`` for every ``n`` such that ``2**n`` divides ``l``.
-    Layer 0 is the block's input; a layer's links number one plus the twos in its factors.
+    Layer 0 is the block's input. A layer has one link more than its number has factors of two.
 
     Args:
         layer (int): Number of the layer, from 1.
@@ -24,7 +21,7 @@ def harmonic_links(layer):
     return [layer - 2**n for n in range(layer.bit_length()) if layer % 2**n == 0]
 
 
-def layer_width(layer, growth_rate, growth_multiplier):
+def layer_width(layer: int, growth_rate: int, growth_multiplier: float) -> int:
     """Return a layer's output channels: ``k * m**(links - 1)``, rounded to an even number.
 
     The product is built by repeated multiplication, as in the original program, so that rounding
@@ -50,8 +47,6 @@ class HarDBlock(BaseModule):
         num_layers (int): Number of layers.
         depthwise (bool): Whether layers are depthwise separable. Defaults to False.
         dilation (int): Dilation of the Conv3x3s. Defaults to 1.
-        with_cp (bool): Whether to recompute the block in the backward pass, to save memory; see
-            :class:`HarDNet`. Defaults to False.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Config of the activations. Defaults to ``dict(type='InPlaceReLU6')``.
         init_cfg (dict, optional): Initialization config. Defaults to None.
@@ -59,55 +54,45 @@ class HarDBlock(BaseModule):
 
     def __init__(
         self,
-        in_channels,
-        growth_rate,
-        growth_multiplier,
-        num_layers,
-        depthwise=False,
-        dilation=1,
-        with_cp=False,
-        norm_cfg=dict(type='BN'),
-        act_cfg=dict(type='InPlaceReLU6'),
-        init_cfg=None,
+        in_channels: int,
+        growth_rate: int,
+        growth_multiplier: float,
+        num_layers: int,
+        depthwise: bool = False,
+        dilation: int = 1,
+        norm_cfg: dict = dict(type='BN'),
+        act_cfg: dict = dict(type='InPlaceReLU6'),
+        init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
-        self.with_cp = with_cp
         self.links = [harmonic_links(layer) for layer in range(1, num_layers + 1)]
         widths = [in_channels]
         self.layers = ModuleList()
         for layer, links in enumerate(self.links, start=1):
             widths.append(layer_width(layer, growth_rate, growth_multiplier))
             channels_in = sum(widths[link] for link in links)
-            if depthwise:
-                self.layers.append(
-                    depthwise_separable(channels_in, widths[layer], norm_cfg, act_cfg, dilation)
-                )
-            else:
-                self.layers.append(
-                    ConvModule(
-                        channels_in,
-                        widths[layer],
-                        3,
-                        padding=dilation,
-                        dilation=dilation,
-                        norm_cfg=norm_cfg,
-                        act_cfg=act_cfg,
-                    )
-                )
+            make_layer = depthwise_separable if depthwise else dense_conv
+            self.layers.append(make_layer(channels_in, widths[layer], norm_cfg, act_cfg, dilation))
         self.out_layers = [n for n in range(1, num_layers + 1) if n % 2 or n == num_layers]
         self.out_channels = sum(widths[layer] for layer in self.out_layers)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
-        if self.with_cp and in_plain_autograd(x) and x.requires_grad:
-            return cp.checkpoint(self._forward, x, use_reentrant=False)
-        return self._forward(x)
-
-    def _forward(self, x):
         features = [x]
         for links, layer in zip(self.links, self.layers):
             features.append(layer(concatenate([features[link] for link in links])))
         return concatenate([features[layer] for layer in self.out_layers])
+
+
+def concatenate(features):
+    """Concatenate ``(N, C_i, H, W)`` along the channels; a single one is passed on uncopied."""
+    return features[0] if len(features) == 1 else torch.cat(features, dim=1)
+
+
+def dense_conv(in_channels, out_channels, norm_cfg, act_cfg, dilation=1):
+    """Return Conv3x3 - norm - activation."""
+    padding = dict(padding=dilation, dilation=dilation)
+    return ConvModule(in_channels, out_channels, 3, **padding, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
 
 def depthwise_separable(in_channels, out_channels, norm_cfg, act_cfg, dilation=1):
@@ -120,14 +105,5 @@ def depthwise_separable(in_channels, out_channels, norm_cfg, act_cfg, dilation=1
 
 def depthwise_conv(channels, norm_cfg, stride=1, dilation=1):
     """Return a depthwise Conv3x3 - norm, padded so that only ``stride`` shrinks the map."""
-    return ConvModule(
-        channels,
-        channels,
-        3,
-        stride=stride,
-        padding=dilation,
-        dilation=dilation,
-        groups=channels,
-        norm_cfg=norm_cfg,
-        act_cfg=None,
-    )
+    padding = dict(padding=dilation, dilation=dilation, groups=channels)
+    return ConvModule(channels, channels, 3, stride, **padding, norm_cfg=norm_cfg, act_cfg=None)

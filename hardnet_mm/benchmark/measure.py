@@ -1,4 +1,4 @@
-"""Measurements of functions of an image batch: time, memory, work."""
+"""Measurements of functions of an image batch: time, memory, multiply-adds."""
 
 import ctypes
 import statistics
@@ -96,7 +96,7 @@ def count_work(model, images):
 def convolution_peak(dtype, device='cpu', runs=10):
     """Return the multiply-adds a second that the machine reaches in one large convolution.
 
-    3x3 on 256 channels of 64 x 64 cells, channels-last: the best of a few runs.
+    3x3 on 256 channels of 64 x 64 positions, channels-last: the best of a few runs.
     """
     layout = dict(device=device, dtype=dtype)
     convolution = torch.nn.Conv2d(256, 256, 3, padding=1, bias=False).to(**layout)

@@ -1,7 +1,6 @@
 """The published files: found on this machine, or downloaded once."""
 
 import os
-import tempfile
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ..utils.errors import InputError
+from ..utils.files import written_whole
 from .files import check_checkpoint, check_hash, load_weights
 from .keys import convert_official
 from .published import get_weights
@@ -65,33 +65,37 @@ def find_weights(name):
 
 def _download(address, path):
     """Put the file at an address at a path, if it is a checkpoint; otherwise leave nothing."""
-    with tempfile.TemporaryDirectory(prefix='.hardnet-', dir=path.parent) as folder:
-        partial = Path(folder, path.name)  # its name carries the hash
+    with written_whole(path) as new:  # its name carries the hash
         try:
-            request = Request(address, headers={'User-Agent': 'hardnet_mm'})
-            with urlopen(request, timeout=TIMEOUT) as response, open(partial, 'wb') as target:
-                size = response.headers.get('Content-Length')
-                size = None if size is None else int(size)
-                with Progress(console=Console(stderr=True)) as progress:
-                    task = progress.add_task(path.name, total=size)
-                    while chunk := response.read(2**20):
-                        target.write(chunk)
-                        progress.advance(task, len(chunk))
+            size = _fetch(address, new)
         except (OSError, HTTPException) as error:
             raise ConnectionError(
                 f'{address} could not be downloaded ({error}): check the network, or put the file '
                 f'into {path.parent} or into a folder that {FOLDER_VARIABLE} names'
             ) from error
-        if size is not None and partial.stat().st_size < size:
+        if size is not None and new.stat().st_size < size:
             raise ConnectionError(
-                f'{address} broke off after {partial.stat().st_size} of {size} bytes: try again'
+                f'{address} broke off after {new.stat().st_size} of {size} bytes: try again'
             )
         try:
-            load_original(partial)
+            load_original(new)
         except InputError as error:
-            reason = str(error).replace(str(partial), address)
-            raise InputError(f'{reason}; nothing was kept') from error
-        os.replace(partial, path)
+            reason = str(error).replace(str(new), address)
+            raise InputError(f'{reason}; nothing was stored') from error
+
+
+def _fetch(address, path):
+    """Write what an address gives to a path, and return the size that was promised, or None."""
+    request = Request(address, headers={'User-Agent': 'hardnet_mm'})
+    with urlopen(request, timeout=TIMEOUT) as response, open(path, 'wb') as target:
+        size = response.headers.get('Content-Length')
+        size = None if size is None else int(size)
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task(path.name, total=size)
+            while chunk := response.read(2**20):
+                target.write(chunk)
+                progress.advance(task, len(chunk))
+    return size
 
 
 def load_original(path, map_location='cpu'):

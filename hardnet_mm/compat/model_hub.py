@@ -19,12 +19,8 @@ from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 
 from ..utils.own_files import OWN_FILES, PREFIX, find_config, own_models
+from ..utils.toolboxes import TASKS
 
-TASKS = {
-    'Image Classification': 'mmpretrain',
-    'Object Detection': 'mmdet',
-    'Semantic Segmentation': 'mmseg',
-}
 MMPRETRAIN_HUB = 'mmpretrain.apis.model'
 hub = importlib.import_module('mmengine.hub.hub')
 

@@ -15,11 +15,11 @@ DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 def to_deploy(model, dtype=None, channels_last=True, winograd=True):
     """Return the inference form of a backbone, classifier, detector or segmentor.
 
-    Norms are folded into the convolutions and activations computed with them; the tensors are laid
-    out channels-last; on a CPU, large 3x3 convolutions are computed by Winograd's algorithm,
-    HarDNet's blocks without concatenating their links, and the memory of intermediate tensors is
-    kept for the next run. The interface and, in float32, the outputs stay: images come and
-    predictions go in float32 whatever ``dtype`` is.
+    Norms are folded into the convolutions, and activations are computed with them. Tensors are laid
+    out channels-last. On a CPU, large 3x3 convolutions are computed by Winograd's algorithm,
+    HarDNet blocks without concatenations, and the buffers of intermediate tensors are reused by the
+    next run. The interface stays, and so do the outputs in float32. Images and predictions are
+    float32 whatever ``dtype`` is.
 
     Args:
         model (nn.Module): The trained model; it is left as it is.
@@ -55,7 +55,10 @@ def to_deploy(model, dtype=None, channels_last=True, winograd=True):
 
 
 def _network(model):
-    """Return the parts that compute in a lower precision, and those whose outputs leave them."""
+    """Return the parts of a model that compute in ``dtype``, and the last of them.
+
+    The last parts' outputs are converted for the toolbox's code, which goes on in float32.
+    """
     if not hasattr(model, 'backbone'):
         return [model], [model]
     parts = [getattr(model, name, None) for name in ('backbone', 'neck')]
@@ -82,10 +85,10 @@ class _Entry:
 
 
 class _PlainOutputs:
-    """Calls a function, and returns its tensors as a toolbox's code expects them.
+    """Calls a function, and returns its tensors as the toolboxes' code expects them.
 
-    That is float32, and contiguous: some of it takes views. mmseg's does not, and is faster on
-    channels-last logits, of which it takes the largest channel.
+    The tensors are float32. They are contiguous as well, since mmdet and mmpretrain take views of
+    them. mmseg does not, and its argmax over channels is faster on channels-last logits.
     """
 
     def __init__(self, function, any_layout):

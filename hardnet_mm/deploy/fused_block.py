@@ -1,4 +1,4 @@
-"""The HarDNet block without concatenations: each feature is convolved once, for all its readers."""
+"""The HarDNet block for inference, without concatenations."""
 
 import torch
 from torch import nn
@@ -53,7 +53,7 @@ class FusedBlock(nn.Module):
         return features
 
     def _sum(self, parts):
-        """Add channels-last parts up; the last is the convolution's whole output, or the only."""
+        """Add channels-last parts up. The last one, which is not shared, takes the sum."""
         *others, total = parts
         if not others:
             return total.contiguous(memory_format=torch.channels_last)
@@ -83,5 +83,5 @@ class FusedBlock(nn.Module):
         return convolution, readers, widths
 
     def __getstate__(self):
-        """Leave out of copies and files what is made again."""
+        """Leave the stacked weights out of copies and files; the next run stacks them again."""
         return {**self.__dict__, '_made': (None, None)}

@@ -53,15 +53,15 @@ class FusedConv(nn.Module):
         fused = ONEDNN_ACTIVATIONS.get(type(self.act))
         self.fused_act = fused(self.act) if fused else ('none', [])
         self.rest = nn.Identity() if fused else self.act  # what oneDNN leaves to do
-        self.pool = pool if winograd.applies(self) else None
+        self.pool = pool if winograd.is_supported(self) else None
         self._packed = {}
 
     def forward(self, x):
         """Map ``(N, C, H, W)`` to the activated ``(N, out_channels, H', W')``."""
         if not (runs_in_pool(x) and has_onednn_convolutions(x.dtype)):
             return self.act(self._convolve_plainly(x))
-        if self.pool is not None and winograd.pays(self.weight, x):
-            kernels = self._pack(x, winograd.pack)
+        if self.pool is not None and winograd.is_faster(self.weight, x):
+            kernels = self._pack(x, winograd.pack_kernels)
             return self.act(winograd.convolve(x, kernels, self.bias, self.pool))
         geometry = (self.padding, self.stride, self.dilation, self.groups)
         weight = self._pack(x, _reorder, geometry)
@@ -95,7 +95,7 @@ class FusedConv(nn.Module):
         return packed
 
     def __getstate__(self):
-        """Leave the packed weights out of copies and files; they are made again."""
+        """Leave the packed weights out of copies and files; the next run packs them again."""
         return {**self.__dict__, '_packed': {}}
 
 

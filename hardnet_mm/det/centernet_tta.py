@@ -10,7 +10,7 @@ from ..registry import MODELS
 class CTFlipTTAModel(DetTTAModel):
     """Average heatmap, size and offset over an image and its mirror image, then decode once.
 
-    As PingoLH/CenterNet-HarDNet does (detectors/ctdet.py). A mirrored offset from a cell's left
+    As PingoLH/CenterNet-HarDNet does (detectors/ctdet.py). A mirrored offset from a position's left
     edge is one from its right edge: 1 - dx.
     """
 
@@ -25,7 +25,7 @@ class CTFlipTTAModel(DetTTAModel):
 
         Raises:
             ValueError: If an augmentation flips otherwise than horizontally, or an image was
-            padded, so that its mirror image lies elsewhere.
+                padded, so that its mirror image lies elsewhere.
         """
         outputs = []
         for inputs, data_samples in zip(data['inputs'], data['data_samples']):

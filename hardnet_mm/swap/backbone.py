@@ -10,8 +10,9 @@ from mmengine.registry import DefaultScope
 from ..backbones import HarDNet
 from ..backbones.architectures import get_architecture
 from ..checkpoints.published import SCHEME, WEIGHTS
-from ..utils.configs import register_toolbox, without_checkpoints
+from ..utils.configs import without_checkpoints
 from ..utils.errors import InputError
+from ..utils.toolboxes import register_toolbox
 
 PROBE_SIZE = 256
 # Arguments that mean the same to HarDNet and to the toolboxes' ResNets.

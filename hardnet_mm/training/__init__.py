@@ -2,5 +2,6 @@
 
 from .hooks import ChannelsLastHook, LabelCheckHook
 from .in_place_relu6 import InPlaceReLU6
+from .recomputation import recompute
 
-__all__ = ['ChannelsLastHook', 'InPlaceReLU6', 'LabelCheckHook']
+__all__ = ['ChannelsLastHook', 'InPlaceReLU6', 'LabelCheckHook', 'recompute']

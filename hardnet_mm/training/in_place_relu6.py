@@ -1,4 +1,4 @@
-"""ReLU6 in place that keeps nothing but its output for the backward pass."""
+"""ReLU6 in place that stores nothing but its output for the backward pass."""
 
 import torch
 from torch import nn
@@ -11,9 +11,9 @@ from ..utils.tracing import in_plain_autograd
 class InPlaceReLU6(nn.ReLU6):
     """ReLU6 that trains in less memory, and faster.
 
-    PyTorch's own in-place ReLU6 copies its input first and keeps the copy, though the gradient
-    needs to know only which values lie between 0 and 6, and the output tells. The output is what
-    the next convolution keeps anyway.
+    PyTorch's own in-place ReLU6 copies its input first and stores the copy. Its gradient only
+    depends on which values lie between 0 and 6, and the output shows that as well. The next
+    convolution stores the output anyway.
 
     Args:
         inplace (bool): Whether to work in place at all. Defaults to True.

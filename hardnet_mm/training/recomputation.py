@@ -1,36 +1,107 @@
-"""Training in less memory: what is cheap to make is made again in the backward pass, not kept.
+"""Training in less memory: the backward pass recomputes what the forward pass did not store.
 
-Those are concatenations, norms and activations; of a layer, the convolution's output alone is
-kept. It is DenseNet's observation (Pleiss et al., Memory-Efficient Implementation of DenseNets,
-2017).
+Two ways, which :class:`hardnet_mm.backbones.HarDNet` knows as ``with_cp`` and ``memory_efficient``:
+
+- blocks are recomputed whole, their convolutions included (Chen et al., Training Deep Nets with
+  Sublinear Memory Cost, 2016);
+- concatenations, norms and activations are recomputed, and of each layer the convolution's output
+  alone is stored (Pleiss et al., Memory-Efficient Implementation of DenseNets, 2017).
+
+Neither changes layers, parameters, outputs or gradients. Both are left to the compiler under
+``torch.compile`` and ``torch.export``, and are off under tracers and the transforms of
+``torch.func``.
 """
 
 import threading
 from functools import partial
 
 import torch
+from mmengine.registry import FUNCTIONS
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from ..backbones import HarDBlock
+from ..utils.tracing import in_plain_autograd
 
 _state = threading.local()
 
 
+@FUNCTIONS.register_module()
+def recompute(backbone, blocks=False, features=False):
+    """Let a backbone recompute in the backward pass.
+
+    Args:
+        backbone (nn.Module): A backbone of :class:`~hardnet_mm.backbones.HarDBlock` blocks and of
+            mmcv's ConvModules. It is changed in place.
+        blocks (bool): Whether to recompute blocks whole. Defaults to False.
+        features (bool): Whether to recompute concatenations, norms and activations. A parameter
+            that is changed between the two passes is then refused, a norm's bias included.
+            Defaults to False.
+    """
+    if blocks:
+        for module in backbone.modules():
+            if type(module) is HarDBlock:
+                module.__class__ = RecomputingHarDBlock
+    if features:
+        remember_activations(backbone)
+        backbone.register_forward_pre_hook(_enter, with_kwargs=True)
+        backbone.register_forward_hook(_leave, with_kwargs=True, always_call=True)
+
+
+class RecomputingHarDBlock(HarDBlock):
+    """A block that is recomputed whole in the backward pass. Only ``forward`` differs."""
+
+    def forward(self, x):
+        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
+        if in_plain_autograd(x) and x.requires_grad:
+            return checkpoint(super().forward, x, use_reentrant=False)
+        return super().forward(x)
+
+
+def _enter(backbone, args, kwargs):
+    if in_plain_autograd(*args, *kwargs.values()):
+        _state.entered = [*getattr(_state, 'entered', ()), RecomputeFeatures()]
+        _state.entered[-1].__enter__()
+
+
+def _leave(backbone, args, kwargs, outputs):
+    if in_plain_autograd(*args, *kwargs.values()):
+        _state.entered.pop().__exit__(None, None, None)
+
+
 class RecomputeFeatures(torch.autograd.graph.saved_tensors_hooks):
-    """Within it, the tensors of :func:`remember` are saved for the backward pass as recipes."""
+    """Within it, concatenations and the tensors of :func:`remember` are saved as recipes."""
 
     def __init__(self):
         super().__init__(_pack, lambda saved: saved())
+        self._concatenations = RememberConcatenations()
 
     def __enter__(self):
-        """Start to remember how tensors are made."""
-        # weak: with_cp keeps less still, and a recipe must not keep what is not saved
+        """Start to note how tensors are computed."""
+        # weak: with_cp stores less still, and a recipe must not hold what nobody saves
         self._outer, _state.recipes = getattr(_state, 'recipes', None), WeakTensorKeyDictionary()
+        self._concatenations.__enter__()
         return super().__enter__()
 
     def __exit__(self, *args):
-        """Forget it; what is saved for the backward pass is not touched."""
+        """Forget the recipes that autograd has not saved."""
+        super().__exit__(*args)
+        self._concatenations.__exit__(*args)
         _state.recipes = self._outer
-        return super().__exit__(*args)
+
+
+class RememberConcatenations(TorchFunctionMode):
+    """Within it, the results of ``torch.cat(tensors, dim=...)`` are remembered."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        """Call the function, and note how its result is computed."""
+        kwargs = kwargs or {}
+        result = function(*args, **kwargs)
+        if function is torch.cat and len(args) == 1 and kwargs.keys() == {'dim'}:
+            remember(result, lambda *parts: torch.cat(parts, **kwargs), *args[0])
+        return result
 
 
 def recomputes():
@@ -39,9 +110,10 @@ def recomputes():
 
 
 class Original:
-    """A tensor that is kept, and must stay as it is: autograd checks that, but not behind hooks.
+    """A stored tensor, which must not change before the backward pass.
 
-    It is detached, since a graph that holds its own outputs is never freed.
+    Autograd checks that for what it stores itself, but not for what a hook stores, so it is checked
+    here. The tensor is detached, since a graph that holds its own outputs is never freed.
     """
 
     def __init__(self, tensor):
@@ -63,9 +135,9 @@ class Original:
 
 
 class Recipe:
-    """How to make a tensor again: a function of others, which may be recipes themselves.
+    """How to recompute a tensor: a function, and its inputs, which may be recipes themselves.
 
-    The tensor is made when the backward pass first asks for it, and held until it last does.
+    The tensor is recomputed when the backward pass first reads it, and stored until the last read.
     """
 
     def __init__(self, function, *inputs):
@@ -85,14 +157,14 @@ class Recipe:
 
 
 def remember(tensor, function, *inputs):
-    """Note how a tensor is made, where something may save it.
+    """Note how a tensor is computed, in case autograd saves it for the backward pass.
 
     Args:
         tensor (Tensor): The tensor.
-        function (Callable): Makes it of the inputs, always anew.
-        inputs (Tensor | None): They are kept, unless they are remembered too.
+        function (Callable): Computes a new tensor of the same values from the inputs.
+        inputs (Tensor | None): They are stored, unless they are remembered too.
     """
-    # without a gradient it comes of frozen layers, whose other tensors are not kept
+    # a tensor without a gradient is of frozen layers, whose other tensors are not stored either
     if recomputes() and tensor.requires_grad:
         recipe = Recipe(function, *inputs)
         recipe.version = tensor._version
@@ -100,7 +172,7 @@ def remember(tensor, function, *inputs):
 
 
 def _find(tensor):
-    """Return the recipe of a tensor, or None, also where the tensor was changed since."""
+    """Return the recipe of a tensor; None if there is none, or if the tensor has changed since."""
     recipe = _state.recipes.get(tensor)
     if recipe is not None and recipe.version not in (None, tensor._version):
         recipe = None
@@ -115,18 +187,9 @@ def _pack(tensor):
     return recipe
 
 
-def concatenate(features):
-    """Concatenate ``(N, C_i, H, W)`` along the channels; a single one is passed on uncopied."""
-    if len(features) == 1:
-        return features[0]
-    whole = torch.cat(features, dim=1)
-    remember(whole, lambda *parts: torch.cat(parts, dim=1), *features)
-    return whole
-
-
 def remember_norm(norm, inputs, output):
-    """Note how a BatchNorm makes its output: a forward hook."""
-    # of a batch's statistics the running ones are no part, and are left alone
+    """Note how a BatchNorm computes its output: a forward hook."""
+    # a batch's own statistics do not depend on the running ones, which must not move again
     of_batch = norm.training or norm.running_mean is None
     running = (None, None) if of_batch else (norm.running_mean, norm.running_var)
     normalize = partial(functional.batch_norm, training=of_batch, momentum=0.0, eps=norm.eps)
@@ -134,16 +197,16 @@ def remember_norm(norm, inputs, output):
 
 
 def before_activation(activate, inputs):
-    """Let a recipe include an activation that changes the tensor in place: a forward pre-hook."""
+    """Add an activation that works in place to the recipe of its input: a forward pre-hook."""
     recipe = _find(inputs[0]) if recomputes() else None
     if recipe is not None and recipe.uses == 0:
         make = recipe.function
         recipe.function = lambda *inputs: activate.forward(make(*inputs))
-        recipe.version = None  # any, while it runs: it may save its output
+        recipe.version = None  # any, while the activation runs: autograd may save its output
 
 
 def after_activation(activate, inputs, output):
-    """Let a recipe stand for the activated tensor, but for no later change: a forward hook."""
+    """Note the activated tensor's version, so that a later change is seen: a forward hook."""
     recipe = _find(output) if recomputes() else None
     if recipe is not None:
         recipe.version = output._version

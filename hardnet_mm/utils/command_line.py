@@ -6,7 +6,8 @@ import os.path as osp
 import torch.distributed as dist
 from mmengine.device import get_device
 
-from .configs import read_config, register_toolbox
+from .configs import read_config
+from .toolboxes import register_toolbox
 
 
 def load_config(args):

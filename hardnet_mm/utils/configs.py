@@ -2,7 +2,6 @@
 
 import os.path as osp
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -14,8 +13,7 @@ from mmengine.utils import import_modules_from_strings
 from .config_text import config_text
 from .errors import InputError
 from .own_files import PREFIX
-
-TOOLBOXES = ('mmdet', 'mmseg', 'mmpretrain')
+from .toolboxes import TOOLBOXES, check_installed, register_toolbox
 
 
 def read_config(name, options=None):
@@ -38,7 +36,7 @@ def read_config(name, options=None):
     """
     package = name.partition('::')[0]
     if package in TOOLBOXES:
-        _check_installed(package, name)  # mmengine would install some release of it
+        check_installed(package, name)  # mmengine would install some release of it
     try:
         if '::' in name and not name.startswith(PREFIX):
             cfg = get_config(name)
@@ -62,7 +60,7 @@ def read_config(name, options=None):
             f"{name}: default_scope must be 'mmdet', 'mmseg' or 'mmpretrain', the toolbox that the "
             f'config is for, got {scope!r}'
         )
-    _check_installed(scope, name)
+    check_installed(scope, name)
     _import_custom_modules(cfg, name)
     return cfg
 
@@ -70,22 +68,6 @@ def read_config(name, options=None):
 def is_pure_python(cfg):
     """Tell whether a config was read from Python with classes, ``with read_base():``."""
     return bool(getattr(cfg, '_imported_names', None))
-
-
-def register_toolbox(scope):
-    """Import everything that a toolbox registers, and return its module of registries."""
-    import_modules_from_strings(f'{scope}.utils').register_all_modules(init_default_scope=False)
-    return import_modules_from_strings(f'{scope}.registry')
-
-
-def _check_installed(scope, name):
-    if find_spec(scope) is None:
-        raise ImportError(
-            f'{name} is a config of {scope}, which is not installed: '
-            "pip install 'hardnet_mm[onedl]' (the maintained continuation), or "
-            "'hardnet_mm[openmmlab]' (OpenMMLab's last releases)",
-            name=scope,
-        )
 
 
 def _import_custom_modules(cfg, name):
@@ -130,86 +112,6 @@ def read_inherited(name, settings):
         path = Path(folder, 'config.py')
         path.write_text(config_text(base, settings))
         return read_config(str(path))
-
-
-def leaf_datasets(settings):
-    """Yield the configs of the data sets within a data set's, itself where it wraps none.
-
-    Args:
-        settings (dict): The config of a data set, or of a ``ConcatDataset``, ``RepeatDataset``,
-            ``ClassBalancedDataset``, ``MultiImageMixDataset`` or the like, within one another.
-    """
-    if 'datasets' in settings:
-        for part in settings['datasets']:
-            yield from leaf_datasets(part)
-    elif 'dataset' in settings:
-        yield from leaf_datasets(settings['dataset'])
-    else:
-        yield settings
-
-
-def with_pipeline(settings, pipeline):
-    """Return a data set's config whose images are all prepared by one pipeline.
-
-    Wrappers that prepare images themselves, such as ``MultiImageMixDataset``, are left out.
-
-    Args:
-        settings (dict): As of :func:`leaf_datasets`.
-        pipeline (list[dict]): The pipeline.
-    """
-    settings = ConfigDict(settings)
-    if 'datasets' in settings:
-        parts = [with_pipeline(part, pipeline) for part in settings.datasets]
-        return ConfigDict({**settings, 'datasets': parts})
-    if 'dataset' not in settings:
-        return ConfigDict({**settings, 'pipeline': pipeline})
-    inner = with_pipeline(settings.dataset, pipeline)
-    return inner if 'pipeline' in settings else ConfigDict({**settings, 'dataset': inner})
-
-
-def check_data_files(settings):
-    """Refuse a data set whose folder or annotations are not there, before it is read.
-
-    Args:
-        settings (dict): As of :func:`leaf_datasets`.
-
-    Raises:
-        FileNotFoundError: If one is not there. What is not on this machine is not looked for.
-    """
-    for leaf in leaf_datasets(settings):
-        root, annotations = leaf.get('data_root') or '', leaf.get('ann_file') or ''
-        paths = [path for path in (root, annotations and Path(root, annotations)) if path]
-        if 'backend_args' in leaf and leaf['backend_args'] or '://' in f'{root}{annotations}':
-            continue
-        for path in paths:
-            if not Path(path).exists():
-                raise FileNotFoundError(
-                    f'the config names data at {path}, which is not there: pass its place by '
-                    '--cfg-options'
-                )
-
-
-def class_names(cfg, meta):
-    """Return the names of a trained model's classes, or None where nothing tells them.
-
-    Args:
-        cfg (Config): Its config.
-        meta (dict): ``meta`` of its checkpoint.
-    """
-    leaf = next(leaf_datasets(cfg.test_dataloader.dataset))
-    registry = import_modules_from_strings(f'{cfg.default_scope}.registry')
-    kind = leaf['type'] if isinstance(leaf['type'], type) else registry.DATASETS.get(leaf['type'])
-    sources = (
-        meta.get('dataset_meta'),
-        leaf.get('metainfo'),
-        leaf,
-        getattr(kind, 'METAINFO', None),
-    )
-    for source in sources:
-        names = (source or {}).get('classes')
-        if isinstance(names, (list, tuple)):
-            return list(names)
-    return None
 
 
 def build_model(cfg):

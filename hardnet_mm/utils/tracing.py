@@ -12,9 +12,8 @@ except ImportError:  # torch 2.1
 def is_eager(x):
     """Return whether a tensor is computed as the program runs.
 
-    Compilers, ``torch.export``, ``torch.fx`` and ``torch.jit.trace`` see plain operations: which
-    tensor to keep, and what to do in place, they decide by themselves. ``torch.fx`` also knows no
-    sizes, and they can be symbols elsewhere.
+    Under compilers, ``torch.export``, ``torch.fx`` and ``torch.jit.trace`` only plain operations
+    are used: the compiler decides what to store and what to compute in place.
     """
     return isinstance(x, torch.Tensor) and not is_compiling() and not torch.jit.is_tracing()
 

@@ -51,20 +51,11 @@ def test_presets_name_configs(name):
         assert 'model' in read_config(config, preset.get('options', {}).get(model))
 
 
-def test_no_checkpoint_is_read(monkeypatch):
-    """The config names one that only a download would bring."""
-    monkeypatch.setattr('mmengine.runner.checkpoint.load_from_http', None)
-    config = PRESETS['segmentors']['configs']['DDRNet-23-slim']
-    assert 'Pretrained' in str(read_config(config).model)
-    model = Subject(build_model(read_config(config)), 'mmseg')
+def test_a_detector_with_proposals():
+    """Its raw outputs depend on the image's size, which goes with it."""
+    cfg = read_config('hardnet_mm::toolbox_models/faster-rcnn_hardnet68_fpn_1x_coco.py')
+    cfg.model.test_cfg.rpn.max_per_img = 10
+    model = Subject(build_model(cfg), 'mmdet')
     with torch.no_grad():
-        labels = model(torch.rand(1, 3, 64, 96))
-    assert labels.shape == (1, 64, 96) and labels.dtype == torch.int64
-
-
-def test_a_config_without_model(tmp_path):
-    (tmp_path / 'empty.py').write_text("default_scope = 'mmdet'\n")
-    with pytest.raises(ValueError, match='empty.py has no model'):
-        read_config(str(tmp_path / 'empty.py'))
-    with pytest.raises(FileNotFoundError):
-        read_config(str(tmp_path / 'missing.py'))
+        ((scores, boxes),) = model(torch.rand(1, 3, 64, 96))
+    assert scores.shape == (10, 81) and boxes.shape == (10, 320)

@@ -1,5 +1,4 @@
 import copy
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,7 +6,6 @@ from helpers.exported import filled
 from helpers.precision import assert_as_exact
 from helpers.stand_in import fill_tensor
 from mmengine.config import Config
-from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
 from hardnet_mm import HarDNet, create_model
@@ -16,7 +14,6 @@ from hardnet_mm.deploy import FusedConv, to_deploy
 from hardnet_mm.kernels.cpu import winograd
 from hardnet_mm.kernels.cpu.buffers import MemoryPool
 from hardnet_mm.kernels.cpu.capabilities import has_onednn_convolutions
-from hardnet_mm.registry import HOOKS
 from hardnet_mm.swap.trial import predict, random_batch
 from hardnet_mm.utils.configs import build_model, read_config
 
@@ -220,7 +217,7 @@ def flat(outputs):
 
 
 def test_a_two_stage_detector_computes_its_heads_in_float32():
-    cfg = read_config('hardnet_mm::faster-rcnn_hardnet68_fpn_1x_coco.py')
+    cfg = read_config('hardnet_mm::toolbox_models/faster-rcnn_hardnet68_fpn_1x_coco.py')
     deployed = to_deploy(build_model(cfg), torch.bfloat16)
     assert deployed.backbone.stem[0].weight.dtype == deployed.neck.lateral_convs[0].weight.dtype
     assert deployed.rpn_head.rpn_conv.weight.dtype == torch.float32
@@ -240,22 +237,3 @@ def test_a_compiler_sees_plain_convolutions():
     one = torch.jit.trace(FusedConv(nn.Conv2d(3, 4, 3)), torch.rand(1, 3, 9, 9))
     kinds = [node.kind() for node in one.inlined_graph.nodes() if node.kind().startswith('aten')]
     assert kinds == ['aten::_convolution']  # no conversion of what has the type already
-
-
-@MODEL_WRAPPERS.register_module(name='WrapperOfThisTest')
-class Wrapper(nn.Module):
-    def __init__(self, module):
-        super().__init__()
-        self.module = module
-
-
-def test_the_hook_tests_the_inference_form(root):
-    """Of the model itself, where it is wrapped to be distributed."""
-    model = build_model(Config.fromfile(root / 'configs/digits/hardnet39ds_digits.py'))
-    wrapped = Wrapper(model)
-    for given in (model, wrapped):
-        runner = SimpleNamespace(model=given)
-        HOOKS.build(dict(type='DeployHook', dtype='bfloat16')).before_test(runner)
-        assert not any(isinstance(module, nn.BatchNorm2d) for module in runner.model.modules())
-        assert runner.model.backbone.stem[0].weight.dtype == torch.bfloat16
-    assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())

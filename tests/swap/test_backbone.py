@@ -3,9 +3,7 @@ from mmengine.config import Config, ConfigDict
 
 from hardnet_mm import HarDNet
 from hardnet_mm.swap.backbone import select_levels, swap
-from hardnet_mm.swap.trial import random_batch
-from hardnet_mm.utils.config_text import config_text
-from hardnet_mm.utils.configs import read_config, read_inherited
+from hardnet_mm.utils.configs import read_config
 
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 
@@ -134,23 +132,6 @@ def test_layers_of_the_old_backbone_leave_the_optimizer():
     assert swap(cfg, 'hardnet68')['load_from'] is None
 
 
-def test_config_text_reads_back(tmp_path):
-    settings = dict(
-        model=dict(a=[1, 2.5, None], b=('one',), c={'not.an.identifier': True}, d=dict(), e=[]),
-        long=dict(first='x' * 50, second=['y' * 50, dict(z='z' * 50)], third=(1, 2)),
-    )
-    (tmp_path / 'base.py').write_text('')
-    (tmp_path / 'config.py').write_text(config_text('base.py', settings))
-    cfg = Config.fromfile(tmp_path / 'config.py')
-    assert cfg._cfg_dict.to_dict() == settings
-    assert max(map(len, (tmp_path / 'config.py').read_text().splitlines())) < 100
-
-
-def test_self_supervision_has_views():
-    batch = random_batch(Config(dict(default_scope='mmpretrain', model=dict())), views=2)
-    assert [view.shape for view in batch['inputs']] == [(2, 3, 224, 224)] * 2
-
-
 def test_the_command(run_tool, tmp_path):
     out = tmp_path / 'configs/mine.py'
     command = ('swap_backbone.py', RETINANET, '--arch', 'hardnet39ds', '--out', out)
@@ -180,8 +161,3 @@ def test_the_command_leaves_nothing_when_it_fails(run_tool, tmp_path):
         output = run_tool('swap_backbone.py', name, '--out', out, fails=True)
         assert output.splitlines()[-1].startswith('swap_backbone.py: error: ')
         assert not out.parent.exists()
-
-
-def test_a_swap_is_read_without_a_file():
-    cfg = read_inherited(RETINANET, swapped(RETINANET))
-    assert cfg.model.backbone.type == 'HarDNet'

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hardnet_mm.utils.errors import InputError
+
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/backbone_swaps.py'
 spec = importlib.util.spec_from_file_location('backbone_swaps', TOOL)
 tool = importlib.util.module_from_spec(spec)
@@ -22,21 +24,73 @@ def test_swaps(name):
     outcome = tool.run(name, 'hardnet39ds')
     logging.disable(logging.NOTSET)
     assert not outcome.startswith('fails: '), outcome
-    assert name in tool.REFUSED if outcome.startswith('refused: ') else True, outcome
+    if outcome.startswith('refused: '):
+        assert name in tool.REFUSED, outcome
     assert name not in tool.REFUSED or outcome != 'works'
 
 
-def test_rows_are_kept(tmp_path):
-    """A run that was broken off goes on where it was."""
+PAGE = f'# Title\n\nBefore.\n\n{tool.BEGIN}\n{tool.END}\n\nAfter.\n'
+
+
+def columns():
+    """Two stacks; the second was tried on less, and on another variant."""
     outcomes = {'mmdet::a/b_c-1x.py': 'works', 'mmseg::d/e.py': 'refused: [a | b]'}
-    tool.write(outcomes, 'hardnet39ds', tmp_path / 'swap.md')
-    assert tool.read(tmp_path / 'swap.md') == {**outcomes, 'mmseg::d/e.py': 'refused: [a / b]'}
-    assert 'hardnet39ds in 2 configs, 1 of them work' in (tmp_path / 'swap.md').read_text()
+    return dict(
+        onedl=tool.Column('hardnet39ds', 'mmdet 3.5.1, torch 2.14.1', outcomes),
+        openmmlab=tool.Column('hardnet68', 'mmdet 3.3.0, torch 2.1.2', {'mmseg::d/e.py': 'works'}),
+    )
+
+
+def test_a_page_holds_a_column_for_each_stack(tmp_path):
+    page = tmp_path / 'swap.md'
+    page.write_text(PAGE)
+    tool.write(columns(), page)
+    text = page.read_text()
+    assert text.startswith('# Title\n\nBefore.\n\n<!--') and text.endswith('-->\n\nAfter.\n')
+    assert '| onedl | hardnet39ds | mmdet 3.5.1, torch 2.14.1 | 2 | 1 | 1 | 0 | 0 |' in text
+    assert '| mmdet::a/b_c-1x.py | works |  |\n| mmseg::d/e.py | refused: [a / b] | works |' in text
+    wanted = columns()
+    wanted['onedl'].outcomes['mmseg::d/e.py'] = 'refused: [a / b]'
+    assert tool.read(page) == wanted
+    tool.write(tool.read(page), page)
+    assert page.read_text() == text
+
+
+def test_a_page_without_a_place_for_the_tables_is_left_alone(tmp_path):
+    page = tmp_path / 'swap.md'
+    page.write_text('# Title\n')
+    with pytest.raises(InputError, match='has no place for the tables'):
+        tool.write(columns(), page)
+    assert page.read_text() == '# Title\n'
     assert tool.read(tmp_path / 'none.md') == {}
 
 
-def test_the_tables_are_of_these_configs(root):
-    for name in ('swap.md', 'swap_openmmlab.md'):
-        outcomes = tool.read(root / 'docs' / name)
-        assert set(outcomes) == set(NAMES)
-        assert not any(outcome.startswith('fails: ') for outcome in outcomes.values())
+@pytest.mark.parametrize('options, again', [([], 1), (['--redo'], 2), (['--arch', 'hardnet68'], 2)])
+def test_a_run_that_was_broken_off_goes_on(options, again, tmp_path, monkeypatch):
+    """What is there is not done again, unless it is asked for, and the other stack's is left."""
+    page = tmp_path / 'swap.md'
+    own, other = tool.installed_stack(), 'openmmlab'
+    if own == other:
+        other = 'onedl'
+    there = {own: tool.Column('hardnet39ds', tool.installed_versions(), {'mmdet::a.py': 'works'})}
+    there[other] = tool.Column('hardnet85', 'mmdet 0', {'mmdet::a.py': 'refused: x'})
+    tool.write(there, page)
+    ran = []
+    monkeypatch.setattr(tool, 'CONFIGS', dict(mmdet=['a', 'b'], mmseg=[], mmpretrain=[]))
+    monkeypatch.setattr(tool, 'run', lambda name, arch: ran.append(name) or 'works')
+    monkeypatch.setattr('sys.argv', ['backbone_swaps.py', '--out', str(page), *options])
+    tool.main()
+    logging.disable(logging.NOTSET)
+    assert ran == ['mmdet::a.py', 'mmdet::b.py'][-again:]
+    assert tool.read(page)[own].outcomes == {'mmdet::a.py': 'works', 'mmdet::b.py': 'works'}
+    assert tool.read(page)[other] == there[other]
+
+
+def test_the_page_of_the_docs_is_of_these_configs(root):
+    found = tool.read(root / 'docs/swap.md')
+    assert list(found) == list(tool.STACKS)
+    for column in found.values():
+        assert list(column.outcomes) == NAMES
+        assert {outcome.partition(':')[0] for outcome in column.outcomes.values()} <= {
+            *tool.KINDS[:-1]
+        }

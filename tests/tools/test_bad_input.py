@@ -1,9 +1,7 @@
 """What a user may get wrong: each is told at once, or handled as mmdet handles it."""
 
-import argparse
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -11,43 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from hardnet_mm import HarDNet
-from hardnet_mm.checkpoints.files import check_checkpoint
-from hardnet_mm.checkpoints.hooks import CheckpointMatchHook
-from hardnet_mm.utils.configs import read_config
-from hardnet_mm.utils.errors import InputError
-
 CONFIG = 'configs/digits/ssd_hardnet_digits.py'
-
-
-def test_a_cut_off_checkpoint(tmp_path):
-    path = tmp_path / 'weights.pth'
-    torch.save(dict(state_dict=HarDNet('hardnet39ds', out_indices=(0,)).state_dict()), path)
-    check_checkpoint(str(path))
-    path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(ValueError, match='weights.pth is cut off'):
-        check_checkpoint(str(path))
-
-
-def test_no_checkpoint(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no checkpoint .*missing.pth'):
-        check_checkpoint(str(tmp_path / 'missing.pth'))
-    page = tmp_path / 'page.pth'
-    page.write_text('<html>not found</html>')
-    with pytest.raises(ValueError, match='page.pth is a web page, no checkpoint'):
-        check_checkpoint(str(page))
-
-
-def test_a_checkpoint_of_another_model():
-    runner = argparse.Namespace(model=HarDNet('hardnet39ds', out_indices=(1,)))
-    right, other = (
-        dict(state_dict=HarDNet(arch, out_indices=(1,)).state_dict())
-        for arch in ('hardnet39ds', 'hardnet68ds')
-    )
-    hook = CheckpointMatchHook()
-    hook.after_load_checkpoint(runner, right)
-    with pytest.raises(ValueError, match=r'not one of this config: \d+ of .* stem.0.conv.weight'):
-        hook.after_load_checkpoint(runner, other)
 
 
 def test_testing_with_a_checkpoint_of_another_model(root, run_tool, digits, tmp_path):
@@ -88,65 +50,6 @@ def test_classes_that_disagree_with_the_data(root, run_tool, digits, tmp_path, m
     )
     last = output.splitlines()[-1]
     assert last.startswith('train.py: error: The `num_classes` (7) in ') and '10' in last
-
-
-def test_a_config_of_no_toolbox(tmp_path):
-    path = tmp_path / 'plain.py'
-    custom = "custom_imports = dict(imports=['missing_one'])\n"
-    for text, words in {
-        "default_scope = 'mmrotate'\nmodel = dict()\n": "default_scope must be .* got 'mmrotate'",
-        'model = dict(type="RetinaNet")\n': 'default_scope must be .* got None',
-        "default_scope = 'mmdet'\n": 'has no model',
-        'model = dict(\n': 'plain.py cannot be read: SyntaxError: ',
-        'model = missing\n': "plain.py cannot be read: NameError: name 'missing'",
-        f'_base_ = {str(tmp_path / "missing.py")!r}\n': None,
-        f"default_scope = 'mmdet'\nmodel = dict()\n{custom}": (
-            "custom_imports .'missing_one'. cannot be imported"
-        ),
-    }.items():
-        path.write_text(text)
-        with pytest.raises(InputError if words else FileNotFoundError, match=words or 'missing.py'):
-            read_config(str(path))
-    with pytest.raises(InputError, match='model.type.a.* cannot be set in .*plain.py'):
-        path.write_text("default_scope = 'mmdet'\nmodel = dict(type='RetinaNet')\n")
-        read_config(str(path), {'model.type.a': 1})
-
-
-def test_a_toolbox_that_is_not_installed(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'mmseg', None)
-    path = tmp_path / 'plain.py'
-    path.write_text("default_scope = 'mmseg'\nmodel = dict(type='EncoderDecoder')\n")
-    for name in (str(path), 'mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py'):
-        with pytest.raises(
-            ImportError, match=r"config of mmseg, .*'hardnet_mm\[onedl\]'"
-        ) as raised:
-            read_config(name)
-        assert raised.value.name == 'mmseg'
-
-
-PURE_PYTHON = """
-from mmengine.config import read_base
-from mmseg.models import EncoderDecoder
-
-from hardnet_mm.backbones import HarDNet
-
-with read_base():
-    from .base import *
-
-model = dict(type=EncoderDecoder, backbone=dict(type=HarDNet, arch='hardnet39ds'), **settings)
-"""
-
-
-def test_a_pure_python_config_names_its_toolbox_by_its_classes(tmp_path, run_tool):
-    (tmp_path / 'base.py').write_text('settings = dict(train_cfg=dict())\n')
-    path = tmp_path / 'pure.py'
-    path.write_text(PURE_PYTHON)
-    cfg = read_config(str(path), {'model.backbone.arch': 'hardnet68ds'})
-    assert (cfg.default_scope, cfg.model.backbone.arch) == ('mmseg', 'hardnet68ds')
-    last = run_tool('swap_backbone.py', path, fails=True).splitlines()[-1]
-    assert 'swap_backbone.py: error:' in last and 'is in pure Python' in last
-    path.write_text("model = dict(type='mmpretrain.ImageClassifier')\n")  # a text, scoped
-    assert read_config(str(path)).default_scope == 'mmpretrain'
 
 
 def test_boxes_without_area_or_outside_are_left_out(root, digits, tmp_path):

@@ -7,14 +7,40 @@ from mmcv.cnn import ConvModule
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from hardnet_mm import HarDNet
+from hardnet_mm.backbones import HarDBlock
 from hardnet_mm.training import recomputation as memory
 from hardnet_mm.training.recomputation import (
     Original,
     RecomputeFeatures,
-    concatenate,
+    recompute,
     remember,
     remember_activations,
 )
+
+
+def test_recomputing_keeps_fewer_activations():
+    saved = {}
+    for with_cp in (False, True):
+        block = HarDBlock(8, 10, 1.7, 8)
+        recompute(block, blocks=with_cp)
+        sizes = []
+
+        def pack(tensor, sizes=sizes):
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            block(torch.randn(2, 8, 16, 16, requires_grad=True))
+        saved[with_cp] = sum(sizes)
+    assert saved[True] < saved[False] / 4
+
+
+def test_recomputing_updates_statistics_twice():
+    """As ``with_cp`` says; mmdet's ResNet does the same."""
+    block = HarDBlock(8, 10, 1.7, 2)
+    recompute(block, blocks=True)
+    block(torch.randn(2, 8, 6, 6, requires_grad=True)).sum().backward()
+    assert [layer.norm.num_batches_tracked.item() for layer in block.layers] == [2, 2]
 
 
 @pytest.mark.parametrize('arch', ['hardnet39ds', 'hardnet68', 'fchardnet70'])
@@ -43,7 +69,7 @@ def test_no_concatenation_is_kept():
     kept = []
     for context in (RecomputeFeatures(), nullcontext()):
         with context:
-            whole = concatenate(features)
+            whole = torch.cat(features, dim=1)
             output = torch.nn.functional.conv2d(whole, weight)
         saved = output.grad_fn._saved_input  # unpacked, if it was packed
         assert torch.equal(saved, whole)
@@ -55,7 +81,7 @@ def test_what_has_no_gradient_is_not_recomputed():
     """Nothing is gained: of frozen layers, the last output alone is saved."""
     weight = torch.rand(2, 8, 3, 3, requires_grad=True)
     with RecomputeFeatures():
-        whole = concatenate([torch.rand(1, 4, 8, 8)] * 2)
+        whole = torch.cat([torch.rand(1, 4, 8, 8)] * 2, dim=1)
         output = torch.nn.functional.conv2d(whole, weight)
     assert output.grad_fn._saved_input.data_ptr() == whole.data_ptr()
 
@@ -110,7 +136,7 @@ def test_a_tensor_that_takes_the_place_of_another():
     weight = torch.rand(2, 8, 3, 3, requires_grad=True)
     features = [torch.rand(1, 4, 64, 64, requires_grad=True) for _ in range(2)]
     with RecomputeFeatures():
-        address = concatenate(features).data_ptr()
+        address = torch.cat(features, dim=1).data_ptr()
         others = []
         while len(others) < 50 and not (others and others[-1].data_ptr() == address):
             others.append(torch.rand(1, 8, 64, 64))
@@ -126,7 +152,7 @@ def test_a_view_is_another_tensor(view):
     gradients = []
     for context in (RecomputeFeatures(), nullcontext()):
         with context:
-            whole = concatenate(features)
+            whole = torch.cat(features, dim=1)
             other = whole.transpose(2, 3) if view == 'transpose' else whole.flip(2)
             output = torch.nn.functional.conv2d(other, weight).square().sum()
         gradients.append(torch.autograd.grad(output, [weight, *features]))

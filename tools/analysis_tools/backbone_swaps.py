@@ -1,20 +1,26 @@
 """Swap HarDNet into many configs of the toolboxes, train a step, predict, and tabulate how it went.
 
-docs/swap.md and docs/swap_openmmlab.md are what it left.
+The table has a column for each stack: the maintained continuation of the toolboxes (onedl), and
+OpenMMLab's last releases (openmmlab). A run fills the column of the stack that is installed and
+leaves the other one. docs/swap.md holds what it wrote.
 """
 
 import argparse
 import importlib
 import logging
-import os
 import re
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from mmengine.utils import is_installed
 
 from hardnet_mm.swap.backbone import swap
 from hardnet_mm.swap.trial import loss, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
+from hardnet_mm.utils.errors import InputError
+from hardnet_mm.utils.files import written_whole
 
 CONFIGS = {
     'mmdet': [
@@ -140,6 +146,11 @@ CONFIGS = {
     ],
 }
 
+STACKS = ('onedl', 'openmmlab')
+KINDS = ('works', 'refused', 'fails without HarDNet, too', 'fails')
+# Where the tables stand in a page.
+BEGIN = '<!-- written by tools/analysis_tools/backbone_swaps.py, from here -->'
+END = '<!-- to here -->'
 
 # What HarDNet cannot take the place of, by design; swap_backbone.py says why.
 REFUSED = (
@@ -187,52 +198,129 @@ def attempt(cfg):
     return ''
 
 
-def write(outcomes, arch, path):
-    """Leave the outcomes by config as Markdown."""
-    packages = [importlib.import_module(name) for name in (*CONFIGS, 'mmcv')]
-    versions = ', '.join(f'{package.__name__} {package.__version__}' for package in packages)
-    works = list(outcomes.values()).count('works')
+@dataclass
+class Column:
+    """How the configs went on one stack.
+
+    Attributes:
+        arch (str): The variant that was swapped in.
+        versions (str): Packages of the stack, with their versions.
+        outcomes (dict[str, str]): What :func:`run` returned, by the config's name.
+    """
+
+    arch: str
+    versions: str
+    outcomes: dict = field(default_factory=dict)
+
+
+def installed_stack():
+    """Return the name of the installed stack, of :data:`STACKS`."""
+    return 'onedl' if is_installed('onedl-mmdetection') else 'openmmlab'
+
+
+def installed_versions():
+    """Return the packages of the installed stack, with their versions."""
+    packages = [importlib.import_module(name) for name in (*CONFIGS, 'mmcv', 'torch')]
+    return ', '.join(f'{package.__name__} {package.__version__}' for package in packages)
+
+
+def summary(columns):
+    """Return the table of the stacks: what ran, and how often it went in which way."""
     lines = [
-        f'{arch} in {len(outcomes)} configs, {works} of them work: swapped by '
-        'tools/swap_backbone.py, built, a training step with gradients to the first layer, a '
-        f'prediction ({versions}, torch {torch.__version__}).',
-        '',
-        "| config | HarDNet in its backbone's place |",
-        '|---|---|',
-        *(f'| {name} | {outcome.replace("|", "/")} |' for name, outcome in outcomes.items()),
+        '| stack | variant | packages | configs | works | refused | fails without HarDNet, too | '
+        'fails |',
+        '|---|---|---|---|---|---|---|---|',
     ]
-    new = path.with_name(f'.{path.name}')
-    new.write_text('\n'.join(lines) + '\n')
-    os.replace(new, path)
+    for stack, column in columns.items():
+        counts = Counter(outcome.partition(':')[0] for outcome in column.outcomes.values())
+        kinds = [counts[kind] for kind in KINDS]
+        cells = [stack, column.arch, column.versions, len(column.outcomes), *kinds]
+        lines.append(f'| {" | ".join(map(str, cells))} |')
+    return lines
+
+
+def table(columns):
+    """Return the table of the configs, a column a stack; a config that was not run has no words."""
+    names = dict.fromkeys(name for column in columns.values() for name in column.outcomes)
+    lines = [f'| config | {" | ".join(columns)} |', '|---|' + '---|' * len(columns)]
+    for name in names:
+        cells = [column.outcomes.get(name, '').replace('|', '/') for column in columns.values()]
+        lines.append(f'| {name} | {" | ".join(cells)} |')
+    return lines
+
+
+def write(columns, path):
+    """Put the tables between the marks of a page; one that is not there is made.
+
+    Args:
+        columns (dict[str, Column]): By the stack's name.
+        path (Path): The page, in Markdown.
+    """
+    before, _, after = split_page(path)
+    columns = {stack: columns[stack] for stack in STACKS if stack in columns}
+    lines = [BEGIN, '', *summary(columns), '', *table(columns), '', END]
+    with written_whole(path) as new:
+        new.write_text(before + '\n'.join(lines) + after)
+
+
+def split_page(path):
+    """Return what a page has before, between and after the marks.
+
+    Raises:
+        InputError: If it is there and has no marks.
+    """
+    if not path.exists():
+        return '', '', '\n'
+    before, begin, rest = path.read_text().partition(BEGIN)
+    between, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InputError(f'{path} has no place for the tables: it needs {BEGIN!r} and {END!r}')
+    return before, between, after
 
 
 def read(path):
-    """Return the outcomes that a file holds."""
-    if not path.exists():
-        return {}
-    rows = re.findall(r'^\| (\w+::\S+) \| (.*) \|$', path.read_text(), re.MULTILINE)
-    return dict(rows)
+    """Return the columns that a page holds, by the stack's name."""
+    rows = [row[2:-2].split(' | ') for row in split_page(path)[1].splitlines() if row[:1] == '|']
+    columns = {row[0]: Column(row[1], row[2]) for row in rows if row[0] in STACKS}
+    for name, *cells in rows:
+        if '::' in name:
+            for column, outcome in zip(columns.values(), cells):
+                column.outcomes.update({name: outcome} if outcome else {})
+    return columns
 
 
-def main():
+def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--arch', default='hardnet39ds')
     parser.add_argument(
         '--out',
         type=lambda path: Path(path).expanduser(),
         required=True,
-        help='Markdown; its rows are not redone',
+        help='Markdown page; what its column of the installed stack has is not done again, if the '
+        'stack and --arch are the same',
     )
-    args = parser.parse_args()
+    parser.add_argument('--redo', action='store_true', help='do it again')
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
     logging.disable(logging.INFO)
     torch.manual_seed(0)
-    found, outcomes = read(args.out), {}
+    columns, stack = read(args.out), installed_stack()
+    column = Column(args.arch, installed_versions())
+    found = columns.get(stack, column)
+    done = {}
+    if not args.redo and (found.arch, found.versions) == (column.arch, column.versions):
+        done = found.outcomes
+    columns[stack] = column
     for toolbox, names in CONFIGS.items():
         for name in (f'{toolbox}::{name}.py' for name in names):
-            outcomes[name] = found[name] if name in found else run(name, args.arch)
-            print(f'{name}: {outcomes[name]}', flush=True)
-            write({**found, **outcomes}, args.arch, args.out)
-    write(outcomes, args.arch, args.out)
+            column.outcomes[name] = done[name] if name in done else run(name, args.arch)
+            print(f'{name}: {column.outcomes[name]}', flush=True)
+            both = Column(column.arch, column.versions, {**done, **column.outcomes})
+            write({**columns, stack: both}, args.out)
+    write(columns, args.out)
 
 
 if __name__ == '__main__':

@@ -1,8 +1,6 @@
 """Convert a checkpoint of the original HarDNet programs to this plugin's keys, or back."""
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -37,22 +35,14 @@ def as_saved(state_dict):
     return state_dict
 
 
-def save(checkpoint, path):
-    """Write a checkpoint whole or not at all."""
-    import torch
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'.{path.name}-', dir=path.parent) as folder:
-        torch.save(checkpoint, Path(folder, path.name))
-        os.replace(Path(folder, path.name), path)
-
-
 def main(args):
+    import torch
     from mmengine.runner import CheckpointLoader
 
     from hardnet_mm.checkpoints import convert_official, to_official
     from hardnet_mm.checkpoints.files import check_checkpoint, check_hash, load_weights
     from hardnet_mm.checkpoints.published import WEIGHTS
+    from hardnet_mm.utils.files import written_whole
 
     check_checkpoint(args.src)
     if args.reverse:
@@ -65,7 +55,9 @@ def main(args):
         for key, value in converted.items():
             print(key, tuple(value.shape))
         return
-    save(as_saved(converted) if args.reverse else dict(state_dict=converted, meta={}), args.dst)
+    saved = as_saved(converted) if args.reverse else dict(state_dict=converted, meta={})
+    with written_whole(args.dst) as new:
+        torch.save(saved, new)
     print(f'{len(converted)} tensors, {args.dst}')
 
 

@@ -1,4 +1,4 @@
-"""Memory for intermediate tensors that is kept from one run of a model to the next."""
+"""Buffers for intermediate tensors, reused from one run of a model to the next."""
 
 import math
 import threading
@@ -13,12 +13,14 @@ ALIGNMENT = 64  # bytes: a cache line, and a register of AVX-512
 
 
 class MemoryPool:
-    """Hands out memory again once no tensor refers to it any more.
+    """A pool of buffers. A buffer is lent again once no tensor refers to its memory any more.
 
-    PyTorch returns large CPU tensors to the system and gets them back page by page, zeroed. At
-    1024 x 1024 that was 8 % of HarDNet68's time, and a quarter of it by Winograd's algorithm. What
-    a model returns is safe: as long as someone holds a tensor or a view of it, its memory is not
-    handed out.
+    PyTorch's allocator returns a large CPU tensor to the operating system when it is freed. The
+    next tensor of that size is zeroed page by page, which was 8 % of HarDNet68's time at 1024 x
+    1024, and a quarter of it with Winograd's algorithm.
+
+    A model may return tensors of the pool. As long as someone holds such a tensor, or a view of it,
+    its buffer is not lent again.
     """
 
     def __init__(self):
@@ -26,7 +28,7 @@ class MemoryPool:
         self._lock = threading.Lock()
 
     def __reduce__(self):
-        """Copy and save as a new pool: what is in it belongs to this one."""
+        """Copy and save as an empty pool: buffers belong to one model."""
         return MemoryPool, ()
 
     def empty(self, shape, dtype):

@@ -1,18 +1,23 @@
-"""The HarDNet block source by source: the convolution of each feature for all layers that read it.
+"""A HarDNet block computed feature by feature, without concatenations.
 
-A convolution of concatenated features is the sum of a convolution of each. So a feature can be
-convolved once, with the kernels of its readers side by side, and a layer is the sum of what its
-links contribute. Nothing is concatenated, and few wide convolutions stand for many thin ones.
+The layers that a feature is linked to are called its readers. A convolution of concatenated
+features equals the sum of a convolution of each feature. So each feature is convolved once, with
+the kernels of all its readers stacked, and a layer's output is the sum over its links. A block then
+takes few wide convolutions in place of many thin ones.
 """
 
 import torch
 
 
 def readers_of(links):
-    """Return the layers that read each feature but the last, from 1; feature 0 is the input.
+    """Return the readers of each feature but the last.
 
     Args:
-        links (list[list[int]]): The features that each layer reads.
+        links (list[list[int]]): The features that each layer reads. Feature 0 is the block's input,
+            feature ``n`` the output of layer ``n``.
+
+    Returns:
+        list[list[int]]: Numbers of the layers, from 1.
     """
     return [
         [reader for reader, read in enumerate(links, start=1) if number in read]

@@ -1,9 +1,10 @@
 """3x3 convolutions in half the multiplications: Winograd's algorithm along the height.
 
-F(m, 3) of Lavin and Gray (Fast Algorithms for Convolutional Neural Networks, CVPR 2016, section 4):
-m rows of the output come from m + 2 rows of the input, by m + 2 products in place of 3 m. Along the
-width the convolution stays, as m + 2 convolutions with 1x3 kernels. (Along both it would take
-fewer multiplications still, and most of the time to transform.)
+The algorithm is F(m, 3) of Lavin and Gray (Fast Algorithms for Convolutional Neural Networks, CVPR
+2016, section 4). It computes m rows of the output from m + 2 rows of the input, in m + 2 products
+instead of 3 m. Each product is a convolution with a 1x3 kernel, so the width is convolved as ever.
+Winograd's algorithm along both axes would save more multiplications, but its transforms would then
+take most of the time.
 """
 
 import torch
@@ -73,18 +74,18 @@ MOST_AT_ONCE = 2**24  # numbers, in the transformed input and output of several 
 GEOMETRY = ([0, 1], [1, 1], [1, 1], 1)  # padding, stride, dilation and groups of the 1x3 kernels
 
 
-def applies(conv):
+def is_supported(conv):
     """Return whether a convolution is 3x3 with a padding of 1 and otherwise plain."""
     plain = conv.stride == conv.dilation == conv.padding == [1, 1] and conv.groups == 1
     return plain and conv.weight.shape[2:] == (3, 3)
 
 
-def pays(weight, x):
-    """Return whether it is faster than the convolution itself.
+def is_faster(weight, x):
+    """Return whether Winograd's algorithm is faster than the direct convolution of ``x``.
 
-    Products are halved, but every position of the input and the output is transformed, so both
-    must have many channels, the more so the slower memory is beside arithmetic. The limits were
-    measured on two cores with AVX-512 and on two with AVX2.
+    It halves the products, but transforms every position of input and output. So it needs many
+    channels, and more of them where memory is slow beside arithmetic. The limits were measured on
+    two cores with AVX-512 and on two with AVX2.
     """
     if x.dtype not in (torch.float32, torch.bfloat16):
         return False  # float16 has no room for the transformed values
@@ -97,7 +98,7 @@ def pays(weight, x):
 
 
 @torch.autocast('cpu', enabled=False)  # in float32, whoever asks first
-def pack(weight, shape):
+def pack_kernels(weight, shape):
     """Return the m + 2 1x3 kernels of ``(C_out, C_in, 3, 3)`` weights, laid out for oneDNN.
 
     Args:
@@ -129,7 +130,7 @@ def _rows_of_tile(height, dtype):
 def convolve(x, kernels, bias, pool):
     """Convolve ``(N, C_in, H, W)`` with packed kernels to ``(N, C_out, H, W)``.
 
-    Both are channels-last, and their memory comes from the pool, as that of everything between.
+    Both are channels-last. The output and all intermediate tensors are allocated in the pool.
     """
     batch, channels, height, width = x.shape
     out_channels = len(kernels[0])
@@ -161,17 +162,17 @@ def _convolve(x, kernels, bias, pool, out):
             [],
             '',
         )
-    whole = out
+    full = out
     if tiles * rows != height:
-        whole = pool.empty((batch, tiles * rows, width, channels), x.dtype)
-    by_tile = whole.view(batch * tiles, rows, width * channels)
+        full = pool.empty((batch, tiles * rows, width, channels), x.dtype)
+    by_tile = full.view(batch * tiles, rows, width * channels)
     _transform(OUTPUT_TRANSFORM[rows], products.flatten(2).transpose(0, 1), by_tile)
-    if whole is not out:
-        out.copy_(whole[:, :height])
+    if full is not out:
+        out.copy_(full[:, :height])
 
 
 def transform_input(x, rows, pool):
-    """Map ``(N, C, H, W)`` to the m + 2 ``(N * tiles, W, C)`` that the kernels are applied to."""
+    """Map ``(N, C, H, W)`` to the inputs of the m + 2 products, each ``(N * tiles, W, C)``."""
     batch, channels, height, width = x.shape
     tiles = _tiles(height, rows)
     row = width * channels  # numbers of one

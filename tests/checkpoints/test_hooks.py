@@ -1,0 +1,80 @@
+"""What a user may get wrong: each is told at once, or handled as mmdet handles it."""
+
+import argparse
+import logging
+
+import pytest
+import torch
+from helpers.stand_in import fill_state_dict
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch import nn
+
+from hardnet_mm import HarDNet
+from hardnet_mm.checkpoints.hooks import CheckpointMatchHook, PartialCheckpointHook
+from hardnet_mm.utils.errors import InputError
+
+
+def test_a_checkpoint_of_another_model():
+    runner = argparse.Namespace(model=HarDNet('hardnet39ds', out_indices=(1,)))
+    right, other = (
+        dict(state_dict=HarDNet(arch, out_indices=(1,)).state_dict())
+        for arch in ('hardnet39ds', 'hardnet68ds')
+    )
+    hook = CheckpointMatchHook()
+    hook.after_load_checkpoint(runner, right)
+    with pytest.raises(ValueError, match=r'not one of this config: \d+ of .* stem.0.conv.weight'):
+        hook.after_load_checkpoint(runner, other)
+
+
+class Classifier(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.backbone = HarDNet('hardnet39ds', out_indices=(3,))
+        self.head = nn.ModuleDict(dict(fc=nn.Linear(1024, 7), extra=nn.Linear(7, 7)))
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.backbone(inputs)
+
+
+def load_from(path, folder):
+    """What a runner does with load_from, as tools/train.py sets it up."""
+    runner = Runner(
+        Classifier(), str(folder), load_from=str(path), experiment_name=folder.name, cfg=dict()
+    )
+    runner.register_hook(PartialCheckpointHook())
+    runner.load_or_resume()
+    (log,) = folder.rglob('*.log')
+    logging.shutdown()
+    return runner.model, log.read_text()
+
+
+@pytest.mark.parametrize('bare', [False, True])
+def test_what_is_loaded_to_fine_tune_is_told_in_a_line(golden, tmp_path, bare):
+    state = fill_state_dict(golden('hardnet39ds_cls')['state_dict'])
+    if bare:  # neither wrapped nor an original's
+        state = {'old.weight': torch.zeros(1), **Classifier().state_dict()}
+        state['head.fc.weight'] = state['head.fc.weight'][:3]
+        del state['head.extra.weight'], state['head.extra.bias']
+    torch.save(state, tmp_path / 'base.pth')
+    model, log = load_from(tmp_path / 'base.pth', tmp_path / 'work')
+    (line,) = [line for line in log.splitlines() if 'tensors are loaded' in line]
+    total = len(Classifier().state_dict())
+    if bare:
+        assert line.endswith(
+            f"{total - 3} of the model's {total} tensors are loaded; new: head.extra; "
+            'new, since of another shape: head.fc.weight; not used: old'
+        )
+        return
+    assert line.endswith(
+        f"{total - 4} of the model's {total} tensors are loaded; new: head.extra; "
+        'new, since of another shape: head.fc.bias, head.fc.weight'
+    )
+    assert 'do not match' not in log and 'missing keys' not in log
+    assert torch.equal(model.backbone.stem[0].conv.weight, state['base.0.conv.weight'])
+
+
+def test_a_checkpoint_with_nothing_for_the_model(tmp_path):
+    torch.save(dict(state_dict={'other.weight': torch.zeros(1)}), tmp_path / 'other.pth')
+    with pytest.raises(InputError, match=r"nothing for this model: .*'other.weight'.* 'backbone"):
+        load_from(tmp_path / 'other.pth', tmp_path / 'work')

@@ -1,0 +1,84 @@
+import argparse
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+
+from hardnet_mm import HarDNet
+from hardnet_mm.training import ChannelsLastHook, LabelCheckHook
+from hardnet_mm.utils.configs import build_model, read_config
+from hardnet_mm.utils.errors import InputError
+
+
+def test_channels_last():
+    model = HarDNet('hardnet39ds', out_indices=(1,)).eval()
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        wanted = model(image)[0]
+        ChannelsLastHook().before_run(argparse.Namespace(model=model))
+        got = model(image)[0]
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    assert not got.is_contiguous()
+    torch.testing.assert_close(got, wanted)
+
+
+@pytest.fixture(scope='module')
+def segmentation(root, digits):
+    """The model of the digits' masks, whose labels are 0 to 10, and a batch of them."""
+    cfg = read_config(str(root / 'configs/digits/fchardnet70_digits.py'))
+    settings = dict(cfg.train_dataloader.dataset, data_root=str(digits))
+    model = build_model(cfg)
+    init_default_scope('mmseg')
+    from mmseg.registry import DATASETS
+
+    dataset = DATASETS.build(settings)
+    return argparse.Namespace(model=model), pseudo_collate([dataset[i] for i in range(4)])
+
+
+def test_labels_beyond_the_classes_of_a_segmentor(segmentation):
+    runner, batch = segmentation
+    hook, head, sample = LabelCheckHook(), runner.model.decode_head, batch['data_samples'][2]
+    hook.before_train_iter(runner, 0, batch)
+    truth = sample.gt_sem_seg.data
+    for value, words in ((11, '11'), (254, '254'), (-1, '-1'), (255, None), (10, None)):
+        before = truth[0, 5, 7].item()
+        truth[0, 5, 7] = value
+        if words is None:
+            hook.before_train_iter(runner, 0, batch)
+        else:
+            found = rf'{sample.seg_map_path} has the label {words}, and the model 11 classes'
+            with pytest.raises(InputError, match=found):
+                hook.before_train_iter(runner, 0, batch)
+        truth[0, 5, 7] = before
+    head.ignore_index = -1
+    truth[0, 5, 7] = -1
+    hook.before_train_iter(runner, 0, batch)
+    truth[0, 5, 7], head.ignore_index = 0, 255
+
+
+def test_labels_beyond_the_classes_of_a_classifier(root, tmp_path):
+    import cv2
+
+    cfg = read_config(str(root / 'configs/digits/hardnet39ds_digits.py'))
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((32, 32, 3), np.uint8))
+    (tmp_path / 'labels.txt').write_text('a.png 9\na.png 10\n')
+    settings = dict(cfg.train_dataloader.dataset, data_root=str(tmp_path), data_prefix='')
+    init_default_scope('mmpretrain')
+    from mmpretrain.registry import DATASETS
+
+    dataset = DATASETS.build(dict(settings, ann_file='labels.txt'))
+    runner = argparse.Namespace(model=build_model(cfg))
+    hook = LabelCheckHook()
+    hook.before_train_iter(runner, 0, pseudo_collate([dataset[0]]))
+    with pytest.raises(InputError, match='a.png has the label 10, and the model 10 classes'):
+        hook.before_train_iter(runner, 0, pseudo_collate([dataset[0], dataset[1]]))
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['fchardnet70_cityscapes', 'toolbox_models/fcn_hardnet68-d8_4xb4-80k_ade20k-512x512'],
+)
+def test_configs_of_segmentors_check_labels(name):
+    assert read_config(f'hardnet_mm::{name}').default_hooks.labels.type == 'LabelCheckHook'
