@@ -3,16 +3,25 @@ import re
 import shlex
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
+from helpers.documents import blocks
+from mmengine.structures import InstanceData
+
+from hardnet_mm.utils.configs import build_model, read_config
 
 TOOL = 'analysis_tools/draw_figures.py'
+SHEET = 'analysis_tools/contact_sheet.py'
+DETECTOR = 'configs/digits/centernet_hardnet_digits.py'
 PAGE = Path(__file__).parents[2] / 'docs/figures/README.md'
 
 
 def commands():
-    """Return the arguments of every command of docs/figures/README.md."""
-    blocks = re.findall(r'^```\n(.*?)^```', PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
-    return [shlex.split(block.replace('\\\n', ' '))[2:] for block in blocks]
+    """Return the arguments of every command of docs/figures/README.md that draws a figure."""
+    lines = [shlex.split(block.code, comments=True) for block in blocks(PAGE, 'bash')]
+    return [words[2:] for words in lines if words[1] == f'tools/{TOOL}']
 
 
 def texts(path):
@@ -133,3 +142,60 @@ def test_figures_of_the_documentation_are_of_today(root, run_tool, tmp_path, com
     assert option == '--out'
     run_tool(TOOL, *arguments, option, tmp_path / 'figure.svg', cwd=root)
     assert texts(tmp_path / 'figure.svg') == texts(root / path)
+
+
+@pytest.fixture(scope='module')
+def sheet_arguments(root, digits, tmp_path_factory):
+    """The arguments of contact_sheet.py for a CenterNet of random weights, but for --out."""
+    path = tmp_path_factory.mktemp('weights') / 'weights.pth'
+    state = build_model(read_config(str(root / DETECTOR))).state_dict()
+    torch.save(dict(state_dict=state, meta={}), path)
+    options = ('--cfg-options', f'test_dataloader.dataset.data_root={digits}/')
+    return root / DETECTOR, path, *options
+
+
+def test_a_contact_sheet(run_tool, digits, sheet_arguments, tmp_path):
+    out = tmp_path / 'sheet.png'
+    grid = ('--images', 5, '--columns', 3, '--enlarge', 1)
+    output = run_tool(SHEET, *sheet_arguments, '--out', out, *grid)
+    coco = json.loads((digits / 'annotations/val.json').read_text())
+    first = sorted(image['id'] for image in coco['images'])[:5]
+    objects = sum(annotation['image_id'] in first for annotation in coco['annotations'])
+    assert (
+        f'the first 5 of 6 test images, boxes of a score of 0.3 or more: {objects} objects'
+        in output
+    )
+    sheet = cv2.imread(str(out))
+    assert sheet.shape == (2 * 96 + 6, 3 * 96 + 2 * 6, 3)
+    assert (sheet[:, 96:102] == 255).all() and (sheet[102:, 204:] == 255).all()
+    photo = cv2.imread(str(digits / 'val/000001.jpg'))
+    near = np.abs(sheet[:96, 102:198].astype(int) - photo).max(axis=2) < 40
+    assert near.mean() > 0.5  # the second image stands where it should, under its boxes
+
+
+def test_a_contact_sheet_with_heatmaps(run_tool, sheet_arguments, tmp_path):
+    out = tmp_path / 'sheet.jpg'
+    run_tool(SHEET, *sheet_arguments, '--out', out, '--images', 1, '--heatmaps', '--enlarge', 2)
+    assert cv2.imread(str(out)).shape == (192, 384, 3)
+    assert 'is there already' in run_tool(SHEET, *sheet_arguments, '--out', out, fails=True)
+
+
+def test_found_missed_and_wrong_boxes(root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / 'tools/analysis_tools'))
+    from contact_sheet import count_found
+
+    corners = [[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]]
+    objects = InstanceData(bboxes=torch.tensor(corners).float(), labels=torch.tensor([1, 1, 2]))
+    found = [
+        ([0, 0, 10, 9], 1, 0.9),  # right
+        ([0, 1, 10, 10], 1, 0.8),  # a second one of the same
+        ([20, 0, 30, 10], 2, 0.7),  # of another class
+        ([40, 0, 50, 4], 2, 0.6),  # less than half of it
+    ]
+    boxes = InstanceData(
+        bboxes=torch.tensor([box for box, _, _ in found]).float(),
+        labels=torch.tensor([label for _, label, _ in found]),
+        scores=torch.tensor([score for _, _, score in found]),
+    )
+    assert count_found(objects, boxes) == (3, 1, 3)
+    assert count_found(objects, boxes[:0]) == (3, 0, 0)

@@ -3,12 +3,9 @@
 It also counts: an object is found by a drawn box of its class whose IoU with it is a half or more.
 """
 
-import io
 import logging
 import math
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -58,7 +55,8 @@ def build(args):
 
     from hardnet_mm.checkpoints.files import check_checkpoint
     from hardnet_mm.utils.command_line import load_config
-    from hardnet_mm.utils.configs import build_model, check_data_files
+    from hardnet_mm.utils.configs import build_model
+    from hardnet_mm.utils.datasets import check_data_files
     from hardnet_mm.utils.errors import InputError
 
     check_checkpoint(args.checkpoint)
@@ -152,14 +150,10 @@ def write(sheet, path):
     """Write an RGB picture, whole or not at all."""
     from PIL import Image
 
-    path, content = Path(path), io.BytesIO()
-    image = Image.fromarray(sheet)
-    kind = dict(format='PNG') if path.suffix == '.png' else dict(format='JPEG', quality=88)
-    image.save(content, optimize=True, **kind)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.sheet-', dir=path.parent) as folder:
-        Path(folder, path.name).write_bytes(content.getvalue())
-        os.replace(Path(folder, path.name), path)
+    from hardnet_mm.utils.files import written_whole
+
+    with written_whole(path) as new:
+        Image.fromarray(sheet).save(new, optimize=True, quality=88)
 
 
 def main(args):

@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,10 +172,8 @@ def parse_args():
     parser.add_argument('--overwrite', action='store_true', help='replace --out if it is there')
     args = parser.parse_args()
     original = ORIGINALS[args.name]
-    if not os.path.isfile(os.path.join(args.clone, original.file)):
-        parser.error(
-            f'{args.clone} has no {original.file}: clone https://github.com/{original.repository}'
-        )
+    kind = f'clone of https://github.com/{original.repository} that has'
+    check_file(parser, kind, os.path.join(args.clone, original.file))
     if args.out is None:
         check_file(parser, 'golden file', args.compare)
     else:
@@ -260,20 +257,14 @@ def differences(made, kept):
         yield name, max(abs(ours - theirs) for ours, theirs in pairs) / largest
 
 
-def write(content, path):
-    """Write a JSON file, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.golden-', dir=path.parent) as folder:
-        Path(folder, path.name).write_text(json.dumps(content) + '\n', encoding='utf-8')
-        os.replace(Path(folder, path.name), path)
-
-
 def main(args):
+    from hardnet_mm.utils.files import written_whole
+
     original = ORIGINALS[args.name]
     content = golden_outputs(args.clone, original)
     if args.out is not None:
-        write(content, args.out)
+        with written_whole(args.out) as new:
+            new.write_text(json.dumps(content) + '\n', encoding='utf-8')
         print(f'{args.out}: {original.repository} at {content["original"]["commit"]}')
         return
     kept = json.loads(Path(args.compare).read_text(encoding='utf-8'))

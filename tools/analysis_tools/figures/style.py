@@ -1,11 +1,8 @@
 """What the figures share: their colours, their size, and how they are saved."""
 
-import io
-import os
-import tempfile
-from pathlib import Path
-
 import matplotlib
+
+from hardnet_mm.utils.files import written_whole
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
@@ -45,12 +42,6 @@ def new_canvas(height, pixels_per_unit=DPI):
 
 def save(figure, path):
     """Write a figure, whole or not at all, and without the date."""
-    path = Path(path)
-    kind = path.suffix[1:]
-    content = io.BytesIO()
-    figure.savefig(content, format=kind, dpi=DPI, metadata={'Date': None} if kind == 'svg' else {})
+    with written_whole(path) as new:
+        figure.savefig(new, dpi=DPI, metadata={'Date': None} if new.suffix == '.svg' else {})
     plt.close(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.figure-', dir=path.parent) as folder:
-        Path(folder, path.name).write_bytes(content.getvalue())
-        os.replace(Path(folder, path.name), path)
