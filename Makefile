@@ -6,6 +6,8 @@ VENV := .venv$(if $(filter-out onedl,$(STACK)),-$(STACK))
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+DOCS := .venv-docs
+
 DIGITS := data/digits
 DEMO_CONFIG := configs/digits/ssd_hardnet_digits.py
 SEED ?= 0
@@ -35,7 +37,6 @@ test-slow: $(INSTALLED)
 	$(PYTEST) -m slow --durations 20 tests
 
 # Strictly: a link or an anchor that leads nowhere ends it, as does a docstring that cannot be read.
-DOCS := .venv-docs
 docs: $(DOCS)/.installed
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
 	@echo "site/index.html (its search wants a server: $(DOCS)/bin/mkdocs serve)"
