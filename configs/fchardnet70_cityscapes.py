@@ -17,4 +17,4 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4),
 )
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, end=max_iters, by_epoch=False)]
-default_hooks = dict(checkpoint=dict(max_keep_ckpts=3, save_best='mIoU'))
+default_hooks = dict(checkpoint=dict(interval=5000, max_keep_ckpts=3, save_best='mIoU'))

@@ -1,55 +1,37 @@
+"""The configs: that they build, say what their sources say, and are listed as they are."""
+
+import functools
 import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from analysis_tools.list_configs import LIST, differences, facts, parse, render
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from modelindex.load_model_index import load
 
+from hardnet_mm.benchmark.models import published
 from hardnet_mm.checkpoints.published import WEIGHTS
+from hardnet_mm.utils.configs import read_config
+from hardnet_mm.utils.own_files import own_models
 
-CONFIGS = [
-    'hardnet39ds_imagenet.py',
-    'hardnet68ds_imagenet.py',
-    'hardnet68_imagenet.py',
-    'hardnet85_imagenet.py',
-    'centernet_hardnet68_coco.py',
-    'centernet_hardnet85_coco.py',
-    'faster-rcnn_hardnet68_fpn_1x_coco.py',
-    'mask-rcnn_hardnet68_fpn_1x_coco.py',
-    'retinanet_hardnet68_fpn_1x_coco.py',
-    'fcos_hardnet68_fpn_gn-head_1x_coco.py',
-    'rtmdet_hardnet68_8xb32-300e_coco.py',
-    'yolox_hardnet68_8xb8-300e_coco.py',
-    'deeplabv3plus_hardnet68_ade20k.py',
-    'fchardnet70_chase-db1.py',
-    'fchardnet70_cityscapes.py',
-    'fchardnet70_cityscapes_160k.py',
-    'fcn_hardnet68_ade20k.py',
-    'ocrnet_hardnet68_ade20k.py',
-    'pspnet_hardnet68_ade20k.py',
-    'segformer_hardnet68_ade20k.py',
-    'ssd512_hardnet68_coco.py',
-    'ssd512_hardnet85_coco.py',
-    'ssd512_hardnet68_voc0712.py',
-    'upernet_hardnet68_ade20k.py',
-    'upernet_hardnet85_ade20k.py',
-    'digits/centernet_hardnet39ds_digits.py',
-    'digits/centernet_hardnet_digits.py',
-    'digits/fchardnet70_digits.py',
-    'digits/hardnet39ds_digits.py',
-    'digits/ssd_hardnet_digits.py',
-]
+FOLDER = Path(__file__).parents[1] / 'configs'
+PATHS = (str(path.relative_to(FOLDER)) for path in sorted(FOLDER.rglob('*.py')))
+CONFIGS = [path for path in PATHS if not path.startswith('_base_')]
+PUBLISHED = {record.config: record for record in WEIGHTS.values() if record.metrics}
 
 
-def test_every_config_is_tested(root):
-    found = {str(path.relative_to(root / 'configs')) for path in (root / 'configs').rglob('*.py')}
-    assert {path for path in found if not path.startswith('_base_')} == set(CONFIGS)
+@functools.cache
+def read(path):
+    return read_config(str(FOLDER / path))
 
 
 @pytest.mark.parametrize('path', CONFIGS)
-def test_builds(root, path):
+def test_builds(path):
     """The model, the pipelines and the loops, by the toolbox's registries alone."""
-    cfg = Config.fromfile(root / 'configs' / path)
+    cfg = read(path)
     scope = cfg.default_scope
     importlib.import_module(f'{scope}.utils').register_all_modules(init_default_scope=False)
     init_default_scope(scope)
@@ -89,11 +71,128 @@ def test_ssd512_schedule_is_the_originals(root):
     assert (test_cfg.max_per_class, test_cfg.max_per_img) == (50, 200)
 
 
-def test_model_index(root):
-    """What mim and the inferencers read: configs that are there, weights that have a name."""
+def test_configs_of_mmseg_are_read_before_hardnet_mm_is_imported():
+    """As ``mim train mmsegmentation CONFIG`` does: no base of theirs may depend on the import."""
+    script = (
+        'import sys\n'
+        'from mmengine.config import Config\n'
+        'for path in sys.argv[1:]:\n'
+        '    Config.fromfile(path, import_custom_modules=False)\n'
+        "assert 'hardnet_mm' not in sys.modules\n"
+    )
+    paths = [str(FOLDER / path) for path in CONFIGS if read(path).default_scope == 'mmseg']
+    assert len(paths) > 10
+    result = subprocess.run([sys.executable, '-c', script, *paths], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    'copy, source, differing',
+    [
+        ('schedule_80k', 'schedules/schedule_80k', {'auto_scale_lr'}),
+        ('mmseg_runtime', 'default_runtime', {'default_hooks', 'val_cfg', 'test_cfg'}),
+        ('ade20k', 'datasets/ade20k', {'dataset'}),
+        # whose training images are repeated there
+        ('chase_db1', 'datasets/chase_db1', {'dataset', 'train_dataloader'}),
+    ],
+)
+def test_copies_of_mmsegs_bases(tmp_path, copy, source, differing):
+    (tmp_path / 'mine.py').write_text(f"_base_ = 'mmseg::_base_/{source}.py'\n")
+    theirs = Config.fromfile(tmp_path / 'mine.py').to_dict()
+    ours = Config.fromfile(FOLDER / f'_base_/{copy}.py').to_dict()
+    theirs.get('optim_wrapper', {}).pop('clip_grad', None)  # None there, as by default
+    assert {key for key in ours if ours[key] != without_scopes(theirs.get(key))} == differing
+
+
+def without_scopes(value):
+    """Another package's base, as its own configs read it."""
+    if isinstance(value, dict):
+        return {key: without_scopes(item) for key, item in value.items() if key != '_scope_'}
+    return list(map(without_scopes, value)) if isinstance(value, list) else value
+
+
+def test_runtime_is_that_of_mmsegs_schedules(tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = 'mmseg::_base_/schedules/schedule_80k.py'\n")
+    theirs = without_scopes(Config.fromfile(tmp_path / 'mine.py').to_dict())
+    ours = Config.fromfile(FOLDER / '_base_/mmseg_runtime.py').to_dict()
+    assert ours['default_hooks'].pop('labels') == dict(type='LabelCheckHook')
+    assert all(ours[key] == theirs[key] for key in ('default_hooks', 'val_cfg', 'test_cfg'))
+
+
+def data_set(record):
+    """As mm's metafiles call it: the plain name is that of the validation images."""
+    return record.data if record.split == 'val' else f'{record.data} {record.split}'
+
+
+def test_model_index_is_read_by_mim(root):
     index = load(str(root / 'model-index.yml'))
     index.build_models_with_collections()
-    assert len(index.models) > 6
-    for model in index.models:
-        assert (root / model.config).is_file()
-        assert model.weights in {weights.address for weights in WEIGHTS.values()}
+    assert {model.name for model in index.models} == set(PUBLISHED)
+    assert all((root / collection.readme).is_file() for collection in index.collections)
+
+
+@pytest.mark.parametrize('config', PUBLISHED)
+def test_metafiles_say_what_was_published(root, config):
+    record = PUBLISHED[config]
+    (model,) = (model for model in own_models() if model['Name'] == config)
+    assert model['Config'] == str(root / f'configs/{config}.py') and Path(model['Config']).is_file()
+    assert model['Weights'] == model['Converted From']['Weights'] == record.address
+    assert model['Converted From']['Code'] == record.source
+    result = dict(Task=record.task, Dataset=data_set(record), Metrics=record.metrics)
+    assert model['Results'] == [result]
+
+
+@pytest.mark.parametrize('config', PUBLISHED)
+def test_benchmarks_say_what_was_published(config):
+    record = PUBLISHED[config]
+    figure, unit, _ = published(f'hardnet_mm::{config}.py').partition(',')
+    assert figure.split()[0] == str(next(iter(record.metrics.values())))
+    assert published(f'hardnet_mm::{config}.py').endswith(f', {data_set(record)} (hardnet_mm)')
+
+
+def table_rows(path, config):
+    """The cells of each row of a Markdown table that links to a config."""
+    lines = path.read_text(encoding='utf-8').splitlines()
+    return [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in lines
+        if line.startswith('|') and f'{config}.py)' in line
+    ]
+
+
+@pytest.mark.parametrize('config', PUBLISHED)
+def test_readme_says_what_was_published(root, config):
+    """Each row there that links to the config has the data, the split and the first figure."""
+    record = PUBLISHED[config]
+    found = table_rows(root / 'README.md', config)
+    assert found
+    for row in found:
+        text = ' | '.join(row)
+        assert record.data.removesuffix('-1k') in text
+        assert ('test-dev' in text) == (record.split == 'test-dev')
+        assert str(next(iter(record.metrics.values()))) in text
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_list_has_data_results_and_weights(path):
+    listed = [row[:-2] for group in parse(LIST.read_text()).values() for row in group]
+    assert listed.count(facts(FOLDER / path, read(path))[0]) == 1
+
+
+def test_list_has_no_other_rows():
+    groups = parse(LIST.read_text())
+    assert render(groups) == LIST.read_text()
+    assert sum(map(len, groups.values())) == len(CONFIGS)
+
+
+@pytest.mark.slow
+def test_list_has_parameters_and_macs():
+    assert list(differences()) == []
+
+
+@pytest.mark.parametrize('config', PUBLISHED)
+def test_metafiles_have_the_lists_counts(root, config):
+    (model,) = (model for model in own_models() if model['Name'] == config)
+    ((*_, parameters, gmacs),) = table_rows(root / 'configs/README.md', config)
+    assert parameters == f'{model["Metadata"]["Parameters"] / 1e6:.2f} M'
+    assert gmacs == f'{model["Metadata"]["FLOPs"] / 1e9:.2f}'

@@ -1,4 +1,4 @@
-"""Export a whole model, run the file in its runtime, and compare it with PyTorch on real images.
+"""Export a model end to end, run the file in its runtime, and compare it with PyTorch on images.
 
 The file takes images as OpenCV reads them (BGR, 0..255, float32, N x 3 x H x W) at the size that
 the model is tested at. It is not written where it differs from PyTorch by more than is stated.
@@ -28,8 +28,8 @@ def import_light(name):
 
 
 def parse_args():
-    format_files = import_light('deploy.format_files')
-    formats = format_files.FORMAT_FILES
+    table = import_light('export.formats.table')
+    formats = table.FORMATS
     quantized = [name for name, files in formats.items() if files.int8_packages is not None]
     parser = make_parser(__doc__)
     add = parser.add_argument
@@ -61,8 +61,6 @@ def parse_args():
         help='override settings of the config: key=value pairs, nested keys with dots',
     )
     args = parser.parse_args()
-    # of load_config, where they are for training and testing
-    args.work_dir, args.launcher, args.local_rank = None, 'none', 0
     args.out = Path(args.out)
     files = formats[args.format]
     if args.out.suffix != files.suffix:
@@ -71,10 +69,10 @@ def parse_args():
         parser.error(f'--int8 is for {quantized}, got {args.format}')
     missing = files.missing_packages(args.int8)
     if missing:
-        parser.error(format_files.install_hint(missing))
-    existing = format_files.existing_files(args.out, args.format, args.overwrite)
+        parser.error(table.install_hint(missing))
+    existing = table.existing_files(args.out, args.format, args.overwrite)
     if existing:
-        parser.error(format_files.exists_hint(existing))
+        parser.error(table.exists_hint(existing))
     check_file(parser, 'config', args.config)
     check_file(parser, 'checkpoint', args.checkpoint)
     for path in args.images or []:
@@ -95,13 +93,15 @@ class Exporter:
     def __init__(self, args):
         from hardnet_mm.checkpoints.files import check_checkpoint
         from hardnet_mm.export.formats import FORMATS
-        from hardnet_mm.utils.command_line import load_config
+        from hardnet_mm.utils.configs import read_config
         from hardnet_mm.utils.datasets import check_data_files, leaf_datasets
         from hardnet_mm.utils.errors import InputError
+        from hardnet_mm.utils.toolboxes import register_toolbox
 
-        self.args, self.kind = args, FORMATS[args.format]
+        self.args, self.format = args, FORMATS[args.format]
         check_checkpoint(args.checkpoint)
-        self.cfg = load_config(args)
+        self.cfg = read_config(args.config, args.cfg_options)
+        self.registry = register_toolbox(self.cfg.default_scope)
         for loader in ('test_dataloader', *(['train_dataloader'] if args.int8 else [])):
             if not self.cfg.get(loader):
                 raise InputError(f'{args.config} has no {loader}, whose images are asked for')
@@ -116,32 +116,31 @@ class Exporter:
         """Export, and say what was written."""
         from mmengine.registry import init_default_scope
 
-        from hardnet_mm.export.export import export
+        from hardnet_mm.export.writing import export
 
         args = self.args
         init_default_scope(self.cfg.default_scope)
-        self.model, self.whole = self.read_model()
+        self.model, self.end_to_end = self.read_model()
         self.items = self.read_items()
         self.check_items()
         images = self.items[0]['inputs'][None].float()
-        for file in export(
-            self.whole, images, args.out, args.format, self.quantizer(), self.check, args.overwrite
-        ):
+        steps = dict(quantize=self.quantizer(), check=self.check, overwrite=args.overwrite)
+        for file in export(self.end_to_end, images, args.out, args.format, **steps):
             print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
 
     def read_model(self):
-        """Return the trained model, and it as one function."""
+        """Return the trained model, and its end-to-end model."""
         from mmengine.runner import load_checkpoint
 
         from hardnet_mm.deploy import to_deploy
-        from hardnet_mm.export.end_to_end import as_whole
+        from hardnet_mm.export.end_to_end import build_end_to_end
         from hardnet_mm.utils.configs import build_model
         from hardnet_mm.utils.datasets import class_names
         from hardnet_mm.utils.errors import InputError
 
         model, path = build_model(self.cfg), self.args.checkpoint
         # what a file cannot hold is refused before the weights are read
-        as_whole(model, self.kind.inside)
+        build_end_to_end(model, self.format.inside)
         try:
             checkpoint = load_checkpoint(
                 model, path, map_location='cpu', strict=True, logger='silent'
@@ -152,7 +151,7 @@ class Exporter:
         if classes and len(classes) != count_classes(model):
             classes = None
         deployed = to_deploy(model, channels_last=False)
-        return model, as_whole(deployed, self.kind.inside, classes).eval()
+        return model, build_end_to_end(deployed, self.format.inside, classes).eval()
 
     def read_items(self):
         """Return the images to compare on, prepared as for testing."""
@@ -169,12 +168,9 @@ class Exporter:
 
     def read_dataset(self, settings, count):
         """Return items of a data set, spread evenly."""
-        from mmengine.utils import import_modules_from_strings
-
         from hardnet_mm.utils.errors import InputError
 
-        registry = import_modules_from_strings(f'{self.cfg.default_scope}.registry')
-        dataset = registry.DATASETS.build(settings)
+        dataset = self.registry.DATASETS.build(settings)
         if not len(dataset):
             raise InputError(f'the data set has no image: {settings}')
         count = min(count, len(dataset))
@@ -185,15 +181,15 @@ class Exporter:
         from hardnet_mm.utils.errors import InputError
 
         for item in self.items:
-            self.whole.check_input(item)
-        self.whole.tested_as(self.items[0]['data_samples'])
+            self.end_to_end.check_input(item)
+        self.end_to_end.tested_as(self.items[0]['data_samples'])
         sizes = sorted({tuple(item['inputs'].shape[1:]) for item in self.items})
-        if len(sizes) > 1 and not (self.whole.any_size and self.kind.any_size):
+        if len(sizes) > 1 and not (self.end_to_end.any_size and self.format.any_size):
             raise InputError(
                 f'the file takes images of one size, and the test pipeline gives {sizes}: resize '
                 'them to one there, or pass --images of one size'
             )
-        others = sum(self.whole.resizes_otherwise(item['data_samples']) for item in self.items)
+        others = sum(self.end_to_end.resizes_otherwise(item['data_samples']) for item in self.items)
         if others:
             print(
                 f'{others} of {len(self.items)} images are resized for testing by another ratio '
@@ -223,7 +219,7 @@ class Exporter:
         tolerances = INT8_TOLERANCES if int8 else TOLERANCES
         runtime, worst, ties = load(path), {}, 0
         for index, item in enumerate(self.items):
-            result = compare(self.whole, runtime, self.model, item, tolerances)
+            result = compare(self.end_to_end, runtime, self.model, item, tolerances)
             image = item['data_samples'].get('img_path', f'image {index}')
             for difference in [] if int8 else result.differences[:5]:
                 print(f'{image}: {difference}')

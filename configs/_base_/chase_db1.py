@@ -1,4 +1,5 @@
-# CHASE_DB1, retinal vessels: 28 images of 960 x 999, in crops of 128 x 128 as mmseg's configs.
+# CHASE_DB1, retinal vessels: 28 images of 960 x 999, in crops of 128 x 128, as in mmseg's
+# chase_db1.py, but for its repetition: batches of 4 are drawn without end.
 crop_size = (128, 128)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -14,6 +15,21 @@ test_pipeline = [
     dict(type='Resize', scale=(960, 999), keep_ratio=True),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
+]
+tta_pipeline = [
+    dict(type='LoadImageFromFile', backend_args=None),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='Resize', scale_factor=r, keep_ratio=True)
+                for r in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+            ],
+            [dict(type='RandomFlip', prob=p, direction='horizontal') for p in (0.0, 1.0)],
+            [dict(type='LoadAnnotations')],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
 ]
 dataset = dict(type='ChaseDB1Dataset', data_root='data/CHASE_DB1')
 train_dataloader = dict(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..deploy import to_deploy
-from ..export.formats import FORMATS
+from ..export.formats import FORMATS, RUNTIMES
 from ..export.quantization import QUANTIZERS
 
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
@@ -79,9 +79,9 @@ def exported(subject, images, dtype, name, int8=False):
     In int8 it is calibrated on the images timed, which is enough to time it.
     """
     subject.model = to_deploy(subject.model, channels_last=False)
-    kind = FORMATS[name]
+    kind = RUNTIMES[name]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, 'model' + kind.suffix)
+        path = Path(folder, 'model' + FORMATS[name].suffix)
         kind.convert(Flat(subject, images).eval(), images, path)
         if int8:
             QUANTIZERS[name](path, [images.numpy()])

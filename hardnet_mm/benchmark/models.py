@@ -28,15 +28,31 @@ class Subject(nn.Module):
             model.auxiliary_head = None
         self.model = model
         self.scope = scope
+        self.asks_for_samples = scope == 'mmdet' and _asks_for_samples(model)
 
     def forward(self, images):
         """Map ``(N, 3, H, W)`` to the outputs."""
         if self.scope is None:
             return self.model(images)
-        if self.scope != 'mmseg':
-            return self.model(images, mode='tensor')
-        logits = self.model.encode_decode(images, [dict(img_shape=images.shape[2:])])
-        return logits.argmax(dim=1)
+        size = tuple(images.shape[2:])
+        if self.scope == 'mmseg':
+            return self.model.encode_decode(images, [dict(img_shape=size)]).argmax(dim=1)
+        samples = [_sample(size) for _ in images] if self.asks_for_samples else None
+        return self.model(images, samples, mode='tensor')
+
+
+def _asks_for_samples(model):
+    """Tell whether a detector's raw outputs depend on the images' sizes, as proposals do."""
+    from mmdet.models import SingleStageDetector
+
+    return not isinstance(model, SingleStageDetector)
+
+
+def _sample(size):
+    from mmdet.structures import DetDataSample
+
+    meta = dict(img_shape=size, ori_shape=size, batch_input_shape=size, scale_factor=(1.0, 1.0))
+    return DetDataSample(metainfo=meta)
 
 
 def published(name):

@@ -55,7 +55,10 @@ def to_deploy(model, dtype=None, channels_last=True, winograd=True):
 
 
 def _network(model):
-    """Return the parts that compute in a lower precision, and those whose outputs leave them."""
+    """Return the parts of a model that compute in ``dtype``, and the last of them.
+
+    The last parts' outputs are converted for the toolbox's code, which goes on in float32.
+    """
     if not hasattr(model, 'backbone'):
         return [model], [model]
     parts = [getattr(model, name, None) for name in ('backbone', 'neck')]

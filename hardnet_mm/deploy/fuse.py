@@ -15,8 +15,8 @@ PLAIN_FORWARDS = nn.Conv2d.forward, Conv2d.forward
 class Fusion:
     """Replaces every plain convolution of a model, with the norm and activation after it.
 
-    Those that are known to follow it are mmcv's ConvModules', neighbours in a Sequential, and the
-    toolboxes' residual blocks'.
+    A norm or an activation is known to follow a convolution inside mmcv's ConvModule, as its
+    neighbour in a Sequential, and inside the toolboxes' residual blocks.
 
     Args:
         pool (MemoryPool): Where the model takes memory for intermediate tensors from.
@@ -26,7 +26,8 @@ class Fusion:
     def __init__(self, pool, winograd):
         self.pool = pool
         self.winograd_pool = pool if winograd else None
-        self._done = {}  # by id: a module (which keeps the id its own), and what replaces it
+        # by id: a module, which is stored so that its id stays taken, and what replaces it
+        self._done = {}
 
     def __call__(self, module):
         """Replace what a module contains."""
@@ -54,7 +55,7 @@ class Fusion:
             return module
         norm = module.norm if module.with_norm else None
         act = module.activate if module.with_activation else None
-        # weights that are normalised anew, padding of another kind, norm or activation first
+        # weights that are normalised at each run, other padding, norm or activation first
         unusual = module.with_spectral_norm or module.with_explicit_padding
         if unusual or module.order != ('conv', 'norm', 'act'):
             return module

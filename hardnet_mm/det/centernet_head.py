@@ -3,6 +3,11 @@
 import numpy as np
 import torch
 from mmdet.models.dense_heads import CenterNetHead
+from mmdet.models.utils import (
+    get_local_maximum,
+    get_topk_from_heatmap,
+    transpose_and_gather_feat,
+)
 
 from ..registry import MODELS
 from .centernet_targets import dense_targets
@@ -13,7 +18,7 @@ class CTHarDNetHead(CenterNetHead):
     """mmdet's CenterNet head with dense size and offset (PingoLH/CenterNet-HarDNet).
 
     Two branches, Conv3x3 - ReLU - Conv1x1: the heatmap, and four channels of width, height, offset
-    x and offset y, in cells. A branch's hidden width is ``feat_channels``, or four times its
+    x and offset y, in positions. A branch's hidden width is ``feat_channels``, or four times its
     outputs where that is more. Losses are those of :class:`CenterNetHead`; size and offset are
     weighted as :func:`dense_targets` describes, and divided by the sum of the weights.
 
@@ -21,10 +26,17 @@ class CTHarDNetHead(CenterNetHead):
         in_channels (int): Channels of the input.
         num_classes (int): Number of classes.
         feat_channels (int): Least hidden channels of a branch. Defaults to 128.
-        stride (int): Pixels of a cell; cell i lies on pixel i * stride, whether the image's size
-            divides by it or not. Defaults to 4.
+        stride (int): Pixels from one position of the map to the next; position i lies on pixel
+            i * stride, also where the image's size is no multiple of it. Defaults to 4.
         **kwargs: The other arguments of :class:`CenterNetHead`.
+
+    Attributes:
+        map_names (tuple[str]): What :meth:`forward` returns, a list of one level of each.
+        output_names (tuple[str]): What :meth:`decode` makes of that.
     """
+
+    map_names = ('heatmap', 'size', 'offset')
+    output_names = ('boxes', 'scores', 'labels')
 
     def __init__(self, in_channels, num_classes, feat_channels=128, stride=4, **kwargs):
         super().__init__(in_channels, feat_channels, num_classes, **kwargs)
@@ -48,8 +60,8 @@ class CTHarDNetHead(CenterNetHead):
         """Map ``(N, in_channels, H, W)`` to heatmap ``(N, num_classes, H, W)``, size and offset.
 
         Returns:
-            tuple[Tensor]: Scores in 0..1, widths and heights in cells ``(N, 2, H, W)``, offsets x,
-            y in cells ``(N, 2, H, W)``.
+            tuple[Tensor]: Scores in 0..1, widths and heights in positions ``(N, 2, H, W)``, offsets
+            x, y in positions ``(N, 2, H, W)``.
 
         Raises:
             ValueError: If the input is not as wide as the head was built for.
@@ -65,7 +77,7 @@ class CTHarDNetHead(CenterNetHead):
     def loss_by_feat(self, heatmaps, *args, **kwargs):
         """Return the losses; see :meth:`CenterNetHead.loss_by_feat`.
 
-        Scores are kept from 0 and 1, where half precision has infinite losses.
+        Scores are clamped away from 0 and 1, where losses are infinite in half precision.
         """
         heatmaps = [heatmap.float().clamp(1e-4, 1 - 1e-4) for heatmap in heatmaps]
         return super().loss_by_feat(heatmaps, *args, **kwargs)
@@ -92,9 +104,51 @@ class CTHarDNetHead(CenterNetHead):
         )
         return result, avg_factor
 
+    def decode(self, heatmap, size, offset):
+        """Return the detections: the ``test_cfg.topk`` highest peaks, best first.
+
+        A peak is a position whose score is the highest of its ``test_cfg.local_maximum_kernel``
+        neighbourhood. Where an image has fewer peaks, the rest have a score of 0.
+
+        Args:
+            heatmap (Tensor): As :meth:`forward_single` returns it, ``(N, num_classes, H, W)``.
+            size (Tensor): Likewise, ``(N, 2, H, W)`` in positions.
+            offset (Tensor): Likewise, ``(N, 2, H, W)`` in positions.
+
+        Returns:
+            tuple[Tensor]: Boxes ``(N, topk, 4)``, x1 y1 x2 y2 in pixels, scores ``(N, topk)`` in
+            0..1, and labels ``(N, topk)`` int64.
+        """
+        peaks = get_local_maximum(heatmap, self.test_cfg.local_maximum_kernel)
+        scores, positions, labels, _, _ = get_topk_from_heatmap(peaks, self.test_cfg.topk)
+        return self.boxes_of(positions, size, offset), scores, labels
+
+    def boxes_of(self, positions, size, offset):
+        """Return the boxes of positions, whatever their scores are.
+
+        Args:
+            positions (Tensor): Numbers of positions, row by row, ``(N, K)`` int64.
+            size (Tensor): As of :meth:`decode`.
+            offset (Tensor): As of :meth:`decode`.
+
+        Returns:
+            Tensor: ``(N, K, 4)``, x1 y1 x2 y2 in pixels.
+        """
+        width = size.shape[3]
+        row = torch.div(positions, width, rounding_mode='floor')
+        corner = torch.stack([positions - row * width, row], dim=2)
+        center = corner + transpose_and_gather_feat(offset, positions)
+        # as little training may give sizes below zero, which nobody can draw
+        half = transpose_and_gather_feat(size.clamp(min=0), positions) / 2
+        return torch.cat([center - half, center + half], dim=2) * self.stride
+
+    def _decode_heatmap(self, heatmap, size, offset, img_shape, k=100, kernel=3):
+        """Return boxes with their scores ``(N, topk, 5)``, and labels, for mmdet's prediction."""
+        boxes, scores, labels = self.decode(heatmap, size, offset)
+        return torch.cat([boxes, scores[..., None]], dim=2), labels
+
     def _predict_by_feat_single(self, heatmap, size, offset, img_meta, **kwargs):
-        height, width = (side * self.stride for side in heatmap.shape[-2:])
-        # mmdet's takes the border that its own test pipeline pads with; the original's has none.
-        img_meta = {'border': np.zeros(4), **img_meta, 'batch_input_shape': (height, width)}
-        size = size.clamp(min=0)  # as little training may give less, which mmdet cannot draw
+        # mmdet's takes the border that its own test pipeline pads with, the original's has none;
+        # and the size of the image, of which it computes the stride
+        img_meta = {'border': np.zeros(4), 'batch_input_shape': None, **img_meta}
         return super()._predict_by_feat_single(heatmap, size, offset, img_meta, **kwargs)

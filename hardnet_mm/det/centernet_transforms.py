@@ -108,13 +108,13 @@ class VisibleBoxes(BaseTransform):
 
     A box that loses over a tenth of its width or height becomes the bounding box of its mask, or,
     where the image has none, its own part inside. Others are clipped. Those are kept that have
-    over two cells, or over half of what they had, both across and down.
+    over two positions, or over half of what they had, both across and down.
 
     Changes ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, and drops ``gt_masks``,
     which CenterNet has no further use for.
 
     Args:
-        stride (int): Pixels of a cell of the heatmap. Defaults to 4.
+        stride (int): Pixels of a position of the heatmap. Defaults to 4.
     """
 
     def __init__(self, stride=4):

@@ -10,7 +10,7 @@ from ..registry import MODELS
 class CTFlipTTAModel(DetTTAModel):
     """Average heatmap, size and offset over an image and its mirror image, then decode once.
 
-    As PingoLH/CenterNet-HarDNet does (detectors/ctdet.py). A mirrored offset from a cell's left
+    As PingoLH/CenterNet-HarDNet does (detectors/ctdet.py). A mirrored offset from a position's left
     edge is one from its right edge: 1 - dx.
     """
 

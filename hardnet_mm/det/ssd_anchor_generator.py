@@ -36,7 +36,7 @@ class ClippedSSDAnchorGenerator(SSDAnchorGenerator):
         super().__init__(strides, min_sizes=min_sizes, max_sizes=max_sizes, **kwargs)
 
     def gen_base_anchors(self):
-        """Return a level each of ``(priors, 4)``, x1 y1 x2 y2 in pixels, for the first cell.
+        """Return a level each of ``(priors, 4)``, x1 y1 x2 y2 in pixels, for the first position.
 
         Order: small square, large square, then each ratio as a wide and a tall one.
         """

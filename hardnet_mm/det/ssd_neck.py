@@ -16,7 +16,7 @@ class HarDNetSSDNeck(SSDNeck):
     SSD_HarDNet85).
 
     Args:
-        in_channels (Sequence[int]): Channels of the inputs; the bridge keeps the last one's.
+        in_channels (Sequence[int]): Channels of the inputs; the bridge has as many as the last one.
         out_channels (Sequence[int]): Channels of the levels, those of the inputs first.
         bridge_channels (int): Channels between the bridge's convolutions.
         bridge_dilation (int): Dilation of its Conv3x3. Defaults to 1.

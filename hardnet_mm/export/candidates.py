@@ -19,7 +19,8 @@ class Candidates(NamedTuple):
     Attributes:
         boxes (Tensor): x1 y1 x2 y2 in pixels of the tested image, ``(P, 4)``.
         scores (Tensor): ``(classes, P)``.
-        cutoffs (tuple[float]): Scores below which candidates are dropped.
+        margins (Tensor): How far a score would have to change for the candidate to be dropped, or
+            no longer be, by a threshold or a limit on their number, ``(classes, P)``.
         most (int): How many detections an image has at most.
         most_of_class (int): How many of one class.
         decided_by (callable): Maps the number of a candidate to two masks ``(P,)``: which ones may
@@ -30,7 +31,7 @@ class Candidates(NamedTuple):
 
     boxes: torch.Tensor
     scores: torch.Tensor
-    cutoffs: tuple
+    margins: torch.Tensor
     most: int
     most_of_class: int
     decided_by: callable

@@ -40,11 +40,11 @@ class Comparison(NamedTuple):
     ties: int = 0
 
 
-def compare(whole, runtime, model, item, tolerances=TOLERANCES):
+def compare(end_to_end, runtime, model, item, tolerances=TOLERANCES):
     """Compare a file's prediction of an image with PyTorch's.
 
     Args:
-        whole (WholeModel): What was exported.
+        end_to_end (EndToEndModel): What was exported.
         runtime (callable): The loaded file.
         model (nn.Module): The model as it was trained.
         item (dict): ``inputs`` and ``data_samples`` of the image, as a data set gives them.
@@ -57,14 +57,14 @@ def compare(whole, runtime, model, item, tolerances=TOLERANCES):
     images = item['inputs'][None].float()
     outputs = runtime(np.ascontiguousarray(images.numpy()))
     with torch.no_grad():
-        raw = whole.raw(images)
+        raw = end_to_end.raw(images)
         sample = own_sample(item['data_samples'], outputs, tuple(images.shape[2:]))
         batch = dict(inputs=[item['inputs']], data_samples=[sample.clone()])
         (wanted,) = model.test_step(batch)
-        distances = compare_outputs(whole, outputs, raw, images.shape[2:])
-        (found,) = whole.attach(outputs, [sample.clone()])
-        if hasattr(whole, 'candidates'):
-            candidates = whole.candidates(images.shape[2:], *raw)
+        distances = compare_outputs(end_to_end, outputs, raw, images.shape[2:])
+        (found,) = end_to_end.attach(outputs, [sample.clone()])
+        if hasattr(end_to_end, 'candidates'):
+            candidates = end_to_end.candidates(images.shape[2:], *raw)
             comparison = DetectionComparison(candidates, tolerances)(
                 found.pred_instances, wanted.pred_instances
             )
@@ -88,11 +88,11 @@ def own_sample(sample, outputs, size):
     return sample
 
 
-def compare_outputs(whole, outputs, raw, image_size):
+def compare_outputs(end_to_end, outputs, raw, image_size):
     """Return the distance of the outputs that are no decisions, by their largest number."""
-    wanted = dict(zip(whole.raw_names, raw))
+    wanted = dict(zip(end_to_end.raw_names, raw))
     if set(outputs) == {'boxes', 'scores'}:  # of all priors
-        wanted = dict(zip(('boxes', 'scores'), whole.finish(image_size, *raw)))
+        wanted = dict(zip(('boxes', 'scores'), end_to_end.finish(image_size, *raw)))
     shared = [name for name in wanted if name in outputs]
     if not shared:
         return {}
@@ -205,7 +205,7 @@ class DetectionComparison:
         end = self._end(self.lists[1 if key in chosen[0] else 0], label)
         if score <= max(LEAST_SCORE, end) + self.score:
             return True
-        if any(abs(score - cutoff) <= self.score for cutoff in self.candidates.cutoffs):
+        if self.candidates.margins[label, index] <= self.score:
             return True
         return self._may_be_suppressed(key, chosen, differ)
 

@@ -2,7 +2,7 @@
 
 import os
 
-from .formats import need
+from .formats.common import need
 
 # What follows the network is too coarse in int8: decoding multiplies, adds and exponentiates.
 KEPT_IN_FLOAT = ['Multiply', 'Divide', 'Subtract', 'Exp', 'Softmax', 'Sigmoid', 'ReduceSum']

@@ -3,13 +3,13 @@ import weakref
 
 import pytest
 import torch
-from helpers.stand_in import fill_state_dict, golden_input, sample
+from helpers.parity import assert_original_outputs, load_original
+from helpers.stand_in import golden_input
 from mmengine.analysis import FlopAnalyzer
 from torch import nn
 
 from hardnet_mm import HarDNet
 from hardnet_mm.backbones.architectures import ARCHITECTURES, group_blocks
-from hardnet_mm.checkpoints import convert_official
 
 # name: parameters with the classifier, GMACs at 224, channels of the four stages
 PUBLISHED = {
@@ -38,14 +38,6 @@ def classifier(request):
     return request.param, Classifier(request.param).eval()
 
 
-def assert_matches(tensor, outputs, tolerance=1e-4):
-    got, wanted = sample(tensor), outputs
-    assert got['shape'] == wanted['shape']
-    got, wanted = torch.tensor(got['values']), torch.tensor(wanted['values'])
-    error = (got - wanted).abs().max() / wanted.abs().max()
-    assert error < tolerance, f'relative error {error:.2g}'
-
-
 def numbered_layers(backbone):
     """Return {N in the original's base: our module}, for layers that golden files hold."""
     number, layers = 0, {}
@@ -62,7 +54,7 @@ def numbered_layers(backbone):
 def test_outputs_are_the_originals(classifier, golden):
     arch, model = classifier
     expected = golden(f'{arch}_cls')
-    model.load_state_dict(convert_official(fill_state_dict(expected['state_dict'])))
+    load_original(model, expected)
     seen = {}
     for number, layer in numbered_layers(model.backbone).items():
         layer.register_forward_hook(
@@ -71,8 +63,7 @@ def test_outputs_are_the_originals(classifier, golden):
     with torch.no_grad():
         seen['logits'] = model(golden_input(*expected['input']))
     assert len(expected['outputs']) > 5
-    for name, outputs in expected['outputs'].items():
-        assert_matches(seen[name], outputs)
+    assert_original_outputs(seen, expected, tolerance=1e-4)
 
 
 def test_size_is_the_originals(classifier):

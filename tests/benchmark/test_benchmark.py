@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from hardnet_mm.benchmark.measure import count_work, interleave, peak_memory, spread
-from hardnet_mm.benchmark.models import published
+from hardnet_mm.benchmark.models import Subject, published
 from hardnet_mm.benchmark.presets import PRESETS
-from hardnet_mm.utils.configs import read_config
+from hardnet_mm.utils.configs import build_model, read_config
 
 
 def test_runs_are_interleaved():
@@ -49,3 +49,13 @@ def test_presets_name_configs(name):
     preset = PRESETS[name]
     for model, config in preset['configs'].items():
         assert 'model' in read_config(config, preset.get('options', {}).get(model))
+
+
+def test_a_detector_with_proposals():
+    """Its raw outputs depend on the image's size, which goes with it."""
+    cfg = read_config('hardnet_mm::toolbox_models/faster-rcnn_hardnet68_fpn_1x_coco.py')
+    cfg.model.test_cfg.rpn.max_per_img = 10
+    model = Subject(build_model(cfg), 'mmdet')
+    with torch.no_grad():
+        ((scores, boxes),) = model(torch.rand(1, 3, 64, 96))
+    assert scores.shape == (10, 81) and boxes.shape == (10, 320)

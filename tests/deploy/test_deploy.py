@@ -217,7 +217,7 @@ def flat(outputs):
 
 
 def test_a_two_stage_detector_computes_its_heads_in_float32():
-    cfg = read_config('hardnet_mm::faster-rcnn_hardnet68_fpn_1x_coco.py')
+    cfg = read_config('hardnet_mm::toolbox_models/faster-rcnn_hardnet68_fpn_1x_coco.py')
     deployed = to_deploy(build_model(cfg), torch.bfloat16)
     assert deployed.backbone.stem[0].weight.dtype == deployed.neck.lateral_convs[0].weight.dtype
     assert deployed.rpn_head.rpn_conv.weight.dtype == torch.float32

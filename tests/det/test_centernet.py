@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers.stand_in import fill_state_dict, golden_input, sample
+from helpers.parity import assert_original_outputs, load_original
+from helpers.stand_in import golden_input
 from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
@@ -17,7 +18,6 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hardnet_mm.checkpoints import convert_official
 from hardnet_mm.det import (
     CTColorJitter,
     CTFlipTTAModel,
@@ -33,10 +33,7 @@ def detector(root, golden):
     """CenterNet-HarDNet85 with the stand-in weights of the golden outputs."""
     init_default_scope('mmdet')
     model = MODELS.build(Config.fromfile(root / 'configs/centernet_hardnet85_coco.py').model)
-    model.load_state_dict(
-        convert_official(fill_state_dict(golden('centernet_hardnet85')['state_dict']))
-    )
-    return model.eval()
+    return load_original(model, golden('centernet_hardnet85'))
 
 
 @pytest.fixture
@@ -62,12 +59,7 @@ def test_outputs_are_the_originals(detector, golden):
         features = detector.extract_feat(golden_input(*expected['input']))[0]
         head = detector.bbox_head
         got = dict(hm=head.heatmap_head(features), wh=head.wh_head(features))
-    for name, outputs in expected['outputs'].items():
-        summary = sample(got[name])
-        assert summary['shape'] == outputs['shape']
-        values, wanted = torch.tensor(summary['values']), torch.tensor(outputs['values'])
-        error = (values - wanted).abs().max() / wanted.abs().max()
-        assert error < 1e-3, f'{name}: relative error {error:.2g}'
+    assert_original_outputs(got, expected, tolerance=1e-3)
 
 
 def decode_by_the_book(heatmap, size, offset, stride, count):

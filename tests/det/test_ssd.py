@@ -3,14 +3,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers.stand_in import fill_state_dict, golden_input, sample
+from helpers.parity import assert_original_outputs, load_original
+from helpers.stand_in import golden_input
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
-from hardnet_mm.checkpoints import convert_official
 from hardnet_mm.det.ssd_head import rank_in_class
 from hardnet_mm.det.transforms import SSDColorDistortion
 
@@ -24,10 +24,7 @@ def config(root):
 @pytest.fixture(scope='module')
 def detector(config, golden):
     """SSD512-HarDNet68 with the stand-in weights of the golden outputs."""
-    model = MODELS.build(config.model)
-    state = convert_official(fill_state_dict(golden('ssd512_hardnet68')['state_dict']))
-    model.load_state_dict(state)
-    return model.eval()
+    return load_original(MODELS.build(config.model), golden('ssd512_hardnet68'))
 
 
 def data_sample(boxes, labels, size=512):
@@ -53,12 +50,7 @@ def test_outputs_are_the_originals(detector, golden):
         scores, boxes = detector(golden_input(*expected['input']))
     # Ours has the background last.
     got = dict(loc=flatten(boxes, 4), conf=flatten(scores, 81).roll(1, dims=2))
-    for name, outputs in expected['outputs'].items():
-        summary = sample(got[name])
-        assert summary['shape'] == outputs['shape']
-        values, wanted = torch.tensor(summary['values']), torch.tensor(outputs['values'])
-        error = (values - wanted).abs().max() / wanted.abs().max()
-        assert error < 1e-3, f'{name}: relative error {error:.2g}'
+    assert_original_outputs(got, expected, tolerance=1e-3)
 
 
 def priors_by_the_book(cfg, size=512):

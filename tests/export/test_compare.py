@@ -24,7 +24,11 @@ BOXES = torch.tensor(
 
 def candidates(scores, cutoffs=(), most=100, most_of_class=100):
     decided_by = suppressed_by_overlap(BOXES, 0.45)
-    return Candidates(BOXES, torch.tensor([scores]), cutoffs, most, most_of_class, decided_by)
+    scores = torch.tensor([scores])
+    margins = torch.full_like(scores, 9)
+    for cutoff in cutoffs:
+        margins = torch.minimum(margins, (scores - cutoff).abs())
+    return Candidates(BOXES, scores, margins, most, most_of_class, decided_by)
 
 
 def detections(scores, *numbers, boxes=BOXES):
@@ -71,7 +75,9 @@ def test_one_that_is_missing_or_one_too_many():
 )
 def test_a_wrong_detection_is_named(change):
     scores = [APART, [0.0] * 7]
-    all_of_them = candidates(APART)._replace(scores=torch.tensor(scores))
+    all_of_them = candidates(APART)._replace(
+        scores=torch.tensor(scores), margins=torch.full((2, 7), 9.0)
+    )
     wanted = detections(APART, 0, 1, 2, 3)
     found = copy.deepcopy(wanted)
     ((name, amount),) = change.items()
@@ -110,7 +116,7 @@ def test_an_overlap_at_the_limit_is_a_tie():
     boxes = torch.tensor([[0.0, 0, 20, 20], [0, 0, 20, 9], [0, 0, 20, 8.5]])  # 0.45 and 0.425
     scores = torch.tensor([[0.9, 0.7, 0.5]])
     decided_by = suppressed_by_overlap(boxes, 0.45)
-    comparison = DetectionComparison(Candidates(boxes, scores, (), 9, 9, decided_by))
+    comparison = DetectionComparison(Candidates(boxes, scores, scores + 9, 9, 9, decided_by))
     numbers = scores[0].tolist()
     result = comparison(detections(numbers, 0, 1, boxes=boxes), detections(numbers, 0, boxes=boxes))
     assert (len(result.differences), result.ties) == (0, 1)
@@ -128,9 +134,9 @@ def test_what_is_beyond_the_peaks_is_no_fault(models):
     model, cfg = models('centernet_hardnet')
     model = copy.deepcopy(model)
     model.bbox_head.test_cfg.topk = 2000
-    whole = deployed(model)
+    end_to_end = deployed(model)
     (entry,) = items(cfg, random_images())
-    run = in_pytorch(whole)
+    run = in_pytorch(end_to_end)
 
     def reordered(images):
         outputs = run(images)
@@ -140,14 +146,14 @@ def test_what_is_beyond_the_peaks_is_no_fault(models):
             output[0, zero] = output[0, zero][::-1].copy()
         return outputs
 
-    assert compare(whole, reordered, model, entry).differences == []
+    assert compare(end_to_end, reordered, model, entry).differences == []
 
     def moved(images):
         outputs = run(images)
         outputs['boxes'][0, 0] += 3
         return outputs
 
-    result = compare(whole, moved, model, entry)
+    result = compare(end_to_end, moved, model, entry)
     assert len(result.differences) == 2
     assert "from the nearest of PyTorch's candidates" in result.differences[0]
 
@@ -158,42 +164,42 @@ def test_a_saturated_detector(models):
     model = copy.deepcopy(model)
     for conv in model.bbox_head.cls_convs:
         conv[0].bias.data[::11] += 60
-    whole = deployed(model)
+    end_to_end = deployed(model)
     (entry,) = items(cfg, random_images())
     (sample,) = predictions(model, [entry])
     assert (sample.pred_instances.scores > 0.999).all()
-    run = in_pytorch(whole)
+    run = in_pytorch(end_to_end)
 
     decode = in_pytorch(deployed(model, 'decode'))
 
     def ordered_otherwise(images, offset=0.0):
         outputs = {name: torch.from_numpy(output) for name, output in decode(images).items()}
         boxes, scores = outputs['boxes'].flip(1) + offset, outputs['scores'].flip(2)
-        return dict(detections=whole.suppress(boxes, scores)[0].numpy())
+        return dict(detections=end_to_end.suppress(boxes, scores)[0].numpy())
 
     exact = run(entry['inputs'][None].float().numpy())['detections']
     other = ordered_otherwise(entry['inputs'][None].float().numpy())['detections']
     assert exact.shape != other.shape or abs(exact - other).max() > 1
-    result = compare(whole, ordered_otherwise, model, entry)
+    result = compare(end_to_end, ordered_otherwise, model, entry)
     assert result.differences == [] and result.ties > 0
-    result = compare(whole, lambda images: ordered_otherwise(images, 5.0), model, entry)
+    result = compare(end_to_end, lambda images: ordered_otherwise(images, 5.0), model, entry)
     assert len(result.differences) > 10
 
 
 def test_outputs_are_compared_by_their_scale(models):
     for name, output in (('ssd_hardnet', 'deltas1'), ('fchardnet70', 'logits')):
         model, cfg = models(name)
-        whole = deployed(model, 'network')
+        end_to_end = deployed(model, 'network')
         (entry,) = items(cfg, random_images())
-        run = in_pytorch(whole)
+        run = in_pytorch(end_to_end)
 
         def changed(images, run=run, output=output):
             outputs = run(images)
             outputs[output] *= 1.01
             return outputs
 
-        assert compare(whole, run, model, entry).distances['outputs, relative'] == 0
-        distance = compare(whole, changed, model, entry).distances['outputs, relative']
+        assert compare(end_to_end, run, model, entry).distances['outputs, relative'] == 0
+        distance = compare(end_to_end, changed, model, entry).distances['outputs, relative']
         assert distance == pytest.approx(0.01, rel=0.01)
 
 
@@ -210,8 +216,8 @@ def test_pixels_between_two_classes_are_no_fault():
 
 def test_a_classifier_is_compared_by_its_scores(models):
     model, cfg = models('hardnet39ds')
-    whole = deployed(model)
+    end_to_end = deployed(model)
     entries = items(cfg, random_images(2))
-    outputs = in_pytorch(whole)(entries[0]['inputs'][None].float().numpy())
-    assert compare(whole, lambda images: outputs, model, entries[0]).distances['scores'] < 1e-5
-    assert compare(whole, lambda images: outputs, model, entries[1]).distances['scores'] > 1e-3
+    outputs = in_pytorch(end_to_end)(entries[0]['inputs'][None].float().numpy())
+    assert compare(end_to_end, lambda images: outputs, model, entries[0]).distances['scores'] < 1e-5
+    assert compare(end_to_end, lambda images: outputs, model, entries[1]).distances['scores'] > 1e-3

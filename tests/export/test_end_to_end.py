@@ -1,4 +1,4 @@
-"""A whole model predicts as the model, whatever its config asks for, or refuses at once."""
+"""An end-to-end model predicts as the model, whatever its config asks for, or refuses at once."""
 
 import copy
 
@@ -20,10 +20,10 @@ from mmengine.config import Config
 
 from hardnet_mm import HarDNet
 from hardnet_mm.export.compare import compare
-from hardnet_mm.export.end_to_end import as_whole
-from hardnet_mm.export.end_to_end_detectors import NonMaxSuppression
-from hardnet_mm.export.export import export
+from hardnet_mm.export.end_to_end import build_end_to_end
+from hardnet_mm.export.end_to_end.nms import NonMaxSuppression
 from hardnet_mm.export.formats import load
+from hardnet_mm.export.writing import export
 from hardnet_mm.utils.configs import build_model, read_config
 
 
@@ -44,14 +44,14 @@ def assert_exports(model, cfg, path, images, own=None):
     """In PyTorch, decided in it and after it, and as an ONNX file."""
     batch = [item(cfg, image, own) for image in images]
     for inside in ('nms', 'decode', 'network'):
-        whole = deployed(model, inside)
-        whole.tested_as(batch[0]['data_samples'])
-        assert_predicts_as(model, (whole, in_pytorch(whole)), batch)
-    whole = deployed(model)
-    whole.tested_as(batch[0]['data_samples'])
+        end_to_end = deployed(model, inside)
+        end_to_end.tested_as(batch[0]['data_samples'])
+        assert_predicts_as(model, (end_to_end, in_pytorch(end_to_end)), batch)
+    end_to_end = deployed(model)
+    end_to_end.tested_as(batch[0]['data_samples'])
     skip_without('onnx')
-    export(whole, images[:1], path, 'onnx')
-    assert_predicts_as(model, (whole, load(path)), batch)
+    export(end_to_end, images[:1], path, 'onnx')
+    assert_predicts_as(model, (end_to_end, load(path)), batch)
     return load(path)
 
 
@@ -59,8 +59,8 @@ def assert_exports(model, cfg, path, images, own=None):
 @pytest.mark.parametrize('inside', ['nms', 'decode', 'network'])
 def test_a_whole_model_predicts_as_the_model(models, name, inside):
     model, cfg = models(name)
-    whole = deployed(model, inside)
-    assert_predicts_as(model, (whole, in_pytorch(whole)), items(cfg, random_images(2)))
+    end_to_end = deployed(model, inside)
+    assert_predicts_as(model, (end_to_end, in_pytorch(end_to_end)), items(cfg, random_images(2)))
 
 
 @pytest.mark.parametrize(
@@ -76,19 +76,19 @@ def test_multi_label_classifiers(models, tmp_path, kind, decision):
         cfg.model.neck = None
     model = filled(build_model(cfg))
     batch = items(cfg, random_images(3))
-    whole = deployed(model)
-    runtime = in_pytorch(whole)
+    end_to_end = deployed(model)
+    runtime = in_pytorch(end_to_end)
     if not decision:
         skip_without('onnx')
-        export(whole, random_images(), tmp_path / 'model.onnx', 'onnx')
+        export(end_to_end, random_images(), tmp_path / 'model.onnx', 'onnx')
         runtime = load(tmp_path / 'model.onnx')
     wanted = predictions(model, batch)
     numbers = {len(sample.pred_label) for sample in wanted}
     assert numbers != {1}  # a single label would hide a mistake
     for entry, prediction in zip(batch, wanted):
-        assert_equal(compare(whole, runtime, model, entry))
+        assert_equal(compare(end_to_end, runtime, model, entry))
         outputs = runtime(entry['inputs'][None].float().numpy())
-        (found,) = as_whole(model).attach(outputs, [entry['data_samples'].clone()])
+        (found,) = build_end_to_end(model).attach(outputs, [entry['data_samples'].clone()])
         assert sorted(found.pred_label.tolist()) == sorted(prediction.pred_label.tolist())
 
 
@@ -98,7 +98,7 @@ def test_a_head_that_decides_in_its_own_way_is_refused(models):
     plain = model.head._get_predictions
     model.head._get_predictions = lambda logits, samples: plain(2 * logits, samples)
     with pytest.raises(ValueError, match='DropoutLinearClsHead cannot be exported: its scores'):
-        as_whole(model)
+        build_end_to_end(model)
 
 
 @pytest.mark.parametrize('own', [(96, 96), (200, 128), (75, 301)])
@@ -112,7 +112,7 @@ def test_a_stretched_image_gets_its_own_map(models, tmp_path, own):
 
 def test_images_of_another_ratio_are_told(models):
     model, cfg = models('fchardnet70')
-    whole = deployed(model)
+    end_to_end = deployed(model)
     first, same, other = (
         item(cfg, random_images(1, size)[0], own)['data_samples']
         for size, own in (
@@ -121,8 +121,8 @@ def test_images_of_another_ratio_are_told(models):
             ((64, 85), (480, 640)),
         )
     )
-    whole.tested_as(first)
-    assert [whole.resizes_otherwise(sample) for sample in (first, same, other)] == [0, 0, 1]
+    end_to_end.tested_as(first)
+    assert [end_to_end.resizes_otherwise(sample) for sample in (first, same, other)] == [0, 0, 1]
 
 
 def test_sliding_windows_are_inside(models, tmp_path):
@@ -134,9 +134,9 @@ def test_sliding_windows_are_inside(models, tmp_path):
     images = random_images(2, (96, 128))
     assert_exports(model, cfg, tmp_path / 'model.onnx', images, (120, 160))
     assert not deployed(model).any_size
-    whole = deployed(model)
+    end_to_end = deployed(model)
     model.test_cfg.mode = 'whole'
-    (difference,) = [compare(whole, in_pytorch(whole), model, items(cfg, images[:1])[0])]
+    (difference,) = [compare(end_to_end, in_pytorch(end_to_end), model, items(cfg, images[:1])[0])]
     assert difference.distances['labels, share'] > 0.01  # so that the above says something
 
 
@@ -193,7 +193,7 @@ def test_ssd_settings_that_no_file_holds(models):
             settings = dict(nms={**other.bbox_head.test_cfg.nms, **settings['nms']})
         other.bbox_head.test_cfg.update(settings)
         with pytest.raises(ValueError, match=message):
-            as_whole(other)
+            build_end_to_end(other)
 
 
 def test_a_border_is_taken_off(models):
@@ -202,10 +202,10 @@ def test_a_border_is_taken_off(models):
     entry = item(cfg, random_images()[0], (256, 64))
     entry['data_samples'].set_metainfo(dict(border=torch.tensor([11.0, 117, 7, 121]).numpy()))
     (wanted,) = predictions(model, [entry])
-    whole = deployed(model)
-    assert_predicts_as(model, (whole, in_pytorch(whole)), [entry])
-    outputs = in_pytorch(whole)(entry['inputs'][None].float().numpy())
-    (found,) = whole.attach(outputs, [entry['data_samples'].clone()])
+    end_to_end = deployed(model)
+    assert_predicts_as(model, (end_to_end, in_pytorch(end_to_end)), [entry])
+    outputs = in_pytorch(end_to_end)(entry['inputs'][None].float().numpy())
+    (found,) = end_to_end.attach(outputs, [entry['data_samples'].clone()])
     some = wanted.pred_instances.scores > 0.02
     torch.testing.assert_close(
         found.pred_instances.bboxes[some], wanted.pred_instances.bboxes[some], rtol=0, atol=1e-2
@@ -214,16 +214,16 @@ def test_a_border_is_taken_off(models):
 
 def test_a_preprocessor_that_pads_is_refused(models):
     model, cfg = models('centernet_hardnet')
-    whole = deployed(model)
+    end_to_end = deployed(model)
     entry = item(cfg, random_images(1, (100, 96))[0])
-    whole.check_input(entry)
-    whole.model.data_preprocessor.pad_size_divisor = 32
+    end_to_end.check_input(entry)
+    end_to_end.model.data_preprocessor.pad_size_divisor = 32
     with pytest.raises(ValueError, match='pads an image of 100 x 96 to 128 x 96'):
-        whole.check_input(entry)
-    whole.check_input(item(cfg, random_images()[0]))
-    whole.std = 2 * whole.std
+        end_to_end.check_input(entry)
+    end_to_end.check_input(item(cfg, random_images()[0]))
+    end_to_end.std = 2 * end_to_end.std
     with pytest.raises(ValueError, match='DetDataPreprocessor, changes images otherwise'):
-        whole.check_input(item(cfg, random_images()[0]))
+        end_to_end.check_input(item(cfg, random_images()[0]))
 
 
 def test_suppression_is_by_class_and_image():
@@ -237,21 +237,21 @@ def test_suppression_is_by_class_and_image():
 
 def test_other_models_are_refused():
     with pytest.raises(ValueError, match='HarDNet cannot be exported: allowed are'):
-        as_whole(HarDNet('hardnet39ds'))
+        build_end_to_end(HarDNet('hardnet39ds'))
     detector = build_model(read_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'))
     with pytest.raises(ValueError, match='RetinaNet cannot be exported'):
-        as_whole(detector)
+        build_end_to_end(detector)
 
 
-@pytest.mark.parametrize('name', ['pspnet', 'upernet'])
+@pytest.mark.parametrize('name', ['pspnet_hardnet68-d8', 'upernet_hardnet68'])
 def test_pooling_to_any_size_exports(root, tmp_path, name):
     """PSPNet and UPerNet: in ONNX for other sizes of images, too."""
     skip_without('onnx')
-    cfg = Config.fromfile(root / f'configs/{name}_hardnet68_ade20k.py')
+    cfg = Config.fromfile(root / f'configs/toolbox_models/{name}_4xb4-80k_ade20k-512x512.py')
     model = filled(build_model(cfg))
-    whole = deployed(model)
+    end_to_end = deployed(model)
     path = tmp_path / 'model.onnx'
-    export(whole, random_images(1, (64, 96)), path, 'onnx')
+    export(end_to_end, random_images(1, (64, 96)), path, 'onnx')
     for size in ((64, 96), (112, 65)):
         batch = items(cfg, random_images(1, size))
-        assert_predicts_as(model, (whole, load(path)), batch)
+        assert_predicts_as(model, (end_to_end, load(path)), batch)

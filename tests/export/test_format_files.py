@@ -10,9 +10,11 @@ import pytest
 import torch
 from helpers.exported import Small, random_images, skip_without
 
-from hardnet_mm.export.export import export
-from hardnet_mm.export.format_files import FORMAT_FILES, existing_files
-from hardnet_mm.export.formats import FORMATS, load, need, rename_blobs
+from hardnet_mm.export.formats import FORMATS, load
+from hardnet_mm.export.formats.common import need
+from hardnet_mm.export.formats.ncnn import rename_blobs
+from hardnet_mm.export.formats.table import existing_files
+from hardnet_mm.export.writing import export
 
 IMAGES = random_images(1, (32, 32))
 
@@ -22,7 +24,7 @@ def contents(folder):
 
 
 def test_formats_with_one_stem_do_not_share_a_file():
-    files = [kind.files(f'a/model.v1{kind.suffix}') for kind in FORMAT_FILES.values()]
+    files = [kind.files(f'a/model.v1{kind.suffix}') for kind in FORMATS.values()]
     for first, second in itertools.combinations(files, 2):
         assert not set(first) & set(second)
 
@@ -52,7 +54,7 @@ def test_one_stem_for_all_formats(tmp_path):
 def test_nothing_is_replaced_unasked(tmp_path, name, which):
     """Refused before the model is looked at."""
     path = tmp_path / f'model{FORMATS[name].suffix}'
-    file = FORMAT_FILES[name].files(path)[which]
+    file = FORMATS[name].files(path)[which]
     file.write_bytes(b'precious')
     assert existing_files(path, name) == [file]
     with pytest.raises(FileExistsError, match=f'{file.name} is there already.*--overwrite'):
@@ -173,7 +175,7 @@ def watch(event, args):
 sys.addaudithook(watch)
 
 from helpers.exported import Small, random_images
-from hardnet_mm.export.export import export
+from hardnet_mm.export.writing import export
 from hardnet_mm.export.formats import FORMATS, load
 from hardnet_mm.export.quantization import QUANTIZERS
 
@@ -219,4 +221,4 @@ def test_an_export_installs_and_sends_nothing(root, tmp_path, name, int8):
     assert len(programs) == (name in converters), programs
     assert all(converters[name] in program for program in programs)
     assert list(home.rglob('*')) == []
-    assert existing_files(path, name) == FORMAT_FILES[name].files(path)
+    assert existing_files(path, name) == FORMATS[name].files(path)

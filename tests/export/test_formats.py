@@ -17,9 +17,10 @@ from helpers.exported import (
 )
 
 from hardnet_mm.export.compare import compare
-from hardnet_mm.export.export import ExportedModel, export
+from hardnet_mm.export.exported_model import ExportedModel
 from hardnet_mm.export.formats import FORMATS, load
 from hardnet_mm.export.quantization import QUANTIZERS
+from hardnet_mm.export.writing import export
 
 CLASSES = [f'digit {number}' for number in range(10)]
 
@@ -33,19 +34,19 @@ def test_files_run(models, name, format_name, tmp_path, monkeypatch):
     model, cfg = models(name)
     kind = FORMATS[format_name]
     classes = [*CLASSES, *(['rest'] if name == 'fchardnet70' else [])]
-    whole = deployed(model, kind.inside, classes)
+    end_to_end = deployed(model, kind.inside, classes)
     path = Path(f'out/model{kind.suffix}')
-    files = export(whole, random_images(), path, format_name)
+    files = export(end_to_end, random_images(), path, format_name)
     assert files[0] == path and sorted(path.parent.iterdir()) == sorted(files)
     runtime = load(path)
-    assert set(runtime.names) == set(whole.names)
+    assert set(runtime.names) == set(end_to_end.names)
     assert runtime.classes == (None if format_name == 'ncnn' else classes)
     images = random_images(2)
     for item in items(cfg, images):
-        assert_equal(compare(whole, runtime, model, item))
+        assert_equal(compare(end_to_end, runtime, model, item))
     # two at once, at an own size that is not the tested one
     batch = items(cfg, images, own=(96, 192))
-    found = ExportedModel(whole, runtime).test_step(
+    found = ExportedModel(end_to_end, runtime).test_step(
         dict(inputs=images.byte(), data_samples=[item['data_samples'].clone() for item in batch])
     )
     for mine, wanted in zip(found, predictions(model, batch)):
@@ -67,25 +68,25 @@ def test_files_run(models, name, format_name, tmp_path, monkeypatch):
 def test_onnx_takes_other_sizes(models, name, tmp_path):
     skip_without('onnx')
     model, cfg = models(name)
-    whole = deployed(model)
-    export(whole, random_images(), tmp_path / 'model.onnx', 'onnx')
+    end_to_end = deployed(model)
+    export(end_to_end, random_images(), tmp_path / 'model.onnx', 'onnx')
     (item,) = items(cfg, random_images(1, (101, 150)))
-    assert_equal(compare(whole, load(tmp_path / 'model.onnx'), model, item))
+    assert_equal(compare(end_to_end, load(tmp_path / 'model.onnx'), model, item))
 
 
 @pytest.mark.parametrize('format_name', QUANTIZERS)
 def test_int8_is_smaller_and_near(models, format_name, tmp_path):
     skip_without(format_name, int8=True)
     model, cfg = models('hardnet39ds')
-    whole = deployed(model, classes=CLASSES)
+    end_to_end = deployed(model, classes=CLASSES)
     images = random_images(1)
     suffix = FORMATS[format_name].suffix
     quantize = QUANTIZERS[format_name]
     batches = [image[None].numpy() for image in random_images(4)]
     paths = [tmp_path / f'{name}{suffix}' for name in ('float', 'int8')]
     files = [
-        export(whole, images, paths[0], format_name),
-        export(whole, images, paths[1], format_name, lambda path: quantize(path, batches)),
+        export(end_to_end, images, paths[0], format_name),
+        export(end_to_end, images, paths[1], format_name, lambda path: quantize(path, batches)),
     ]
     weights = [max(file.stat().st_size for file in part) for part in files]
     assert weights[1] < 0.5 * weights[0]

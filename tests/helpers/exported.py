@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from hardnet_mm.deploy import to_deploy
-from hardnet_mm.export.end_to_end import as_whole
-from hardnet_mm.export.format_files import FORMAT_FILES
+from hardnet_mm.export.end_to_end import build_end_to_end
+from hardnet_mm.export.formats import FORMATS
 from helpers.stand_in import fill_tensor
 
 MODELS = ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70', 'hardnet39ds']
 
 
 def skip_without(format_name, int8=False):
-    missing = FORMAT_FILES[format_name].missing_packages(int8)
+    missing = FORMATS[format_name].missing_packages(int8)
     if missing:
         pytest.skip(f'{missing} not installed')
 
@@ -37,13 +37,13 @@ def filled(model):
     return model.eval()
 
 
-def in_pytorch(whole):
-    """A whole model as the runtime of its file."""
+def in_pytorch(end_to_end):
+    """An end-to-end model as the runtime of its file."""
 
     def run(images):
         with torch.no_grad():
-            outputs = whole(torch.from_numpy(images))
-        return {name: output.numpy() for name, output in zip(whole.names, outputs)}
+            outputs = end_to_end(torch.from_numpy(images))
+        return {name: output.numpy() for name, output in zip(end_to_end.names, outputs)}
 
     return run
 
@@ -67,7 +67,7 @@ def random_images(count=1, size=(128, 128)):
 
 
 def deployed(model, inside='nms', classes=None):
-    return as_whole(to_deploy(model, channels_last=False), inside, classes).eval()
+    return build_end_to_end(to_deploy(model, channels_last=False), inside, classes).eval()
 
 
 def sample(cfg, size, own=None):

@@ -12,13 +12,13 @@ from hardnet_mm.utils.configs import build_model
 
 SIZE = (64, 96)
 CONFIGS = [
-    ('fcn_hardnet68_ade20k', 8),
-    ('pspnet_hardnet68_ade20k', 8),
-    ('deeplabv3plus_hardnet68_ade20k', 4),  # up to the shallowest stage's size
-    ('upernet_hardnet68_ade20k', 4),
-    ('upernet_hardnet85_ade20k', 4),
-    ('segformer_hardnet68_ade20k', 4),
-    ('ocrnet_hardnet68_ade20k', 8),
+    ('fcn_hardnet68-d8', 8),
+    ('pspnet_hardnet68-d8', 8),
+    ('deeplabv3plus_hardnet68-d16', 4),  # up to the shallowest stage's size
+    ('upernet_hardnet68', 4),
+    ('upernet_hardnet85', 4),
+    ('segformer_hardnet68', 4),
+    ('ocrnet_hardnet68-d8', 8),
 ]
 
 
@@ -26,7 +26,7 @@ CONFIGS = [
 def test_trains_and_predicts(root, name, stride):
     init_default_scope('mmseg')
     torch.manual_seed(0)
-    cfg = Config.fromfile(root / f'configs/{name}.py')
+    cfg = Config.fromfile(root / f'configs/toolbox_models/{name}_4xb4-80k_ade20k-512x512.py')
     cfg.model.data_preprocessor.size = SIZE
     model = build_model(cfg)
     sample = SegDataSample(metainfo=dict(img_shape=SIZE, ori_shape=SIZE))

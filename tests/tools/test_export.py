@@ -11,8 +11,8 @@ import torch
 from helpers.exported import deployed, items, random_images
 from mmengine.config import Config
 
-from hardnet_mm.export.export import export
-from hardnet_mm.export.format_files import FORMAT_FILES
+from hardnet_mm.export.formats import FORMATS
+from hardnet_mm.export.writing import export
 from hardnet_mm.utils.datasets import check_data_files, class_names, leaf_datasets, with_pipeline
 from hardnet_mm.utils.errors import InputError
 
@@ -100,7 +100,7 @@ def test_the_commands(root, run_tool, data, checkpoint, tmp_path):
 
 def test_wrapped_data_sets(run_tool, wrapped_config, checkpoint, digits, tmp_path):
     """Compared on, calibrated on, and tested with augmentation."""
-    for package in FORMAT_FILES['onnx'].packages:
+    for package in FORMATS['onnx'].packages:
         pytest.importorskip(package)
     out = tmp_path / 'model.onnx'
     command = ('export.py', wrapped_config, checkpoint, '--format', 'onnx', '--out', out)
@@ -170,7 +170,7 @@ def test_what_is_wrong_is_told_in_one_line(root, run_tool, data, checkpoint, tmp
     )
     assert 'at least 1' in refused(run_tool, *start, 'torch', '--out', out, '--num-images', 0)
     (tmp_path / 'model.bin').touch()
-    if not FORMAT_FILES['openvino'].missing_packages():
+    if not FORMATS['openvino'].missing_packages():
         line = refused(run_tool, *start, 'openvino', '--out', tmp_path / 'model.xml')
         assert 'model.bin is there already' in line and '--overwrite' in line
     line = refused(run_tool, root / CONFIG, 'none.pth', '--format', 'torch', '--out', out)
@@ -219,11 +219,11 @@ def test_a_file_that_differs(root, models, tmp_path, capsys):
     model, cfg = models('ssd_hardnet')
     tool = runpy.run_path(str(root / 'tools/export.py'))
     exporter = object.__new__(tool['Exporter'])
-    exporter.model, exporter.whole = model, deployed(model, 'decode')
+    exporter.model, exporter.end_to_end = model, deployed(model, 'decode')
     exporter.items = items(cfg, random_images(2))
     exporter.args = argparse.Namespace(format='torch', int8=False, allow_difference=False)
     path = tmp_path / 'model.torchscript'
-    export(exporter.whole, random_images(), path, 'torch', check=exporter.check)
+    export(exporter.end_to_end, random_images(), path, 'torch', check=exporter.check)
     assert 'detections: 0 from PyTorch on 2 images' in capsys.readouterr().out
 
     other = copy.deepcopy(model)

@@ -76,6 +76,9 @@ def test_labels_beyond_the_classes_of_a_classifier(root, tmp_path):
         hook.before_train_iter(runner, 0, pseudo_collate([dataset[0], dataset[1]]))
 
 
-@pytest.mark.parametrize('name', ['fchardnet70_cityscapes', 'fcn_hardnet68_ade20k'])
+@pytest.mark.parametrize(
+    'name',
+    ['fchardnet70_cityscapes', 'toolbox_models/fcn_hardnet68-d8_4xb4-80k_ade20k-512x512'],
+)
 def test_configs_of_segmentors_check_labels(name):
     assert read_config(f'hardnet_mm::{name}').default_hooks.labels.type == 'LabelCheckHook'

@@ -1,23 +1,19 @@
-"""Exporting a whole model to a file, and running it in the model's place."""
+"""Exporting an end-to-end model to a file: all of it, or nothing."""
 
 import contextlib
 import os
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import nn
-
-from .format_files import FORMAT_FILES, existing_files, exists_hint
-from .formats import FORMATS
+from .formats import FORMATS, RUNTIMES
+from .formats.table import existing_files, exists_hint
 
 
-def export(whole, images, path, name, quantize=None, check=None, overwrite=False):
-    """Write a whole model in a format, whole or not at all.
+def export(end_to_end, images, path, name, quantize=None, check=None, overwrite=False):
+    """Write an end-to-end model in a format, all of it or nothing.
 
     Args:
-        whole (WholeModel): The model.
+        end_to_end (EndToEndModel): The model.
         images (Tensor): Real images ``(N, 3, H, W)``, at the size to export for.
         path (Path): The file to write, with the suffix of its format.
         name (str): Name of the format, of :data:`FORMATS`.
@@ -38,13 +34,13 @@ def export(whole, images, path, name, quantize=None, check=None, overwrite=False
     refuse_existing(path, name, overwrite)
     with _folder_beside(path) as folder:
         new = folder / path.name
-        FORMATS[name].convert(whole, images, new)
+        RUNTIMES[name].convert(end_to_end, images, new)
         if quantize is not None:
             quantize(new)
         if check is not None:
             check(new)
         refuse_existing(path, name, overwrite)  # minutes later
-        files = FORMAT_FILES[name].files(path)
+        files = FORMATS[name].files(path)
         _move_in(folder, files)
     return files
 
@@ -95,21 +91,3 @@ def _move_in(folder, files):
             with contextlib.suppress(FileNotFoundError):  # the one that was interrupted
                 os.replace(target, source)
         raise
-
-
-class ExportedModel(nn.Module):
-    """An exported file in the model's place in a runner's test loop.
-
-    Args:
-        whole (WholeModel): The model that was exported, for what the file does not hold.
-        runtime (callable): The loaded file.
-    """
-
-    def __init__(self, whole, runtime):
-        super().__init__()
-        self.whole, self.runtime = whole, runtime
-
-    def test_step(self, data):
-        """Return the data samples of a batch with their predictions."""
-        images = torch.stack(list(data['inputs'])).float().numpy()
-        return self.whole.attach(self.runtime(np.ascontiguousarray(images)), data['data_samples'])

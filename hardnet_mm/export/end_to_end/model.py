@@ -1,12 +1,12 @@
-"""What every kind of whole model shares: normalisation, network, and outputs by name."""
+"""What every end-to-end model does: normalisation, network, and outputs by name."""
 
 import torch
 from torch import nn
 
-from ..utils.errors import InputError
+from ...utils.errors import InputError
 
 
-class WholeModel(nn.Module):
+class EndToEndModel(nn.Module):
     """Normalisation, network, and outputs by name.
 
     Args:
@@ -15,17 +15,19 @@ class WholeModel(nn.Module):
         classes (Sequence[str], optional): Names of the classes, which a file then holds.
 
     Attributes:
-        names (tuple[str]): Names of the outputs, in their order.
+        raw_names (tuple[str]): Names of the network's outputs.
+        final_names (tuple[str]): Names of the outputs with all that follows the network.
+        names (tuple[str]): Names of what it returns, in their order.
         any_size (bool): Whether height and width are free.
     """
 
+    raw_names = final_names = ()
     any_size = True
 
     def __init__(self, model, inside='nms', classes=None):
         super().__init__()
         self.model, self.classes = model, classes and list(classes)
-        if inside == 'network':
-            self.names = self.raw_names
+        self.names = self.raw_names if inside == 'network' else self.final_names
         preprocessor = model.data_preprocessor
         self.swap = bool(
             getattr(preprocessor, 'to_rgb', False)
@@ -91,8 +93,8 @@ class WholeModel(nn.Module):
 
     def finished(self, outputs, samples):
         """Return the outputs of a file, arrays by name, with what the file does not hold done."""
-        if set(outputs) != set(self.raw_names) or self.raw_names == type(self).names:
+        if set(outputs) != set(self.raw_names) or self.raw_names == self.final_names:
             return outputs
         raw = (torch.from_numpy(outputs[name]) for name in self.raw_names)
         outputs = self.finish(samples[0].img_shape[:2], *raw)
-        return {name: output.numpy() for name, output in zip(type(self).names, outputs)}
+        return {name: output.numpy() for name, output in zip(self.final_names, outputs)}

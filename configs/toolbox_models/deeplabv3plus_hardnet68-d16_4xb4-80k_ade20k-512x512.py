@@ -1,9 +1,9 @@
 # DeepLabV3+ on HarDNet68, its last stage dilated: outputs at stride 16.
 _base_ = [
-    './_base_/hardnet68_segmentor.py',
-    './_base_/ade20k.py',
-    './_base_/schedule_80k.py',
-    './_base_/mmseg_runtime.py',
+    '../_base_/hardnet68_segmentor.py',
+    '../_base_/ade20k.py',
+    '../_base_/schedule_80k.py',
+    '../_base_/mmseg_runtime.py',
 ]
 
 model = dict(

@@ -1,4 +1,4 @@
-"""The file formats' names: what each one writes, and the packages it takes.
+"""The table of formats: what each one writes and holds, and the packages it takes.
 
 It imports nothing that takes time, so that a command line is checked before anything else.
 """
@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class FormatFiles(NamedTuple):
-    """What a format needs and writes.
+class Format(NamedTuple):
+    """A file format.
 
     Attributes:
         suffix (str): Of the main file, the one that users name.
         packages (tuple[str]): What converts and runs it.
+        inside (str): How much of a model its files hold, as :class:`EndToEndModel` has it.
+        any_size (bool): Whether a file can take images of other sizes than it was exported at.
+            Defaults to True.
         companions (tuple[str]): Suffixes of the files beside, in the place of ``suffix``.
         int8_packages (tuple[str], optional): What quantises it; None where nothing here does.
     """
 
     suffix: str
     packages: tuple
+    inside: str
+    any_size: bool = True
     companions: tuple = ()
     int8_packages: tuple = None
 
@@ -34,12 +39,14 @@ class FormatFiles(NamedTuple):
 
 
 # OpenVINO finds its weights by this name alone; ncnn is told the name, and leaves it to OpenVINO
-FORMAT_FILES = dict(
-    onnx=FormatFiles('.onnx', ('onnx', 'onnxruntime'), int8_packages=()),
-    openvino=FormatFiles('.xml', ('onnx', 'openvino'), ('.bin',), int8_packages=('nncf',)),
-    torch=FormatFiles('.torchscript', ()),
-    mnn=FormatFiles('.mnn', ('onnx', 'MNN')),
-    ncnn=FormatFiles('.param', ('ncnn', 'pnnx'), ('.ncnn.bin',)),
+FORMATS = dict(
+    onnx=Format('.onnx', ('onnx', 'onnxruntime'), 'nms', int8_packages=()),
+    openvino=Format(
+        '.xml', ('onnx', 'openvino'), 'nms', companions=('.bin',), int8_packages=('nncf',)
+    ),
+    torch=Format('.torchscript', (), 'decode'),
+    mnn=Format('.mnn', ('onnx', 'MNN'), 'decode'),
+    ncnn=Format('.param', ('ncnn', 'pnnx'), 'network', any_size=False, companions=('.ncnn.bin',)),
 )
 
 
@@ -48,7 +55,7 @@ def existing_files(path, name, overwrite=False):
 
     With ``overwrite`` those are folders: nothing in them was asked to go.
     """
-    files = FORMAT_FILES[name].files(path)
+    files = FORMATS[name].files(path)
     if overwrite:
         return [file for file in files if file.is_dir() and not file.is_symlink()]
     return [file for file in files if file.exists() or file.is_symlink()]

@@ -1,5 +1,5 @@
 # UPerNet on HarDNet85: what another variant changes is its channels.
-_base_ = './upernet_hardnet68_ade20k.py'
+_base_ = './upernet_hardnet68_4xb4-80k_ade20k-512x512.py'
 
 channels = [192, 320, 720, 1280]
 model = dict(

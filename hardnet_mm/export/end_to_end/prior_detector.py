@@ -1,0 +1,246 @@
+"""A detector whose head scores priors, as SSD's, as one function of the images."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from mmdet.models.dense_heads import YOLOXHead
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+
+from ...det.priors import decode_priors, flatten_levels
+from ..candidates import Candidates, suppressed_by_overlap
+from .instances import set_instances
+from .model import EndToEndModel
+from .nms import NonMaxSuppression, check_nms_settings
+
+# An nms_pre of this or more is no limit in practice, and sorting so many scores takes long: 0.1 s
+# for 100,000 of 2,000,000 in ONNX Runtime. The comparison with PyTorch shows where it is one.
+NO_LIMIT = 10_000
+
+
+class EndToEndPriorDetector(EndToEndModel):
+    """Detections, or, without NMS, the boxes and scores of all priors.
+
+    With NMS: ``detections`` (M, 7), each the image's number, class, score, x1 y1 x2 y2 in pixels;
+    boxes of one class do not overlap, and a class has at most ``max_per_class``. Decoded only:
+    ``boxes`` (N, priors, 4) and ``scores`` (N, classes, priors). The network alone: the head's maps
+    of each level, numbered. Scores beyond ``test_cfg.nms_pre`` of a level are 0, and so are those
+    of boxes that ``bbox_coder.clip_border`` leaves without area.
+
+    The head decodes by itself if it has ``map_names``, ``output_names`` and ``decode``, as
+    :class:`HarDNetSSDHead` has. Any other one must predict by mmdet's ``BaseDenseHead``, unchanged;
+    its maps are called ``logits``, ``deltas`` and, if there are some that scores are multiplied by,
+    ``factors``.
+
+    Args:
+        model (nn.Module): A one-stage detector.
+        inside (str): As of :class:`EndToEndModel`.
+        classes (Sequence[str], optional): As of :class:`EndToEndModel`.
+
+    Raises:
+        InputError: If ``test_cfg`` has another suppression than NMS by class, or drops boxes below
+            a size in the images' own pixels, which a file does not know.
+    """
+
+    final_names = ('detections',)
+    any_size = False
+
+    def __init__(self, model, inside='nms', classes=None):
+        self.map_names = find_map_names(model)
+        levels = range(len(model.bbox_head.prior_generator.strides))
+        self.raw_names = tuple(f'{name}{level}' for name in self.map_names for level in levels)
+        super().__init__(model, inside, classes)
+        if inside == 'decode':
+            self.names = ('boxes', 'scores')
+        test_cfg = model.bbox_head.test_cfg
+        check_nms_settings(test_cfg)
+        self.score_thr = test_cfg.get('score_thr', 0)
+        self.iou_threshold = test_cfg.nms.iou_threshold
+        self.max_per_img = self.most_detections(test_cfg)
+        self.max_per_class = test_cfg.get('max_per_class', self.max_per_img)
+        self.nms_pre = test_cfg.get('nms_pre', NO_LIMIT)
+        self.drops_empty = test_cfg.get('min_bbox_size', -1) == 0
+
+    @staticmethod
+    def most_detections(test_cfg):
+        """Return how many detections an image has at most."""
+        return test_cfg.max_per_img
+
+    def network(self, images):
+        """Map normalised images to the head's maps, kind by kind, level by level."""
+        kinds = self.model(images, mode='tensor')
+        return tuple(level for levels in kinds for level in levels)
+
+    def kinds(self, maps):
+        """Return the maps as the head does: by kind, a list of the levels each."""
+        levels = len(maps) // len(self.map_names)
+        return [maps[start : start + levels] for start in range(0, len(maps), levels)]
+
+    def finish(self, image_size, *maps):
+        """Map the maps to the outputs."""
+        boxes, scores = self.decoded(image_size, maps)
+        scores = self.kept(scores, maps)
+        if self.drops_empty:
+            sides = boxes[..., 2:] - boxes[..., :2]
+            scores = scores * (sides.amin(dim=2, keepdim=True) > 0).to(scores).transpose(1, 2)
+        if self.names == ('boxes', 'scores'):
+            return boxes, scores
+        return self.suppress(boxes, scores)
+
+    def decoded(self, image_size, maps):
+        """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)`` of all priors."""
+        head = self.model.bbox_head
+        own = hasattr(head, 'output_names')
+        decode = head.decode if own else partial(decode_priors, head)
+        return decode(*self.kinds(maps)[:2], image_size)
+
+    def kept(self, scores, maps):
+        """Return the scores of what goes into NMS; the others are 0."""
+        scores = torch.cat([self._limited(level) for level in self._levels(scores, maps)], dim=2)
+        if 'factors' in self.map_names:  # mmdet applies the threshold before it multiplies
+            scores = scores * (scores > self.score_thr).to(scores)
+        return self.weighted(scores, maps)
+
+    def weighted(self, scores, maps):
+        """Return the scores by the factors of their priors, where the head has such."""
+        if 'factors' not in self.map_names:
+            return scores
+        factors = flatten_levels(self.kinds(maps)[2], 1).sigmoid()
+        return scores * factors.transpose(1, 2)
+
+    def _levels(self, scores, maps):
+        """Return the scores of each level."""
+        channels = self.model.bbox_head.cls_out_channels
+        levels = self.kinds(maps)[0]
+        counts = [int(level.shape[1] * level.shape[2] * level.shape[3]) for level in levels]
+        return scores.split([count // channels for count in counts], dim=2)
+
+    def _limited(self, scores):
+        """Return a level's scores (N, classes, P), those beyond ``nms_pre`` set to 0."""
+        if not self._is_limited(scores):
+            return scores
+        last = scores.flatten(1).topk(self.nms_pre, dim=1).values[:, -1]
+        return scores * (scores >= last[:, None, None]).to(scores)
+
+    def _is_limited(self, scores):
+        return 0 < self.nms_pre < min(NO_LIMIT, int(scores.shape[1] * scores.shape[2]))
+
+    def suppress(self, boxes, scores):
+        """Map all priors' boxes and scores to the detections."""
+        # where a score is a product, the threshold was applied to the first of the two
+        score_thr = 0 if 'factors' in self.map_names else self.score_thr
+        limits = (self.max_per_class, self.iou_threshold, score_thr)
+        image, label, box = NonMaxSuppression.apply(boxes, scores, *limits).unbind(1)
+        chosen = torch.stack([image.to(boxes), label.to(boxes), scores[image, label, box]], dim=1)
+        return (torch.cat([chosen, boxes[image, box]], dim=1),)
+
+    def candidates(self, image_size, *maps):
+        """Return the :class:`Candidates` of one image's maps: every prior of every class."""
+        boxes, scores = self.decoded(image_size, maps)
+        margins, scores = self.margins(scores, maps), self.weighted(scores, maps)
+        decided_by = suppressed_by_overlap(boxes[0], self.iou_threshold)
+        limits = (self.max_per_img, self.max_per_class)
+        return Candidates(boxes[0], scores[0], margins[0], *limits, decided_by)
+
+    def margins(self, scores, maps):
+        """Return how far the scores ``(1, classes, P)`` are from being dropped or kept."""
+        return torch.cat([self._margins(level) for level in self._levels(scores, maps)], dim=2)
+
+    def _margins(self, scores):
+        margins = (scores - self.score_thr).abs()
+        if self._is_limited(scores):
+            last = scores.flatten().topk(self.nms_pre).values[-1]
+            margins = torch.minimum(margins, (scores - last).abs())
+        return margins
+
+    def attach(self, outputs, samples):
+        """Return the data samples with the predictions of a batch, in the images' own pixels."""
+        outputs = self.finished(outputs, samples)
+        if 'boxes' in outputs:
+            parts = (torch.from_numpy(outputs[name]) for name in ('boxes', 'scores'))
+            outputs = dict(detections=self.suppress(*parts)[0].numpy())
+        for index, sample in enumerate(samples):
+            rows = outputs['detections']
+            rows = rows[rows[:, 0] == index]
+            rows = rows[np.argsort(-rows[:, 2], kind='stable')][: self.max_per_img]
+            set_instances(sample, rows[:, 3:], rows[:, 2], rows[:, 1].astype(np.int64))
+        return samples
+
+
+class EndToEndYOLOX(EndToEndPriorDetector):
+    """The same for mmdet's YOLOX: a prior has one class, and an image any number of detections."""
+
+    @staticmethod
+    def most_detections(test_cfg):
+        """Return what is no limit."""
+        return NO_LIMIT
+
+    def decoded(self, image_size, maps):
+        """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)`` of all priors."""
+        head = self.model.bbox_head
+        logits, deltas, objectness = self.kinds(maps)
+        sizes = [level.shape[-2:] for level in logits]
+        priors = head.prior_generator.grid_priors(
+            sizes, dtype=logits[0].dtype, device=logits[0].device, with_stride=True
+        )
+        boxes = head._bbox_decode(torch.cat(priors), flatten_levels(deltas, 4))
+        scores = flatten_levels(logits, head.cls_out_channels).sigmoid()
+        return boxes, (scores * flatten_levels(objectness, 1).sigmoid()).transpose(1, 2)
+
+    def kept(self, scores, maps):
+        """Return the scores, 0 but for the best class of a prior."""
+        labels = torch.arange(scores.shape[1], device=scores.device)[:, None]
+        return scores * (scores.argmax(dim=1, keepdim=True) == labels).to(scores)
+
+    def weighted(self, scores, maps):
+        """Return the scores."""
+        return scores
+
+    def margins(self, scores, maps):
+        """Return how far the scores are from the threshold, and from another class's being best."""
+        margins = (scores - self.score_thr).abs()
+        if scores.shape[1] == 1:
+            return margins
+        best, second = scores.topk(2, dim=1).values.unbind(1)
+        gap = best[:, None] - torch.where(scores == best[:, None], second[:, None], scores)
+        return torch.minimum(margins, gap)
+
+
+def find_map_names(model):
+    """Return the names of what a detector's head returns, one of each kind.
+
+    Other heads than this package's do not tell, so the model is run on a small image.
+    """
+    head = model.bbox_head
+    if hasattr(head, 'map_names'):
+        return head.map_names
+    with torch.no_grad():
+        images = next(model.parameters()).new_zeros(1, 3, 128, 128)
+        kinds = model.eval()(images, mode='tensor')
+    return ('logits', 'deltas', 'factors')[: len(kinds)]
+
+
+def find_prior_detector(head):
+    """Return the class that exports a head as it predicts, or None.
+
+    A head that predicts in a way of its own, or is decoded by other means than those of
+    :func:`decode_priors`, has none: its file would predict otherwise.
+    """
+    if getattr(head, 'output_names', None) == ('boxes', 'scores'):
+        return EndToEndPriorDetector
+    if _predicts_as(head, YOLOXHead):
+        return EndToEndYOLOX
+    coder = getattr(head, 'bbox_coder', None)
+    decodes = hasattr(coder, 'clip_border') and coder.encode_size == 4
+    custom = getattr(getattr(head, 'loss_cls', None), 'custom_cls_channels', False)
+    if _predicts_as(head, BaseDenseHead) and decodes and not custom:
+        return EndToEndPriorDetector
+    return None
+
+
+def _predicts_as(head, kind):
+    """Tell if a head predicts by the methods of a class, none of them overridden."""
+    names = ('predict_by_feat', '_predict_by_feat_single', '_bbox_post_process')
+    return isinstance(head, kind) and all(
+        getattr(type(head), name) is getattr(kind, name) for name in names
+    )

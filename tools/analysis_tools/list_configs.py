@@ -1,0 +1,160 @@
+"""List the configs: data, published result, weights, parameters, MACs. It is configs/README.md.
+
+MACs are counted as benchmark.py counts them, of one image, auxiliary heads left out. Counting them
+takes some minutes for all configs.
+"""
+
+import argparse
+import logging
+import sys
+
+import torch
+
+from hardnet_mm.benchmark.measure import count_work
+from hardnet_mm.benchmark.models import Subject
+from hardnet_mm.checkpoints.published import WEIGHTS
+from hardnet_mm.utils.configs import build_model, read_config
+from hardnet_mm.utils.datasets import leaf_datasets
+from hardnet_mm.utils.files import written_whole
+from hardnet_mm.utils.own_files import OWN_FILES
+
+CONFIGS = OWN_FILES / 'configs'
+LIST = CONFIGS / 'README.md'
+HEADER = """# Configs
+
+Written by `python tools/analysis_tools/list_configs.py --write`. Published results are those of the
+original programs ([`published.py`](../hardnet_mm/checkpoints/published.py)), not measured here;
+after each stands the split that it was measured on. Weights load by `hardnet://NAME`. Parameters
+and MACs are counted as the model predicts one image of the input size, without auxiliary heads: the
+MACs of convolutions, linear layers and attentions.
+
+"""
+COLUMNS = ('config', 'data', 'published', 'weights', 'input', 'parameters', 'GMACs')
+GROUPS = {
+    "The originals' models": '*.py',
+    "HarDNet in the toolboxes' own models": 'toolbox_models/*.py',
+    'Small models for the data of `tools/dataset_converters/digits.py`': 'digits/*.py',
+}
+# What a data set is called here, and the height and width that its images are tested at, where the
+# Resize of the test pipeline does not tell them.
+DATA_SETS = dict(
+    ImageNet=('ImageNet-1k', (224, 224)),
+    CocoDataset=('COCO', None),
+    VOCDataset=('Pascal VOC 07+12', None),
+    CityscapesDataset=('Cityscapes', (1024, 2048)),
+    ChaseDB1Dataset=('CHASE_DB1', (128, 128)),
+    ADE20KDataset=('ADE20K', (512, 512)),
+)
+DIGITS = dict(
+    CocoDataset=('digits', None),
+    BaseSegDataset=('digits', None),
+    CustomDataset=('digits, crops', (48, 48)),
+)
+
+
+def facts(path, cfg):
+    """Return the columns of a row that no model is built for, and the images' height and width."""
+    leaf = next(leaf_datasets(cfg.test_dataloader.dataset))
+    names = DIGITS if leaf.data_root.startswith('data/digits') else DATA_SETS
+    data, size = names[leaf.type]
+    size = size or resized(leaf.pipeline)
+    weights = {name: record for name, record in WEIGHTS.items() if record.config == path.stem}
+    published = [
+        f'{", ".join(f"{metric} {value}" for metric, value in record.metrics.items())}, '
+        f'{record.data} {record.split}'
+        for record in weights.values()
+    ]
+    links = [f'[{name}]({record.address})' for name, record in weights.items()]
+    name = path.relative_to(CONFIGS)
+    row = (f'[{name}]({name})', data, '; '.join(published), ', '.join(links))
+    return [*row, f'{size[0]} x {size[1]}'], size
+
+
+def resized(pipeline):
+    """Return the height and width that a pipeline gives an image, padded as mmdet's models pad."""
+    (resize,) = (transform for transform in pipeline if transform.type == 'Resize')
+    width, height = resize.scale
+    return -(-height // 32) * 32, -(-width // 32) * 32
+
+
+@torch.no_grad()
+def counts(cfg, size):
+    """Return the last columns of a row: parameters and MACs of the model."""
+    model = Subject(build_model(cfg), cfg.default_scope)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    work = count_work(model, torch.rand(1, 3, *size))
+    return [f'{parameters / 1e6:.2f} M', f'{work / 1e9:.2f}']
+
+
+def rows(pattern):
+    """Return a group's rows, each a list of cells."""
+    found = []
+    for path in sorted(CONFIGS.glob(pattern)):
+        cfg = read_config(str(path))
+        row, size = facts(path, cfg)
+        found.append(row + counts(cfg, size))
+    return found
+
+
+def parse(text):
+    """Return the rows in the text of a list, group by group."""
+    groups = {}
+    for line in text.splitlines():
+        if line.startswith('## '):
+            group = groups.setdefault(line.removeprefix('## '), [])
+        elif line.startswith('| ['):
+            group.append(line.removeprefix('| ').removesuffix(' |').split(' | '))
+    return groups
+
+
+def render(groups):
+    """Return the text of a list."""
+    parts = []
+    for title, group in groups.items():
+        lines = [COLUMNS, ['---'] * len(COLUMNS), *group]
+        table = '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
+        parts.append(f'## {title}\n\n{table}\n')
+    return HEADER + '\n'.join(parts)
+
+
+def differences():
+    """Yield what the list in the repository says otherwise than the configs and records do."""
+    text = LIST.read_text(encoding='utf-8')
+    groups = parse(text)
+    if render(groups) != text:
+        yield 'the text around the tables'
+    for title, pattern in GROUPS.items():
+        there = groups.get(title, [])
+        wanted = rows(pattern)
+        yield from (f'missing: {" | ".join(row)}' for row in wanted if row not in there)
+        yield from (f'wrong: {" | ".join(row)}' for row in there if row not in wanted)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument('--write', action='store_true', help='replace configs/README.md')
+    action.add_argument(
+        '--check', action='store_true', help='fail where configs/README.md is not up to date'
+    )
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    logging.disable(logging.INFO)  # what each parameter is initialized with
+    if args.check:
+        wrong = list(differences())
+        if wrong:
+            sys.exit('\n'.join([f'{LIST} is not up to date, --write replaces it:', *wrong]))
+        return
+    text = render({title: rows(pattern) for title, pattern in GROUPS.items()})
+    if not args.write:
+        print(text, end='')
+        return
+    with written_whole(LIST) as new:
+        new.write_text(text, encoding='utf-8')
+
+
+if __name__ == '__main__':
+    main()
