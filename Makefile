@@ -6,6 +6,8 @@ VENV := .venv$(if $(filter-out onedl,$(STACK)),-$(STACK))
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+DOCS := .venv-docs
+
 DIGITS := data/digits
 DEMO_CONFIG := configs/digits/ssd_hardnet_digits.py
 SEED ?= 0
@@ -35,16 +37,17 @@ test-slow: $(INSTALLED)
 	$(PYTEST) -m slow --durations 20 tests
 
 # Strictly: a link or an anchor that leads nowhere ends it, as does a docstring that cannot be read.
-docs: .venv-docs/.installed
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
-	@echo site/index.html
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "site/index.html (its search wants a server: $(DOCS)/bin/mkdocs serve)"
 
-.venv-docs/.installed: requirements/docs.txt requirements/install.sh
-	@requirements/install.sh docs .venv-docs
+$(DOCS)/.installed: requirements/docs.txt requirements/install.sh
+	@requirements/install.sh docs $(DOCS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -57,4 +60,4 @@ $(DIGITS)/digits.json: | $(INSTALLED)
 	$(BIN)/python tools/dataset_converters/digits.py --out-dir $(DIGITS) --tasks detection
 
 clean:
-	rm -rf $(VENV) .venv-docs site $(DIGITS) $(DEMO_DIR)
+	rm -rf $(VENV) $(DOCS) site $(DIGITS) $(DEMO_DIR)

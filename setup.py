@@ -27,7 +27,7 @@ def copy_for_mim(folder):
     """Copy what mim looks for into a folder, in place of an earlier copy."""
     shutil.rmtree(folder, ignore_errors=True)
     for path in (path for name in FOR_MIM for path in (ROOT / name, *(ROOT / name).rglob('*'))):
-        if path.suffix in ('.py', '.sh', '.yml'):
+        if path.suffix in ('.py', '.sh', '.yml', '.md'):
             target = Path(folder, path.relative_to(ROOT))
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
@@ -101,7 +101,7 @@ EXTRAS = dict(
         'regex',
         'torchvision',
     ],
-    test=['pytest', 'pytest-xdist', 'ruff', 'scikit-image', 'scikit-learn'],
+    test=['mypy', 'pytest', 'pytest-xdist', 'ruff', 'scikit-image', 'scikit-learn'],
     export=['onnx', 'onnxruntime', 'openvino', 'nncf', 'ncnn', 'pnnx', 'MNN'],
 )
 
@@ -113,9 +113,33 @@ setup(
     description='HarDNet, a low memory traffic network, for mmdet, mmsegmentation and mmpretrain',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
+    author='the hardnet_mm developers',
     license='Apache-2.0',
+    keywords=(
+        'HarDNet OpenMMLab mmdet mmsegmentation mmpretrain PyTorch object-detection '
+        'semantic-segmentation image-classification SSD CenterNet'
+    ).split(),
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12)),
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
+    project_urls={
+        'Paper': 'https://arxiv.org/abs/1909.00948',
+        'Original classification': 'https://github.com/PingoLH/Pytorch-HarDNet',
+        'Original SSD': 'https://github.com/lzx1413/PytorchSSD',
+        'Original CenterNet': 'https://github.com/PingoLH/CenterNet-HarDNet',
+        'Original FC-HarDNet': 'https://github.com/PingoLH/FCHarDNet',
+    },
     python_requires='>=3.10',
     packages=find_packages(include=['hardnet_mm', 'hardnet_mm.*']),
+    package_data={'hardnet_mm': ['py.typed']},
     install_requires=['torch>=2.1', 'numpy', 'filelock', 'rich'],
     extras_require=EXTRAS,
     cmdclass=dict(

@@ -1,3 +1,5 @@
+import email
+import re
 import shutil
 import subprocess
 import sys
@@ -6,6 +8,7 @@ import venv
 import zipfile
 
 import pytest
+import yaml
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +38,9 @@ def test_wheel_holds_what_mim_looks_for(root, wheel):
     files = ['model-index.yml']
     for folder in ('configs', 'tools'):
         found = (root / folder).rglob('*')
-        files += [str(p.relative_to(root)) for p in found if p.suffix in ('.py', '.sh', '.yml')]
+        files += [
+            str(p.relative_to(root)) for p in found if p.suffix in ('.py', '.sh', '.yml', '.md')
+        ]
     assert len(files) > 10
     assert {f'hardnet_mm/.mim/{name}' for name in files} <= packed
     # onedl-mim takes the first of an installed package's files, in order, for its folder.
@@ -43,7 +48,42 @@ def test_wheel_holds_what_mim_looks_for(root, wheel):
     assert {f'{first}/.mim/{name}' for name in files} <= set(names)
     modules = {str(p.relative_to(root)) for p in (root / 'hardnet_mm').rglob('*.py')}
     assert {name for name in modules if '.mim' not in name} <= packed
+    assert 'hardnet_mm/py.typed' in packed  # without it, type checkers take no types from here
     assert len(names) == len(set(names)) and not any(name.endswith('.pyc') for name in names)
+
+
+@pytest.fixture(scope='module')
+def metadata(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+        return email.message_from_bytes(archive.read(name))
+
+
+def test_wheel_says_what_it_is(metadata):
+    assert metadata['Author'] == 'the hardnet_mm developers'
+    assert 'Paper, https://arxiv.org/abs/1909.00948' in metadata.get_all('Project-URL')
+    assert 'Typing :: Typed' in metadata.get_all('Classifier')
+    assert 'HarDNet' in metadata['Keywords'] and metadata['Description-Content-Type']
+
+
+def test_continuous_integration_runs_on_every_python(root, metadata):
+    """Those that the classifiers and install.sh name, by the command that a contributor has."""
+    workflow = yaml.safe_load((root / '.github/workflows/test.yml').read_text())
+    job = workflow['jobs']['test']
+    assert job['env'] == dict(STACK='${{ matrix.stack }}')
+    assert [step['run'] for step in job['steps'] if 'run' in step] == ['.ci/run']
+    matrix = job['strategy']['matrix']
+    pythons = {(stack, python) for stack in matrix['stack'] for python in matrix['python']}
+    pythons -= {(left_out['stack'], left_out['python']) for left_out in matrix['exclude']}
+    install = (root / 'requirements/install.sh').read_text()
+    newest = dict(re.findall(r'^ +(\w+)\) newest=(\d+)', install, re.MULTILINE))
+    assert pythons == {
+        (stack, f'3.{minor}')
+        for stack, last in newest.items()
+        for minor in range(10, int(last) + 1)
+    }
+    named = {word.rpartition(' ')[2] for word in metadata.get_all('Classifier') if ':: 3.' in word}
+    assert named == set(matrix['python'])
 
 
 @pytest.fixture(params=['editable', 'wheel'])

@@ -204,7 +204,7 @@ def group_blocks(downsample: Sequence[int]) -> list[list[int]]:
     >>> group_blocks((1, 0, 1, 1, 0))
     [[0], [1, 2], [3], [4]]
     """
-    stages = [[]]
+    stages: list[list[int]] = [[]]
     for number, ends in enumerate(downsample):
         stages[-1].append(number)
         if ends and number < len(downsample) - 1:

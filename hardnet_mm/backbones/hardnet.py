@@ -100,7 +100,8 @@ class HarDNet(BaseModule):
         self.stem = make_stem(arch, in_channels, conv_cfg)
         self.stages = ModuleList()
         channels, stride = arch['stem_channels'][-1], math.prod(arch['stem_strides'])
-        shapes = {  # channels and stride of each output that there is
+        # channels and stride of each output that there is
+        shapes: dict[str | int, tuple[int, int]] = {
             f'stem{i}': (width, math.prod(arch['stem_strides'][: i + 1]))
             for i, width in enumerate(arch['stem_channels'])
         }
@@ -173,7 +174,7 @@ class HarDNet(BaseModule):
             for module in (self.stem, *self.stages[: self.frozen_stages]):
                 module.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> 'HarDNet':
         """Set the training mode, but keep frozen stages, and norms under norm_eval, in eval."""
         super().train(mode)
         self._freeze_stages()

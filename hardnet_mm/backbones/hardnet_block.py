@@ -27,7 +27,7 @@ def layer_width(layer: int, growth_rate: int, growth_multiplier: float) -> int:
     The product is built by repeated multiplication, as in the original program, so that rounding
     falls alike.
     """
-    width = growth_rate
+    width: float = growth_rate
     for _ in harmonic_links(layer)[1:]:
         width *= growth_multiplier
     return int(int(width + 1) / 2) * 2

@@ -4,7 +4,7 @@ MMSEG = 'mmseg::'
 OWN = 'hardnet_mm::'
 WIDER_MOBILENET = {'model.backbone.widen_factor': 1.4, 'model.head.in_channels': 1792}
 
-PRESETS = dict(
+PRESETS: dict[str, dict] = dict(
     # HarDNet beside the backbones that its paper compares it with
     backbones=dict(
         size=(1024, 1024),

@@ -22,7 +22,7 @@ MIRROR_VARIABLE = 'HARDNET_WEIGHTS_MIRROR'
 TIMEOUT = 30  # seconds without a byte
 
 
-def find_weights(name):
+def find_weights(name: str) -> Path:
     """Return the path of a published file, downloaded if it is not at hand.
 
     It is looked for in the folder that the environment variable ``HARDNET_WEIGHTS`` names, and in
@@ -45,8 +45,8 @@ def find_weights(name):
     """
     weights = get_weights(name)
     file = weights.file
-    if folder := os.environ.get(FOLDER_VARIABLE):
-        folder = Path(folder).expanduser()
+    if named := os.environ.get(FOLDER_VARIABLE):
+        folder = Path(named).expanduser()
         if not folder.is_dir():
             raise FileNotFoundError(f'{FOLDER_VARIABLE} names {folder}, which is no folder')
         if (folder / file).is_file():
@@ -131,7 +131,9 @@ def _fetch(address, path):
     return size
 
 
-def load_original(path, map_location='cpu', place=None):
+def load_original(
+    path: str | Path, map_location: str | torch.device = 'cpu', place: Path | None = None
+) -> dict:
     """Read an original's file as a checkpoint of mmengine, its hash checked if it is known.
 
     Args:
@@ -147,6 +149,6 @@ def load_original(path, map_location='cpu', place=None):
     return as_checkpoint(load_weights(str(path), map_location))
 
 
-def as_checkpoint(original):
+def as_checkpoint(original: dict) -> dict:
     """Return an original's checkpoint as one of mmengine, whose hooks expect these keys."""
     return dict(meta={}, state_dict=convert_official(original))

@@ -17,7 +17,7 @@ from ..utils.files import written_whole
 from .safe_types import checkpoint_types
 
 
-def check_checkpoint(path):
+def check_checkpoint(path: str) -> None:
     """Refuse a local file that is no whole checkpoint, before anything else costs time.
 
     Addresses (``https://``, ``hardnet://``) are left to their loaders.
@@ -98,7 +98,7 @@ def _sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load_weights(path, map_location='cpu'):
+def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
     """Read a foreign checkpoint, tensors and plain values only; no code in it is run.
 
     Args:

@@ -2,6 +2,7 @@
 
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import Runner
 
 from ..utils.errors import InputError
 
@@ -15,7 +16,7 @@ class CheckpointMatchHook(Hook):
 
     priority = 'LOW'  # after EMAHook, which puts the averaged weights in the checkpoint's place
 
-    def after_load_checkpoint(self, runner, checkpoint):
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the loaded file with the model, before its tensors are copied.
 
         Raises:
@@ -44,7 +45,7 @@ class PartialCheckpointHook(Hook):
 
     priority = 'LOW'  # after EMAHook
 
-    def after_load_checkpoint(self, runner, checkpoint):
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare, tell, and fill the checkpoint up from the model, so that the rest is silent.
 
         Raises:

@@ -5,6 +5,11 @@ directions: its backbone's part is :mod:`hardnet_mm.backbones.official_keys`, th
 parts are here.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
 from ..backbones.architectures import ARCHITECTURES, get_architecture
 from ..backbones.official_keys import (
     base_names,
@@ -24,7 +29,7 @@ EXPECTED = (
 )
 
 
-def convert_official(state_dict):
+def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Convert an original's state dict to that of this plugin's whole model.
 
     Args:
@@ -52,7 +57,7 @@ def convert_official(state_dict):
     return ours
 
 
-def to_official(state_dict):
+def to_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Convert this plugin's state dict back to that of the original program.
 
     Args:
@@ -76,7 +81,7 @@ def to_official(state_dict):
     return _rename(state, {ours: theirs for theirs, ours in _module_names(name).items()})
 
 
-def is_official(checkpoint):
+def is_official(checkpoint: Any) -> bool:
     """Tell whether a loaded file is an original's, as far as its first layer shows."""
     return isinstance(checkpoint, dict) and official_state(checkpoint) is not None
 

@@ -6,6 +6,7 @@ local copies, end in a loaded model as well.
 
 import functools
 
+import torch
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_from_http, load_from_local
 
@@ -15,7 +16,7 @@ from .keys import is_official
 from .published import SCHEME, WEIGHTS, get_weights
 
 
-def register_schemes():
+def register_schemes() -> None:
     """Register the loaders below with mmengine; calling it again changes nothing."""
     addresses = [address for weights in WEIGHTS.values() for address in weights.addresses]
     CheckpointLoader.register_scheme(SCHEME, load_by_name, force=True)
@@ -27,7 +28,7 @@ def register_schemes():
     )
 
 
-def load_by_name(filename, map_location=None):
+def load_by_name(filename: str, map_location: str | torch.device | None = None) -> dict:
     """Load published weights by name, as this plugin's.
 
     Args:
@@ -52,7 +53,7 @@ def load_by_name(filename, map_location=None):
         ) from error
 
 
-def load_by_address(filename, map_location=None):
+def load_by_address(filename: str, map_location: str | torch.device | None = None) -> dict:
     """Load the file at a published address, as :func:`load_by_name` does."""
     name = next(name for name, weights in WEIGHTS.items() if filename in weights.addresses)
     return load_by_name(SCHEME + name, map_location)

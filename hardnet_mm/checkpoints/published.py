@@ -56,7 +56,7 @@ class PublishedWeights:
         return self.addresses[0]
 
     @property
-    def file(self):
+    def file(self) -> str:
         """The file's name on this machine, and on a mirror."""
         return self.stored_as or self.address.rpartition('/')[2]
 
@@ -152,7 +152,7 @@ WEIGHTS = dict(
 )
 
 
-def get_weights(name):
+def get_weights(name: str) -> PublishedWeights:
     """Return the record of a name, with or without ``hardnet://``.
 
     Raises:

@@ -7,7 +7,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
 
 
-def checkpoint_types():
+def checkpoint_types() -> list:
     """Return what mmengine's own checkpoints hold besides tensors and built-ins.
 
     A checkpoint's log is HistoryBuffers around NumPy arrays and scalars. They name NumPy's

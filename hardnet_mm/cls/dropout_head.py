@@ -1,7 +1,9 @@
 """HarDNet's classification head."""
 
+from typing import Any
+
 from mmpretrain.models.heads import LinearClsHead
-from torch import nn
+from torch import Tensor, nn
 
 from ..registry import MODELS
 
@@ -17,10 +19,12 @@ class DropoutLinearClsHead(LinearClsHead):
         **kwargs: The other arguments of ``LinearClsHead``.
     """
 
-    def __init__(self, num_classes, in_channels, dropout=0.0, **kwargs):
+    def __init__(
+        self, num_classes: int, in_channels: int, dropout: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
         self.dropout = nn.Dropout(dropout)
 
-    def pre_logits(self, feats):
+    def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Return what the linear layer reads, ``(N, in_channels)``, of the tuple ``feats``."""
         return self.dropout(super().pre_logits(feats))

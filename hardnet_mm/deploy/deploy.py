@@ -3,6 +3,7 @@
 import copy
 
 import torch
+from torch import nn
 
 from ..kernels.cpu.buffers import MemoryPool
 from .fuse import Fusion
@@ -12,7 +13,12 @@ DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 
 @torch.inference_mode(False)  # the weights of a model that outlives the caller's inference mode
 @torch.no_grad()
-def to_deploy(model, dtype=None, channels_last=True, winograd=True):
+def to_deploy(
+    model: nn.Module,
+    dtype: torch.dtype | None = None,
+    channels_last: bool = True,
+    winograd: bool = True,
+) -> nn.Module:
     """Return the inference form of a backbone, classifier, detector or segmentor.
 
     Norms are folded into the convolutions, and activations are computed with them. Tensors are laid

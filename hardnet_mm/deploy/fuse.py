@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..backbones import HarDBlock
+from ..kernels.cpu.buffers import MemoryPool
 from .fused_block import FusedBlock
 from .fused_conv import FusedConv
 
@@ -23,11 +24,11 @@ class Fusion:
         winograd (bool): Whether convolutions may use Winograd's algorithm.
     """
 
-    def __init__(self, pool, winograd):
+    def __init__(self, pool: MemoryPool, winograd: bool) -> None:
         self.pool = pool
         self.winograd_pool = pool if winograd else None
         # by id: a module, which is stored so that its id stays taken, and what replaces it
-        self._done = {}
+        self._done: dict = {}
 
     def __call__(self, module):
         """Replace what a module contains."""

@@ -1,9 +1,10 @@
 """The HarDNet block for inference, without concatenations."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..kernels.cpu.buffers import runs_in_pool
+from ..backbones import HarDBlock
+from ..kernels.cpu.buffers import MemoryPool, runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..kernels.cpu.links_by_source import readers_of, weights_by_source
 from .fused_conv import FusedConv, state_of
@@ -20,7 +21,7 @@ class FusedBlock(nn.Module):
         pool (MemoryPool): Where intermediate tensors take their memory from.
     """
 
-    def __init__(self, block, pool):
+    def __init__(self, block: HarDBlock, pool: MemoryPool) -> None:
         super().__init__()
         self.links = block.links
         self.layers = block.layers
@@ -28,7 +29,7 @@ class FusedBlock(nn.Module):
         self.pool = pool
         self._made = None, None
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         dense = all(isinstance(layer, FusedConv) for layer in self.layers)
         by_source = dense and x.dtype == torch.float32 and runs_in_pool(x)

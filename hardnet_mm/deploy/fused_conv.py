@@ -1,12 +1,12 @@
 """Convolution, norm and activation as one module."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..kernels.cpu import winograd
-from ..kernels.cpu.buffers import runs_in_pool
+from ..kernels.cpu.buffers import MemoryPool, runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..training.in_place_relu6 import InPlaceReLU6
 from ..utils.tracing import is_eager
@@ -38,7 +38,13 @@ class FusedConv(nn.Module):
             None: it is not used.
     """
 
-    def __init__(self, conv, norm=None, act=None, pool=None):
+    def __init__(
+        self,
+        conv: nn.Conv2d,
+        norm: nn.Module | None = None,
+        act: nn.Module | None = None,
+        pool: MemoryPool | None = None,
+    ) -> None:
         super().__init__()
         conv = conv if norm is None else fuse_conv_bn_eval(conv.eval(), norm.eval())
         self.weight = nn.Parameter(conv.weight.detach(), requires_grad=False)
@@ -54,9 +60,9 @@ class FusedConv(nn.Module):
         self.fused_act = fused(self.act) if fused else ('none', [])
         self.rest = nn.Identity() if fused else self.act  # what oneDNN leaves to do
         self.pool = pool if winograd.is_supported(self) else None
-        self._packed = {}
+        self._packed: dict = {}
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to the activated ``(N, out_channels, H', W')``."""
         if not (runs_in_pool(x) and has_onednn_convolutions(x.dtype)):
             return self.act(self._convolve_plainly(x))
@@ -99,7 +105,7 @@ class FusedConv(nn.Module):
         return {**self.__dict__, '_packed': {}}
 
 
-def state_of(weight):
+def state_of(weight: Tensor) -> tuple:
     """Return what changes when a weight is replaced or written to."""
     # an inference tensor (loaded by assignment in inference mode) counts no versions: never equal
     version = float('nan') if weight.is_inference() else weight._version

@@ -3,6 +3,7 @@
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 from ..registry import HOOKS
 from .deploy import to_deploy
@@ -16,10 +17,10 @@ class DeployHook(Hook):
         dtype (str): Name of the type that it computes in. Defaults to 'float32'.
     """
 
-    def __init__(self, dtype='float32'):
+    def __init__(self, dtype: str = 'float32') -> None:
         self.dtype = getattr(torch, dtype)
 
-    def before_test(self, runner):
+    def before_test(self, runner: Runner) -> None:
         """Put the inference form in the model's place; the weights are loaded by now."""
         model = runner.model
         runner.model = to_deploy(model.module if is_model_wrapper(model) else model, self.dtype)

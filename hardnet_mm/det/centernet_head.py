@@ -1,5 +1,8 @@
 """CenterNet's head on HarDNet: size and offset are learned densely, by one branch."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from mmdet.models.dense_heads import CenterNetHead
@@ -8,6 +11,7 @@ from mmdet.models.utils import (
     get_topk_from_heatmap,
     transpose_and_gather_feat,
 )
+from torch import Tensor
 
 from ..registry import MODELS
 from .centernet_targets import dense_targets
@@ -18,7 +22,7 @@ class CTHarDNetHead(CenterNetHead):
     """mmdet's CenterNet head with dense size and offset (PingoLH/CenterNet-HarDNet).
 
     Two branches, Conv3x3 - ReLU - Conv1x1: the heatmap, and four channels of width, height, offset
-    x and offset y, in cells. A branch's hidden width is ``feat_channels``, or four times its
+    x and offset y, in positions. A branch's hidden width is ``feat_channels``, or four times its
     outputs where that is more. Losses are those of :class:`CenterNetHead`; size and offset are
     weighted as :func:`dense_targets` describes, and divided by the sum of the weights.
 
@@ -26,8 +30,8 @@ class CTHarDNetHead(CenterNetHead):
         in_channels (int): Channels of the input.
         num_classes (int): Number of classes.
         feat_channels (int): Least hidden channels of a branch. Defaults to 128.
-        stride (int): Pixels of a cell; cell i lies on pixel i * stride, whether the image's size
-            divides by it or not. Defaults to 4.
+        stride (int): Pixels from one position of the map to the next; position i lies on pixel
+            i * stride, also where the image's size is no multiple of it. Defaults to 4.
         **kwargs: The other arguments of :class:`CenterNetHead`.
 
     Attributes:
@@ -38,7 +42,14 @@ class CTHarDNetHead(CenterNetHead):
     map_names = ('heatmap', 'size', 'offset')
     output_names = ('boxes', 'scores', 'labels')
 
-    def __init__(self, in_channels, num_classes, feat_channels=128, stride=4, **kwargs):
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        feat_channels: int = 128,
+        stride: int = 4,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(in_channels, feat_channels, num_classes, **kwargs)
         self.in_channels = in_channels
         self.stride = stride
@@ -48,7 +59,7 @@ class CTHarDNetHead(CenterNetHead):
     def _build_head(self, in_channels, feat_channels, out_channels):
         return super()._build_head(in_channels, max(feat_channels, 4 * out_channels), out_channels)
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Initialize as the original: He-uniform, no bias but the heatmap's, sigmoid 0.1."""
         for branch in (self.heatmap_head, self.wh_head):
             for layer in (branch[0], branch[2]):
@@ -56,12 +67,12 @@ class CTHarDNetHead(CenterNetHead):
                 torch.nn.init.zeros_(layer.bias)
         torch.nn.init.constant_(self.heatmap_head[-1].bias, -2.19)
 
-    def forward_single(self, x):
+    def forward_single(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map ``(N, in_channels, H, W)`` to heatmap ``(N, num_classes, H, W)``, size and offset.
 
         Returns:
-            tuple[Tensor]: Scores in 0..1, widths and heights in cells ``(N, 2, H, W)``, offsets x,
-            y in cells ``(N, 2, H, W)``.
+            tuple[Tensor]: Scores in 0..1, widths and heights in positions ``(N, 2, H, W)``, offsets
+            x, y in positions ``(N, 2, H, W)``.
 
         Raises:
             ValueError: If the input is not as wide as the head was built for.
@@ -74,15 +85,23 @@ class CTHarDNetHead(CenterNetHead):
         size, offset = self.wh_head(x).split(2, dim=1)
         return self.heatmap_head(x).sigmoid(), size, offset
 
-    def loss_by_feat(self, heatmaps, *args, **kwargs):
+    def loss_by_feat(
+        self, heatmaps: Sequence[Tensor], *args: Any, **kwargs: Any
+    ) -> dict[str, Tensor]:
         """Return the losses; see :meth:`CenterNetHead.loss_by_feat`.
 
-        Scores are kept from 0 and 1, where half precision has infinite losses.
+        Scores are clamped away from 0 and 1, where losses are infinite in half precision.
         """
         heatmaps = [heatmap.float().clamp(1e-4, 1 - 1e-4) for heatmap in heatmaps]
         return super().loss_by_feat(heatmaps, *args, **kwargs)
 
-    def get_targets(self, gt_bboxes, gt_labels, feat_shape, img_shape):
+    def get_targets(
+        self,
+        gt_bboxes: Sequence[Tensor],
+        gt_labels: Sequence[Tensor],
+        feat_shape: Sequence[int],
+        img_shape: Sequence[int],
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the targets of a batch; see :meth:`CenterNetHead.get_targets`.
 
         The weights are scaled such that the division of the base class, by twice the number of
@@ -104,30 +123,32 @@ class CTHarDNetHead(CenterNetHead):
         )
         return result, avg_factor
 
-    def decode(self, heatmap, size, offset):
+    def decode(
+        self, heatmap: Tensor, size: Tensor, offset: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the detections: the ``test_cfg.topk`` highest peaks, best first.
 
-        A peak is a cell whose score is the highest of its ``test_cfg.local_maximum_kernel``
+        A peak is a position whose score is the highest of its ``test_cfg.local_maximum_kernel``
         neighbourhood. Where an image has fewer peaks, the rest have a score of 0.
 
         Args:
             heatmap (Tensor): As :meth:`forward_single` returns it, ``(N, num_classes, H, W)``.
-            size (Tensor): Likewise, ``(N, 2, H, W)`` in cells.
-            offset (Tensor): Likewise, ``(N, 2, H, W)`` in cells.
+            size (Tensor): Likewise, ``(N, 2, H, W)`` in positions.
+            offset (Tensor): Likewise, ``(N, 2, H, W)`` in positions.
 
         Returns:
             tuple[Tensor]: Boxes ``(N, topk, 4)``, x1 y1 x2 y2 in pixels, scores ``(N, topk)`` in
             0..1, and labels ``(N, topk)`` int64.
         """
         peaks = get_local_maximum(heatmap, self.test_cfg.local_maximum_kernel)
-        scores, cells, labels, _, _ = get_topk_from_heatmap(peaks, self.test_cfg.topk)
-        return self.boxes_of(cells, size, offset), scores, labels
+        scores, positions, labels, _, _ = get_topk_from_heatmap(peaks, self.test_cfg.topk)
+        return self.boxes_of(positions, size, offset), scores, labels
 
-    def boxes_of(self, cells, size, offset):
-        """Return the boxes of cells, whatever their scores are.
+    def boxes_of(self, positions: Tensor, size: Tensor, offset: Tensor) -> Tensor:
+        """Return the boxes of positions, whatever their scores are.
 
         Args:
-            cells (Tensor): Numbers of cells, row by row, ``(N, K)`` int64.
+            positions (Tensor): Numbers of positions, row by row, ``(N, K)`` int64.
             size (Tensor): As of :meth:`decode`.
             offset (Tensor): As of :meth:`decode`.
 
@@ -135,11 +156,11 @@ class CTHarDNetHead(CenterNetHead):
             Tensor: ``(N, K, 4)``, x1 y1 x2 y2 in pixels.
         """
         width = size.shape[3]
-        row = torch.div(cells, width, rounding_mode='floor')
-        corner = torch.stack([cells - row * width, row], dim=2)
-        center = corner + transpose_and_gather_feat(offset, cells)
+        row = torch.div(positions, width, rounding_mode='floor')
+        corner = torch.stack([positions - row * width, row], dim=2)
+        center = corner + transpose_and_gather_feat(offset, positions)
         # as little training may give sizes below zero, which nobody can draw
-        half = transpose_and_gather_feat(size.clamp(min=0), cells) / 2
+        half = transpose_and_gather_feat(size.clamp(min=0), positions) / 2
         return torch.cat([center - half, center + half], dim=2) * self.stride
 
     def _decode_heatmap(self, heatmap, size, offset, img_shape, k=100, kernel=3):

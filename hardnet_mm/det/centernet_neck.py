@@ -1,9 +1,11 @@
 """CenterNet's decoder on HarDNet."""
 
+from collections.abc import Sequence
+
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ..backbones import HarDBlock
@@ -44,17 +46,19 @@ class CTHarDNetNeck(BaseModule):
 
     def __init__(
         self,
-        in_channels,
-        projection_channels,
-        growth_rates,
-        num_layers,
-        shortcut_channels,
-        use_skips=None,
-        growth_multiplier=1.7,
-        norm_cfg=dict(type='BN'),
-        act_cfg=dict(type='ReLU'),
-        init_cfg=dict(type='Kaiming', layer='Conv2d', mode='fan_in', distribution='uniform'),
-    ):
+        in_channels: Sequence[int],
+        projection_channels: Sequence[int],
+        growth_rates: Sequence[int],
+        num_layers: Sequence[int],
+        shortcut_channels: Sequence[int],
+        use_skips: Sequence[bool] | None = None,
+        growth_multiplier: float = 1.7,
+        norm_cfg: dict = dict(type='BN'),
+        act_cfg: dict = dict(type='ReLU'),
+        init_cfg: dict | None = dict(
+            type='Kaiming', layer='Conv2d', mode='fan_in', distribution='uniform'
+        ),
+    ) -> None:
         super().__init__(init_cfg)
         num_skips = len(in_channels)
         use_skips = (True,) * num_skips if use_skips is None else tuple(use_skips)
@@ -72,7 +76,7 @@ class CTHarDNetNeck(BaseModule):
         self.in_channels = tuple(in_channels)
         self.shortcut_channels = (0, *shortcut_channels)
         self.use_skips = use_skips
-        conv_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        conv_cfg: dict = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.projections = nn.ModuleList()
         self.blocks = nn.ModuleList()
         for step, width in enumerate(projection_channels):
@@ -94,7 +98,7 @@ class CTHarDNetNeck(BaseModule):
         self.halve = nn.AvgPool2d(2, stride=2)
         self.out_channels = self.blocks[-1].out_channels + sum(shortcut_channels)
 
-    def forward(self, inputs):
+    def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor]:
         """Decode the skips.
 
         Args:
@@ -134,7 +138,7 @@ class CTHarDNetNeck(BaseModule):
             )
 
 
-def with_context(x):
+def with_context(x: Tensor) -> Tensor:
     """Widen ``(N, C, H, W)`` to ``(N, 3C, H, W)``: x, its 9x9 means, and x over its sum.
 
     The means count the zeros around the map; the sum is a channel's, plus 0.1.
@@ -143,6 +147,6 @@ def with_context(x):
     return torch.cat([x, means, x / (x.sum(dim=(2, 3), keepdim=True) + 0.1)], dim=1)
 
 
-def enlarge(x, like):
+def enlarge(x: Tensor, like: Tensor) -> Tensor:
     """Resize ``(N, C, h, w)`` bilinearly to the ``(N, C, H, W)`` of another map."""
     return functional.interpolate(x, like.shape[-2:], mode='bilinear', align_corners=True)

@@ -1,23 +1,31 @@
-"""CenterNet-HarDNet's training targets: every cell around a centre learns size and offset."""
+"""CenterNet-HarDNet's training targets: all positions around a centre learn size and offset.
+
+Lengths are in positions: 1 is the distance of two neighbouring positions of the heatmap.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from ..utils.errors import InputError
 
 MIN_OVERLAP = 0.7
-PAIRS_AT_ONCE = 2**17  # pairs of a box and a cell: some 45 MB while they are worked on
+PAIRS_AT_ONCE = 2**17  # pairs of a box and a position: some 45 MB of intermediate tensors
 
 
-def gaussian_radius(sides):
-    """Return the radius in cells, ``(K,)`` int64, of the heatmap's Gaussians.
+def gaussian_radius(sides: Tensor) -> Tensor:
+    """Return the radius in positions, ``(K,)`` int64, of the heatmap's Gaussians.
 
-    A corner moved by it keeps an overlap of 0.7: the smallest of CornerNet's three solutions, which
-    is always the third, in the form of the original program (utils/image.py), whose divisor is 2.
+    A box whose corners move by less than the radius still overlaps the old box by an IoU of 0.7.
+    CornerNet (Law and Deng, 2018) solves this for three ways of moving and takes the smallest
+    radius, which is always the third. The third is computed here as in the original program
+    (utils/image.py), which divides by 2 where the quadratic formula has 2a.
 
     Args:
-        sides (Tensor): Widths and heights in cells, ``(K, 2)``.
+        sides (Tensor): Widths and heights in positions, ``(K, 2)``.
     """
     width, height = sides.double().ceil().unbind(1)
     b = 2 * MIN_OVERLAP * (width + height)
@@ -25,11 +33,13 @@ def gaussian_radius(sides):
     return ((root - b) / 2).floor().long()
 
 
-def keep_visible(sides, whole_sides):
-    """Tell which boxes enough is left of: over 2 cells, or over half, both across and down.
+def keep_visible(sides: Tensor, whole_sides: Tensor) -> Tensor:
+    """Tell which boxes are visible enough to be learned.
+
+    Of such a box more than 2 positions or more than half are left, across as well as down.
 
     Args:
-        sides (Tensor): Visible widths and heights in cells, ``(K, 2)``.
+        sides (Tensor): Visible widths and heights in positions, ``(K, 2)``.
         whole_sides (Tensor): Those before anything was cut off, ``(K, 2)``.
 
     Returns:
@@ -38,30 +48,34 @@ def keep_visible(sides, whole_sides):
     return ((sides > 2) | (sides / (whole_sides + 0.01) > 0.5)).all(dim=1)
 
 
-def dense_targets(boxes, labels, num_classes, height, width):
+def dense_targets(
+    boxes: Sequence[Tensor], labels: Sequence[Tensor], num_classes: int, height: int, width: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Draw the targets of a batch (PingoLH/CenterNet-HarDNet, sample/ctdet.py, utils/image.py).
 
-    With r the radius, a box marks the square of cells at most r from its centre's cell. There the
-    heatmap is a Gaussian with a sigma of (2r + 1) / 6, and size and offset count with the weights
-    of one with (2r + 1) / 24 that sums to one. Where squares overlap, the heatmap takes the larger
-    value, and size and offset are those of the box with the larger weight, the later one of equals.
-    Where there is no square, all are zero.
+    A box marks a square of positions: those at most r from the position of its centre, along x and
+    y, where r is :func:`gaussian_radius`. In the square the heatmap is a Gaussian with a sigma of
+    (2r + 1) / 6. Size and offset are weighted by a Gaussian with a sigma of (2r + 1) / 24, divided
+    by its sum. Where squares overlap, the heatmap takes the larger value. Size and offset are those
+    of the box with the larger weight, and of the later box if weights are equal. Outside of all
+    squares everything is zero.
 
-    Time grows with the cells that the squares cover, memory with the maps alone: see :func:`pairs`.
-    A GPU is waited for once, for the squares' sizes, which decide on shapes.
+    Time grows with the positions that the squares cover, memory with the maps alone: see
+    :func:`pairs`. A GPU is synchronised once, for the squares' sizes, which decide on shapes.
 
     Args:
-        boxes (Sequence[Tensor]): Each image's, ``(K, 4)`` as x1, y1, x2, y2 in cells; parts outside
+        boxes (Sequence[Tensor]): Each image's, ``(K, 4)`` as x1, y1, x2, y2 in positions; parts
+        outside
             the map are cut off.
         labels (Sequence[Tensor]): Each image's, the boxes' classes, int64 ``(K,)``.
         num_classes (int): Number of classes.
-        height (int): Height of the map in cells.
-        width (int): Width of the map in cells.
+        height (int): Height of the map in positions.
+        width (int): Width of the map in positions.
 
     Returns:
-        tuple[Tensor]: The heatmap ``(N, num_classes, height, width)``, widths and heights in cells
-        ``(N, 2, height, width)``, offsets x, y from the cell to the centre in cells likewise, and
-        the weights of both ``(N, height, width)``.
+        tuple[Tensor]: The heatmap ``(N, num_classes, height, width)``, widths and heights in
+        positions ``(N, 2, height, width)``, offsets x, y from the position to the centre in
+        positions likewise, and the weights of both ``(N, height, width)``.
 
     Raises:
         ValueError: If a label is none of 0..num_classes - 1.
@@ -69,55 +83,56 @@ def dense_targets(boxes, labels, num_classes, height, width):
     images = torch.cat([torch.full_like(each, i) for i, each in enumerate(labels)]).long()
     shape = (len(boxes), height, width)
     # K from here on: the boxes of all images
-    boxes, labels = torch.cat(tuple(boxes)), torch.cat(tuple(labels)).long()
-    sides, centers, keep = visible_parts(boxes, height, width)
-    cells = clamp_to_map(centers.floor().long(), height - 1, width - 1)
+    all_boxes, classes = torch.cat(tuple(boxes)), torch.cat(tuple(labels)).long()
+    sides, centers, keep = visible_parts(all_boxes, height, width)
+    middles = clamp_to_map(centers.floor().long(), height - 1, width - 1)
     radii = gaussian_radius(sides)
-    low, extents = visible_squares(cells, radii, keep, height, width)
-    counts, known_labels = torch.stack([extents.prod(dim=1), labels]).cpu().numpy()
+    low, extents = visible_squares(middles, radii, keep, height, width)
+    counts, known_labels = torch.stack([extents.prod(dim=1), classes]).cpu().numpy()
     check_labels(known_labels, num_classes)
 
     reach = max(height, width)  # no radius is larger
-    peaks = gaussian_table(reach, 6, boxes)
-    weights = gaussian_table(reach, 24, boxes)
+    peaks = gaussian_table(reach, 6, all_boxes)
+    weights = gaussian_table(reach, 24, all_boxes)
     totals = weights.sum(dim=1) ** 2
 
-    heatmap = boxes.new_zeros(shape[0] * num_classes * height * width)
-    weight = boxes.new_zeros(shape[0] * height * width)
-    winner = labels.new_full(weight.shape, -1)  # the box whose size and offset each cell learns
-    planes = images * num_classes + labels
-    in_table = low - cells + reach  # where the squares begin in the tables
+    heatmap = all_boxes.new_zeros(shape[0] * num_classes * height * width)
+    weight = all_boxes.new_zeros(shape[0] * height * width)
+    # the box whose size and offset each position learns
+    winner = classes.new_full(weight.shape, -1)
+    planes = images * num_classes + classes
+    in_table = low - middles + reach  # where the squares begin in the tables
     of_boxes = torch.stack([planes, images, radii, *low.T, *in_table.T], dim=1)  # (K, 7)
     for box, column, row in pairs(extents, counts):
         plane, image, radius, left, top, x, y = of_boxes.index_select(0, box).unbind(1)  # (P,) each
         left, top, x, y = left + column, top + row, x + column, y + row
-        cell = (plane * height + top) * width + left
-        heatmap.scatter_reduce_(0, cell, peaks[radius, y] * peaks[radius, x], 'amax')
+        position = (plane * height + top) * width + left
+        heatmap.scatter_reduce_(0, position, peaks[radius, y] * peaks[radius, x], 'amax')
 
-        cell = (image * height + top) * width + left
+        position = (image * height + top) * width + left
         value = weights[radius, y] * weights[radius, x] / totals[radius]
-        weight.scatter_reduce_(0, cell, value, 'amax')
+        weight.scatter_reduce_(0, position, value, 'amax')
         # Boxes come in order, so that of equals the largest index is the latest box's.
-        best = torch.where(value == weight[cell], box, -1)
-        winner.scatter_reduce_(0, cell, best, 'amax')
+        best = torch.where(value == weight[position], box, -1)
+        winner.scatter_reduce_(0, position, best, 'amax')
 
     size, offset = learned_by_winners(sides, centers, winner.view(shape))
     return heatmap.view(shape[0], num_classes, height, width), size, offset, weight.view(shape)
 
 
-def clamp_to_map(points, height, width):
+def clamp_to_map(points: Tensor, height: int, width: int) -> Tensor:
     """Clamp ``(..., 2)`` as x, y to 0..width and 0..height."""
     x, y = points.unbind(dim=-1)
     return torch.stack([x.clamp(0, width), y.clamp(0, height)], dim=-1)
 
 
-def visible_parts(boxes, height, width):
+def visible_parts(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Cut off what is outside the map.
 
     Args:
-        boxes (Tensor): ``(K, 4)`` as x1, y1, x2, y2 in cells.
-        height (int): Height of the map in cells.
-        width (int): Width of the map in cells.
+        boxes (Tensor): ``(K, 4)`` as x1, y1, x2, y2 in positions.
+        height (int): Height of the map in positions.
+        width (int): Width of the map in positions.
 
     Returns:
         tuple[Tensor]: Widths and heights ``(K, 2)``, centres ``(K, 2)``, and whether enough is
@@ -129,26 +144,28 @@ def visible_parts(boxes, height, width):
     return high - low, (low + high) / 2, keep
 
 
-def visible_squares(cells, radii, keep, height, width):
-    """Return the part inside the map of the squares around cells.
+def visible_squares(
+    middles: Tensor, radii: Tensor, keep: Tensor, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Return the part inside the map of the squares around positions.
 
     Args:
-        cells (Tensor): The centres' cells x, y, int64 ``(K, 2)``.
+        middles (Tensor): The centres' positions x, y, int64 ``(K, 2)``.
         radii (Tensor): int64 ``(K,)``.
         keep (Tensor): bool ``(K,)``; where it is false, the square is empty.
-        height (int): Height of the map in cells.
-        width (int): Width of the map in cells.
+        height (int): Height of the map in positions.
+        width (int): Width of the map in positions.
 
     Returns:
-        tuple[Tensor]: The first cells x, y, and the widths and heights, int64 ``(K, 2)``.
+        tuple[Tensor]: The first positions x, y, and the widths and heights, int64 ``(K, 2)``.
     """
     radii = radii[:, None]
-    low = clamp_to_map(cells - radii, height, width)
-    high = clamp_to_map(cells + radii + 1, height, width)
+    low = clamp_to_map(middles - radii, height, width)
+    high = clamp_to_map(middles + radii + 1, height, width)
     return low, (high - low) * keep[:, None]
 
 
-def gaussian_table(reach, share, like):
+def gaussian_table(reach: int, share: int, like: Tensor) -> Tensor:
     """Tabulate the Gaussians with a sigma of (2r + 1) / share, cut off at r.
 
     Returns:
@@ -162,7 +179,7 @@ def gaussian_table(reach, share, like):
     return values * (distance.abs() <= radius)
 
 
-def check_labels(labels, num_classes):
+def check_labels(labels: np.ndarray, num_classes: int) -> None:
     """Raise an InputError if a label, of a NumPy array, is none of 0..num_classes - 1."""
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if len(wrong):
@@ -172,17 +189,19 @@ def check_labels(labels, num_classes):
         )
 
 
-def pairs(extents, counts):
-    """List all pairs of a box and a cell of its square, boxes in order, some at a time.
+def pairs(extents: Tensor, counts: np.ndarray) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """List all pairs of a box and a position in its square, boxes in order.
 
-    ``PAIRS_AT_ONCE`` at most, or those of one box, so that memory does not grow with their number.
+    They come in groups of at most ``PAIRS_AT_ONCE``, or of one box, so that memory does not grow
+    with their number.
 
     Args:
         extents (Tensor): The squares' widths and heights, int64 ``(K, 2)``.
-        counts (ndarray): Their numbers of cells, int64 ``(K,)``.
+        counts (ndarray): Their numbers of positions, int64 ``(K,)``.
 
     Yields:
-        tuple[Tensor]: The box's index, and the cell's column and row in the square, int64 ``(P,)``.
+        tuple[Tensor]: The box's index, and the position's column and row in the square, int64
+        ``(P,)``.
     """
     known_ends = counts.cumsum()
     counts = extents.prod(dim=1)
@@ -202,12 +221,12 @@ def pairs(extents, counts):
         box, begin = next_box, end
 
 
-def learned_by_winners(sides, centers, winner):
-    """Return the size and offset of the box that each cell learns, or zeros.
+def learned_by_winners(sides: Tensor, centers: Tensor, winner: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the size and offset of the box that each position learns, or zeros.
 
     Args:
-        sides (Tensor): Widths and heights in cells, ``(K, 2)``.
-        centers (Tensor): x, y in cells, ``(K, 2)``.
+        sides (Tensor): Widths and heights in positions, ``(K, 2)``.
+        centers (Tensor): x, y in positions, ``(K, 2)``.
         winner (Tensor): The boxes' indices, int64 ``(N, height, width)``; none where negative.
 
     Returns:

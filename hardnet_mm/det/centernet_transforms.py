@@ -1,5 +1,8 @@
 """Augmentation of CenterNet-HarDNet's original program (src/lib/datasets/sample/ctdet.py)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -25,7 +28,7 @@ class LoadOptionalMasks(LoadAnnotations):
         **kwargs: The other arguments of :class:`LoadAnnotations`.
     """
 
-    def __init__(self, with_mask=True, **kwargs):
+    def __init__(self, with_mask: bool = True, **kwargs: Any) -> None:
         super().__init__(with_mask=with_mask, **kwargs)
 
     def _load_masks(self, results):
@@ -40,7 +43,7 @@ class LoadOptionalMasks(LoadAnnotations):
         super()._load_masks(results)
 
 
-def has_mask(instance):
+def has_mask(instance: dict) -> bool:
     """Tell whether an instance, as mmdet's data sets give it, has a mask that can be loaded."""
     mask = instance.get('mask')
     if isinstance(mask, list):
@@ -66,7 +69,13 @@ class RandomScaleShift(BaseTransform):
         min_shift (float): Shift that is always possible, of the canvas. Defaults to 0.2.
     """
 
-    def __init__(self, scale, short_sides=range(192, 897, 64), distortion=0.6, min_shift=0.2):
+    def __init__(
+        self,
+        scale: tuple[int, int],
+        short_sides: Sequence[int] = range(192, 897, 64),
+        distortion: float = 0.6,
+        min_shift: float = 0.2,
+    ) -> None:
         self.scale = tuple(scale)
         self.short_sides = tuple(short_sides)
         self.distortion = distortion
@@ -85,7 +94,7 @@ class RandomScaleShift(BaseTransform):
         return np.column_stack([np.diag(zoom), center - zoom * size / 2])
 
     @autocast_box_type()
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Warp the image and all that lies on it."""
         height, width = results['img'].shape[:2]
         matrix = self._draw((width, height))
@@ -108,20 +117,20 @@ class VisibleBoxes(BaseTransform):
 
     A box that loses over a tenth of its width or height becomes the bounding box of its mask, or,
     where the image has none, its own part inside. Others are clipped. Those are kept that have
-    over two cells, or over half of what they had, both across and down.
+    over two positions, or over half of what they had, both across and down.
 
     Changes ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, and drops ``gt_masks``,
     which CenterNet has no further use for.
 
     Args:
-        stride (int): Pixels of a cell of the heatmap. Defaults to 4.
+        stride (int): Pixels of a position of the heatmap. Defaults to 4.
     """
 
-    def __init__(self, stride=4):
+    def __init__(self, stride: int = 4) -> None:
         self.stride = stride
 
     @autocast_box_type()
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Apply the rule to every box of the image."""
         boxes = results['gt_bboxes']
         whole_sides = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]) / self.stride
@@ -159,7 +168,7 @@ class CTColorJitter(BaseTransform):
         ]
     )
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Change the image's colours."""
         image = results['img'].astype(np.float32) / 255
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]

@@ -5,6 +5,7 @@ from itertools import chain
 import torch
 from mmcv.ops import batched_nms
 from mmdet.models import DetTTAModel
+from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
@@ -23,7 +24,7 @@ SOFT_NMS = ConfigDict(
 class CTFlipTTAModel(DetTTAModel):
     """Average heatmap, size and offset over an image and its mirror image, then decode once.
 
-    As PingoLH/CenterNet-HarDNet does (detectors/ctdet.py). A mirrored offset from a cell's left
+    As PingoLH/CenterNet-HarDNet does (detectors/ctdet.py). A mirrored offset from a position's left
     edge is one from its right edge: 1 - dx. Where images come at several scales, each scale is
     decoded alone, and soft-NMS by class goes over the boxes of all.
 
@@ -34,7 +35,7 @@ class CTFlipTTAModel(DetTTAModel):
         **kwargs: The other arguments of ``DetTTAModel``.
     """
 
-    def test_step(self, data):
+    def test_step(self, data: dict) -> list[DetDataSample]:
         """Predict a batch.
 
         Args:

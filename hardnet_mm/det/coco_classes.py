@@ -1,9 +1,13 @@
 """Fine-tuning on some of COCO's classes: their part of the head stays what COCO taught it."""
 
+from collections.abc import Sequence
+
 import torch
 from mmdet.evaluation import coco_classes
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor
 
 from ..registry import HOOKS
 from ..utils.errors import InputError
@@ -29,7 +33,7 @@ class ClassesFromCOCOHook(Hook):
     Pascal VOC (resume_from_coco.py, coco_voc.txt).
     """
 
-    def after_load_checkpoint(self, runner, checkpoint):
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Choose the channels, before the tensors are copied.
 
         Raises:
@@ -51,7 +55,7 @@ class ClassesFromCOCOHook(Hook):
                 state[key] = choose_classes(state[key], classes)
 
 
-def choose_classes(scores, classes):
+def choose_classes(scores: Tensor, classes: Sequence[str]) -> Tensor:
     """Return the weights or biases of an SSD's class scores for some of COCO's classes.
 
     Args:

@@ -4,7 +4,11 @@ It is written for tracers: no boxes are chosen, nothing is computed in place, an
 of any size.
 """
 
+from collections.abc import Sequence
+
 import torch
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from torch import Tensor
 
 # A convolution's weights as PyTorch makes them, uniform to 1 / sqrt(inputs), and no bias: what the
 # original SSD's extra levels and heads start from.
@@ -19,7 +23,13 @@ PYTORCH_INIT = dict(
 )
 
 
-def decode_priors(head, logits, deltas, image_size, last_pixel=(0, 0)):
+def decode_priors(
+    head: BaseDenseHead,
+    logits: Sequence[Tensor],
+    deltas: Sequence[Tensor],
+    image_size: Sequence[int],
+    last_pixel: Sequence[float] = (0, 0),
+) -> tuple[Tensor, Tensor]:
     """Return the boxes and scores of all priors, level by level, row by row.
 
     The values are those that mmdet's ``BaseDenseHead`` computes for the boxes that it keeps.
@@ -27,7 +37,7 @@ def decode_priors(head, logits, deltas, image_size, last_pixel=(0, 0)):
     Args:
         head (BaseDenseHead): A head with a ``prior_generator`` and a ``bbox_coder``.
         logits (Sequence[Tensor]): Of each level, ``(N, A * cls_out_channels, H, W)``, for A priors
-            of a cell.
+            of a position.
         deltas (Sequence[Tensor]): Of each level, ``(N, A * 4, H, W)``.
         image_size (Sequence[int]): Height and width of the image in pixels, which boxes are clipped
             to where ``bbox_coder.clip_border`` says so.
@@ -42,10 +52,10 @@ def decode_priors(head, logits, deltas, image_size, last_pixel=(0, 0)):
     priors = torch.cat(
         head.prior_generator.grid_priors(sizes, dtype=logits[0].dtype, device=logits[0].device)
     )
-    deltas = flatten_levels(deltas, 4)
-    batch = deltas.shape[0]  # not len(): a tracer would take it for a constant
+    all_deltas = flatten_levels(deltas, 4)
+    batch = all_deltas.shape[0]  # not len(): a tracer would take it for a constant
     priors = priors.expand(batch, -1, -1).reshape(-1, priors.shape[1])
-    boxes = head.bbox_coder.decode(priors, deltas.reshape(-1, 4)).reshape(batch, -1, 4)
+    boxes = head.bbox_coder.decode(priors, all_deltas.reshape(-1, 4)).reshape(batch, -1, 4)
     if any(last_pixel):
         boxes = boxes + boxes.new_tensor([0, 0, *map(float, last_pixel)])
     if head.bbox_coder.clip_border:
@@ -57,8 +67,7 @@ def decode_priors(head, logits, deltas, image_size, last_pixel=(0, 0)):
     return boxes, scores.transpose(1, 2)
 
 
-def flatten_levels(levels, channels):
+def flatten_levels(levels: Sequence[Tensor], channels: int) -> Tensor:
     """Return maps ``(N, A * channels, H, W)`` of each level as one ``(N, priors, channels)``."""
-    levels = [level.permute(0, 2, 3, 1).flatten(1) for level in levels]
-    levels = torch.cat(levels, dim=1)
-    return levels.reshape(levels.shape[0], -1, channels)
+    flat = torch.cat([level.permute(0, 2, 3, 1).flatten(1) for level in levels], dim=1)
+    return flat.reshape(flat.shape[0], -1, channels)

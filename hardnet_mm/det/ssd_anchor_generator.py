@@ -1,7 +1,11 @@
 """Priors of the original SSD programs: no larger than the image."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from mmdet.models.task_modules.prior_generators import SSDAnchorGenerator
+from torch import Tensor
 
 from ..registry import TASK_UTILS
 
@@ -24,7 +28,14 @@ class ClippedSSDAnchorGenerator(SSDAnchorGenerator):
         ValueError: If there are not as many sizes as strides, or one is not positive.
     """
 
-    def __init__(self, min_sizes, max_sizes, strides, input_size=512, **kwargs):
+    def __init__(
+        self,
+        min_sizes: Sequence[float],
+        max_sizes: Sequence[float],
+        strides: Sequence[int],
+        input_size: int = 512,
+        **kwargs: Any,
+    ) -> None:
         if not len(min_sizes) == len(max_sizes) == len(strides):
             raise ValueError(
                 'min_sizes, max_sizes and strides must have one value a level, got '
@@ -35,8 +46,8 @@ class ClippedSSDAnchorGenerator(SSDAnchorGenerator):
         self.input_size = input_size
         super().__init__(strides, min_sizes=min_sizes, max_sizes=max_sizes, **kwargs)
 
-    def gen_base_anchors(self):
-        """Return a level each of ``(priors, 4)``, x1 y1 x2 y2 in pixels, for the first cell.
+    def gen_base_anchors(self) -> list[Tensor]:
+        """Return a level each of ``(priors, 4)``, x1 y1 x2 y2 in pixels, for the first position.
 
         Order: small square, large square, then each ratio as a wide and a tall one.
         """

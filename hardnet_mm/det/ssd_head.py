@@ -2,11 +2,14 @@
 
 import copy
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.models.dense_heads import SSDHead
 from mmdet.models.utils import filter_scores_and_topk
 from mmengine.structures import InstanceData
+from torch import Tensor
 
 from ..registry import MODELS
 from ..utils.errors import InputError
@@ -42,13 +45,25 @@ class HarDNetSSDHead(SSDHead):
     # (mmdet 3.3.0), and softmax over the classes is what AnchorHead does by default.
     loss_cls = None
 
-    def __init__(self, *args, inclusive_boxes=False, init_cfg=PYTORCH_INIT, **kwargs):
+    def __init__(
+        self,
+        *args: Any,
+        inclusive_boxes: bool = False,
+        init_cfg: dict = PYTORCH_INIT,
+        **kwargs: Any,
+    ):
         super().__init__(*args, init_cfg=init_cfg, **kwargs)
         self.inclusive_boxes = inclusive_boxes
 
     def loss_by_feat(
-        self, cls_scores, bbox_preds, batch_gt_instances, batch_img_metas, *args, **kwargs
-    ):
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        batch_gt_instances: list[InstanceData],
+        batch_img_metas: list[dict],
+        *args: Any,
+        **kwargs: Any,
+    ) -> dict[str, list[Tensor]]:
         """Return the losses; see ``SSDHead.loss_by_feat``.
 
         Raises:
@@ -59,7 +74,7 @@ class HarDNetSSDHead(SSDHead):
             cls_scores, bbox_preds, batch_gt_instances, batch_img_metas, *args, **kwargs
         )
 
-    def _check_boxes(self, metas):
+    def _check_boxes(self, metas: list[dict]) -> None:
         """Compare the switch with what the pipeline did, as far as it tells."""
         marked = any(meta.get('inclusive_boxes') for meta in metas)
         if marked and not self.inclusive_boxes:
@@ -76,12 +91,18 @@ class HarDNetSSDHead(SSDHead):
                 stacklevel=2,
             )
 
-    def decode(self, logits, deltas, image_size, pixel_size=(1, 1)):
+    def decode(
+        self,
+        logits: Sequence[Tensor],
+        deltas: Sequence[Tensor],
+        image_size: Sequence[int],
+        pixel_size: Sequence[float] = (1, 1),
+    ) -> tuple[Tensor, Tensor]:
         """Return the boxes and scores of all priors, before any is dropped.
 
         Args:
             logits (Sequence[Tensor]): Of each level, ``(N, A * (classes + 1), H, W)``, for A priors
-                of a cell.
+                of a position.
             deltas (Sequence[Tensor]): Of each level, ``(N, A * 4, H, W)``.
             image_size (Sequence[int]): Height and width of the image in pixels.
             pixel_size (Sequence[float]): Width and height that a pixel of the image's own has
@@ -130,7 +151,7 @@ class HarDNetSSDHead(SSDHead):
         return results[:max_per_img] if with_nms else results
 
 
-def own_pixel_size(img_meta):
+def own_pixel_size(img_meta: dict) -> tuple[float, ...]:
     """Return the width and height of a pixel of an image's own, in pixels of the tested image.
 
     Args:
@@ -141,7 +162,7 @@ def own_pixel_size(img_meta):
     return tuple(float(side) for side in img_meta.get('pixel_size', scale))[:2]
 
 
-def rank_in_class(labels):
+def rank_in_class(labels: Tensor) -> Tensor:
     """Return how many earlier entries have the same label, ``(N,)`` int64, for labels ``(N,)``."""
     order = labels.argsort(stable=True)
     counts = torch.bincount(labels)

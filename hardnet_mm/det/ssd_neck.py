@@ -1,8 +1,11 @@
 """SSD's extra levels behind a HarDNet."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from mmcv.cnn import ConvModule
 from mmdet.models.necks import SSDNeck
-from torch import nn
+from torch import Tensor, nn
 
 from ..registry import MODELS
 from .priors import PYTORCH_INIT
@@ -17,7 +20,7 @@ class HarDNetSSDNeck(SSDNeck):
     SSD_HarDNet85).
 
     Args:
-        in_channels (Sequence[int]): Channels of the inputs; the bridge keeps the last one's.
+        in_channels (Sequence[int]): Channels of the inputs; the bridge has as many as the last one.
         out_channels (Sequence[int]): Channels of the levels, those of the inputs first.
         bridge_channels (int): Channels between the bridge's convolutions.
         bridge_dilation (int): Dilation of its Conv3x3. Defaults to 1.
@@ -29,20 +32,20 @@ class HarDNetSSDNeck(SSDNeck):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
-        bridge_channels,
-        bridge_dilation=1,
-        bridge_norm_cfg=dict(type='BN'),
-        init_cfg=[
+        in_channels: Sequence[int],
+        out_channels: Sequence[int],
+        bridge_channels: int,
+        bridge_dilation: int = 1,
+        bridge_norm_cfg: dict = dict(type='BN'),
+        init_cfg: list[dict] = [
             dict(
                 **PYTORCH_INIT,
                 override=dict(type='Kaiming', name='bridge', layer='Conv2d', mode='fan_out'),
             ),
             dict(type='Constant', val=1, layer='BatchNorm2d'),
         ],
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(in_channels, out_channels, init_cfg=init_cfg, **kwargs)
         self.bridge = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1),
@@ -57,6 +60,6 @@ class HarDNetSSDNeck(SSDNeck):
             ConvModule(bridge_channels, in_channels[-1], 1, norm_cfg=bridge_norm_cfg),
         )
 
-    def forward(self, inputs):
+    def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Map the backbone's outputs ``(N, in_channels[i], H_i, W_i)`` to all levels, a tuple."""
         return super().forward((*inputs[:-1], self.bridge(inputs[-1])))

@@ -1,6 +1,7 @@
 """Boxes and augmentation of the original SSD program (lzx1413/PytorchSSD, data/)."""
 
 import math
+from collections.abc import Sequence
 from copy import deepcopy
 
 import cv2
@@ -28,7 +29,7 @@ class InclusiveBoxes(BaseTransform):
     """
 
     @autocast_box_type()
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Shorten every box by a pixel."""
         boxes = results['gt_bboxes'].tensor
         height, width = results['img_shape'][:2]
@@ -48,7 +49,7 @@ class TrainIgnoredBoxes(BaseTransform):
     test pipeline it would change what is measured. Changes ``gt_ignore_flags``.
     """
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Take off the marks."""
         results['gt_ignore_flags'] = np.zeros_like(results['gt_ignore_flags'])
         return results
@@ -66,12 +67,12 @@ class AugmentOrKeep(BaseTransform):
         min_side (float): Part of the image's side. Defaults to 0.01.
     """
 
-    def __init__(self, transforms, min_side=0.01):
+    def __init__(self, transforms: list[dict], min_side: float = 0.01) -> None:
         self.transforms = Compose(transforms)
         self.min_side = min_side
 
     @autocast_box_type()
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Return the augmented image, or the one that came."""
         if len(results['gt_bboxes']) == 0:
             return results
@@ -102,7 +103,9 @@ class SSDCrop(BaseTransform):
         InputError: If the image has masks or a map, which are not cropped.
     """
 
-    def __init__(self, min_ious=(0.1, 0.3, 0.5, 0.7, 0.9), min_scale=0.3):
+    def __init__(
+        self, min_ious: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9), min_scale: float = 0.3
+    ) -> None:
         self.modes = (None, *min_ious, -math.inf)
         self.min_scale = min_scale
 
@@ -119,7 +122,7 @@ class SSDCrop(BaseTransform):
         return np.concatenate([corner, corner + sides])
 
     @autocast_box_type()
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Crop the image and its boxes."""
         _refuse_masks(self, results)
         boxes = results['gt_bboxes']
@@ -174,7 +177,7 @@ class SSDExpand(BaseTransform):
         InputError: If the image has masks or a map, which are not expanded.
     """
 
-    def __init__(self, mean, max_scale=4, prob=0.6):
+    def __init__(self, mean: Sequence[float], max_scale: float = 4, prob: float = 0.6) -> None:
         self.mean = tuple(mean)
         self.max_scale = max_scale
         self.prob = prob
@@ -192,7 +195,7 @@ class SSDExpand(BaseTransform):
         return np.random.uniform() <= self.prob
 
     @autocast_box_type()
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Expand the image and move its boxes."""
         _refuse_masks(self, results)
         if not self._acts():
@@ -227,11 +230,11 @@ class SSDColorDistortion(BaseTransform):
 
     def __init__(
         self,
-        brightness_delta=32,
-        contrast_range=(0.5, 1.5),
-        saturation_range=(0.5, 1.5),
-        hue_delta=18,
-    ):
+        brightness_delta: float = 32,
+        contrast_range: Sequence[float] = (0.5, 1.5),
+        saturation_range: Sequence[float] = (0.5, 1.5),
+        hue_delta: int = 18,
+    ) -> None:
         self.brightness_delta = brightness_delta
         self.contrast_range = tuple(contrast_range)
         self.saturation_range = tuple(saturation_range)
@@ -248,7 +251,7 @@ class SSDColorDistortion(BaseTransform):
         values = zip(acts, (added, contrast, steps, saturation), (0, 1, 0, 1))
         return tuple(value if act else unchanged for act, value, unchanged in values)
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Change the image's colours."""
         image = results['img']
         if image.dtype != np.uint8:

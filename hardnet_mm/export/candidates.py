@@ -5,6 +5,7 @@ overlapping boxes stays, which box is the last one of a list. Candidates tell su
 faults.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -34,7 +35,7 @@ class Candidates(NamedTuple):
     margins: torch.Tensor
     most: int
     most_of_class: int
-    decided_by: callable
+    decided_by: Callable
     greedy: bool = True
 
 

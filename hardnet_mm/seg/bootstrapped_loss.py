@@ -1,7 +1,10 @@
 """Bootstrapped cross entropy: the hard pixels of each image."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ..registry import MODELS
@@ -24,12 +27,12 @@ class BootstrappedCrossEntropyLoss(nn.Module):
 
     def __init__(
         self,
-        threshold=0.3,
-        min_kept=4096,
-        class_weight=None,
-        loss_weight=1.0,
-        loss_name='loss_bootstrapped',
-    ):
+        threshold: float = 0.3,
+        min_kept: int = 4096,
+        class_weight: Sequence[float] | None = None,
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_bootstrapped',
+    ) -> None:
         super().__init__()
         if min_kept < 1:
             raise ValueError(f'min_kept must be at least 1, got {min_kept}')
@@ -39,7 +42,14 @@ class BootstrappedCrossEntropyLoss(nn.Module):
         self.loss_weight = loss_weight
         self.loss_name = loss_name
 
-    def forward(self, pred, target, weight=None, ignore_index=255, **_):
+    def forward(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        ignore_index: int = 255,
+        **_: Any,
+    ) -> Tensor:
         """Return the mean over the images, a scalar.
 
         Args:

@@ -1,10 +1,14 @@
 """FC-HarDNet's decoder."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import ModuleList
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
+from torch import Tensor
 
 from ..backbones import HarDBlock
 from ..registry import MODELS
@@ -34,20 +38,20 @@ class FCHarDNetHead(BaseDecodeHead):
 
     def __init__(
         self,
-        in_channels,
-        growth_rates,
-        num_layers,
-        growth_multiplier=1.7,
-        norm_cfg=dict(type='BN'),
-        act_cfg=dict(type='ReLU'),
-        **kwargs,
-    ):
+        in_channels: Sequence[int],
+        growth_rates: Sequence[int],
+        num_layers: Sequence[int],
+        growth_multiplier: float = 1.7,
+        norm_cfg: dict = dict(type='BN'),
+        act_cfg: dict = dict(type='ReLU'),
+        **kwargs: Any,
+    ) -> None:
         if not len(growth_rates) == len(num_layers) == len(in_channels) - 1:
             raise ValueError(
                 f'growth_rates {growth_rates} and num_layers {num_layers} need one value for each '
                 f'of in_channels {in_channels} but the last'
             )
-        conv_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        conv_cfg: dict = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         projections, blocks = ModuleList(), ModuleList()
         channels = in_channels[-1]
         for skip, growth_rate, layers in zip(
@@ -68,7 +72,7 @@ class FCHarDNetHead(BaseDecodeHead):
         )
         self.projections, self.blocks = projections, blocks
 
-    def forward(self, inputs):
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Map inputs ``(N, in_channels[i], H_i, W_i)`` to class scores ``(N, classes, H_0, W_0)``.
 
         Raises:

@@ -1,8 +1,10 @@
 """HarDNet as a plain PyTorch model, for those who use no toolbox."""
 
+from typing import Any
+
 from mmengine.model import initialize
 from mmengine.runner import CheckpointLoader
-from torch import nn
+from torch import Tensor, nn
 
 from ..backbones import HarDNet
 from ..backbones.architectures import get_architecture, group_blocks
@@ -25,19 +27,27 @@ class HarDNetClassifier(nn.Module):
         **kwargs: Other arguments of :class:`HarDNet`.
     """
 
-    def __init__(self, arch, num_classes=1000, dropout=0.0, **kwargs):
+    def __init__(
+        self, arch: str | dict, num_classes: int = 1000, dropout: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__()
         last = len(group_blocks(get_architecture(arch)['downsample'])) - 1
         self.backbone = HarDNet(arch, out_indices=(last,), **kwargs)
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout))
         self.head.fc = nn.Linear(self.backbone.channels[0], num_classes)
 
-    def forward(self, image):
+    def forward(self, image: Tensor) -> Tensor:
         """Map images ``(N, 3, H, W)`` to logits ``(N, num_classes)``."""
         return self.head(self.backbone(image)[0])
 
 
-def create_model(arch, num_classes=1000, pretrained=False, features_only=False, **kwargs):
+def create_model(
+    arch: str | dict,
+    num_classes: int = 1000,
+    pretrained: bool | str = False,
+    features_only: bool = False,
+    **kwargs: Any,
+) -> HarDNetClassifier | HarDNet:
     """Create a classifier, or, with ``features_only``, the backbone alone.
 
     >>> model = create_model('hardnet68', num_classes=10, pretrained=True)

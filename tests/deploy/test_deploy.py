@@ -59,7 +59,7 @@ def test_onednn_computes_every_activation(arch):
     ],
 )
 def test_backbones(arch, monkeypatch):
-    monkeypatch.setattr(winograd, 'pays', lambda weight, x: True)  # at these sizes too
+    monkeypatch.setattr(winograd, 'is_faster', lambda weight, x: True)  # at these sizes too
     backbone = settle(HarDNet(arch))
     state = {key: value.clone() for key, value in backbone.state_dict().items()}
     shapes = {True: (2, 3, 43, 53), False: (1, 3, 32, 32)}

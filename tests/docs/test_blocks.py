@@ -72,7 +72,15 @@ def weights(golden, tmp_path_factory):
 def folder(tmp_path, monkeypatch):
     """The working folder of a reader: a checkout, with an image."""
     for path in ROOT.iterdir():
-        if path.name in ('README.md', 'configs', 'examples', 'hardnet_mm', 'requirements', 'tools'):
+        if path.name in (
+            'README.md',
+            'configs',
+            'examples',
+            'hardnet_mm',
+            'requirements',
+            'tests',
+            'tools',
+        ):
             (tmp_path / path.name).symlink_to(path)
     image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
     for file in ('image.jpg', 'picture.jpg'):
@@ -149,7 +157,8 @@ def test_commands_are_known(page, folder, monkeypatch, capsys):
     """Their scripts, configs and options are there, though most are not run."""
     hub = folder / 'Pytorch-HarDNet'
     hub.mkdir()
-    (hub / 'hubconf.py').touch()
+    for file in ('hubconf.py', 'hardnet.py'):
+        (hub / file).touch()
     for block in blocks(page):
         if block.language == 'python' and block.file:
             (folder / block.file).write_text(block.code)

@@ -21,7 +21,8 @@ class EndToEndModel(nn.Module):
         any_size (bool): Whether height and width are free.
     """
 
-    raw_names = final_names = ()
+    raw_names: tuple[str, ...] = ()
+    final_names: tuple[str, ...] = ()
     any_size = True
 
     def __init__(self, model, inside='nms', classes=None):

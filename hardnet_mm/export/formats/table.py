@@ -26,7 +26,7 @@ class Format(NamedTuple):
     inside: str
     any_size: bool = True
     companions: tuple = ()
-    int8_packages: tuple = None
+    int8_packages: tuple | None = None
 
     def files(self, path):
         """Return every file that is written for a main file, the main file first."""
