@@ -51,7 +51,7 @@ class HarDNetSSDHead(SSDHead):
         inclusive_boxes: bool = False,
         init_cfg: dict = PYTORCH_INIT,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(*args, init_cfg=init_cfg, **kwargs)
         self.inclusive_boxes = inclusive_boxes
 
@@ -152,14 +152,8 @@ class HarDNetSSDHead(SSDHead):
 
 
 def own_pixel_size(img_meta: dict) -> tuple[float, ...]:
-    """Return the width and height of a pixel of an image's own, in pixels of the tested image.
-
-    Args:
-        img_meta (dict): Of a data sample; ``pixel_size`` goes before ``scale_factor``, for boxes
-            that stay in pixels of the tested image.
-    """
-    scale = img_meta.get('scale_factor', (1, 1))
-    return tuple(float(side) for side in img_meta.get('pixel_size', scale))[:2]
+    """Return the width and height of a pixel of an image's own, in pixels of the tested image."""
+    return tuple(float(side) for side in img_meta.get('scale_factor', (1, 1)))[:2]
 
 
 def rank_in_class(labels: Tensor) -> Tensor:

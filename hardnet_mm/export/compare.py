@@ -58,8 +58,7 @@ def compare(end_to_end, runtime, model, item, tolerances=TOLERANCES):
     outputs = runtime(np.ascontiguousarray(images.numpy()))
     with torch.no_grad():
         raw = end_to_end.raw(images)
-        pixel_size = getattr(end_to_end, 'pixel_size', None)
-        sample = own_sample(item['data_samples'], outputs, tuple(images.shape[2:]), pixel_size)
+        sample = own_sample(item['data_samples'], outputs, tuple(images.shape[2:]))
         batch = dict(inputs=[item['inputs']], data_samples=[sample.clone()])
         (wanted,) = model.test_step(batch)
         distances = compare_outputs(end_to_end, outputs, raw, images.shape[2:])
@@ -77,19 +76,14 @@ def compare(end_to_end, runtime, model, item, tolerances=TOLERANCES):
     return Comparison(distances)
 
 
-def own_sample(sample, outputs, size, pixel_size=None):
-    """Return a copy of a data sample whose predictions stay in the pixels of a file's outputs.
-
-    Where the file knows a size of the images' own pixels, the copy has that.
-    """
+def own_sample(sample, outputs, size):
+    """Return a copy of a data sample whose predictions stay in the pixels of a file's outputs."""
     sample = sample.clone()
     settings = dict(ori_shape=size, scale_factor=(1.0, 1.0))
     if 'labels' in outputs and outputs['labels'].ndim == 3:
         settings['ori_shape'] = outputs['labels'].shape[1:]
     if 'border' in sample:
         settings['border'] = np.zeros(4)
-    if pixel_size is not None:
-        settings['pixel_size'] = pixel_size
     sample.set_metainfo(settings)
     return sample
 

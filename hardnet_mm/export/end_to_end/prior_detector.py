@@ -28,6 +28,9 @@ class EndToEndPriorDetector(EndToEndModel):
     of each level, numbered. Scores beyond ``test_cfg.nms_pre`` of a level are 0, and so are those
     of boxes that ``bbox_coder.clip_border`` leaves without area.
 
+    Where the head has ``inclusive_boxes``, the last pixel that boxes end after is one of the tested
+    image. :meth:`attach` makes it one of the image's own, before NMS unless that is in the file.
+
     The head decodes by itself if it has ``map_names``, ``output_names`` and ``decode``, as
     :class:`HarDNetSSDHead` has. Any other one must predict by mmdet's ``BaseDenseHead``, unchanged;
     its maps are called ``logits``, ``deltas`` and, if there are some that scores are multiplied by,
@@ -61,21 +64,12 @@ class EndToEndPriorDetector(EndToEndModel):
         self.max_per_class = test_cfg.get('max_per_class', self.max_per_img)
         self.nms_pre = test_cfg.get('nms_pre', NO_LIMIT)
         self.drops_empty = test_cfg.get('min_bbox_size', -1) == 0
-        # of a pixel of the image's own, which the boxes of some heads end before
-        self.pixel_size = (1.0, 1.0) if getattr(model.bbox_head, 'inclusive_boxes', False) else None
+        self.inclusive = getattr(model.bbox_head, 'inclusive_boxes', False)
 
     @staticmethod
     def most_detections(test_cfg):
         """Return how many detections an image has at most."""
         return test_cfg.max_per_img
-
-    def tested_as(self, sample):
-        """Take the ratio that images are resized by for testing from a data sample.
-
-        A head with ``inclusive_boxes`` adds a pixel of the images' own, before NMS.
-        """
-        if self.pixel_size is not None:
-            self.pixel_size = own_pixel_size(sample.metainfo)
 
     def network(self, images):
         """Map normalised images to the head's maps, kind by kind, level by level."""
@@ -89,22 +83,25 @@ class EndToEndPriorDetector(EndToEndModel):
 
     def finish(self, image_size, *maps):
         """Map the maps to the outputs."""
+        boxes, scores = self.scored(image_size, maps)
+        if self.names == ('boxes', 'scores'):
+            return boxes, scores
+        return self.suppress(boxes, scores)
+
+    def scored(self, image_size, maps):
+        """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)``, 0 where NMS is to drop them."""
         boxes, scores = self.decoded(image_size, maps)
         scores = self.kept(scores, maps)
         if self.drops_empty:
             sides = boxes[..., 2:] - boxes[..., :2]
             scores = scores * (sides.amin(dim=2, keepdim=True) > 0).to(scores).transpose(1, 2)
-        if self.names == ('boxes', 'scores'):
-            return boxes, scores
-        return self.suppress(boxes, scores)
+        return boxes, scores
 
     def decoded(self, image_size, maps):
         """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)`` of all priors."""
         head = self.model.bbox_head
         own = hasattr(head, 'output_names')
         decode = head.decode if own else partial(decode_priors, head)
-        if self.pixel_size is not None:
-            decode = partial(decode, pixel_size=self.pixel_size)
         return decode(*self.kinds(maps)[:2], image_size)
 
     def kept(self, scores, maps):
@@ -168,26 +165,35 @@ class EndToEndPriorDetector(EndToEndModel):
 
     def attach(self, outputs, samples):
         """Return the data samples with the predictions of a batch, in the images' own pixels."""
-        outputs = self.finished(outputs, samples)
         missing = self._missing_pixels(samples)
-        if 'boxes' in outputs:
-            boxes, scores = (torch.from_numpy(outputs[name]) for name in ('boxes', 'scores'))
-            detections = self.suppress(boxes + missing[:, None], scores)[0].numpy()
-        else:
+        if 'detections' in outputs:
             detections = np.array(outputs['detections'])
             detections[:, 3:] += missing.numpy()[detections[:, 0].astype(int)]
+        else:
+            boxes, scores = self._scored_outputs(outputs, samples)
+            detections = self.suppress(boxes + missing[:, None], scores)[0].numpy()
         for index, sample in enumerate(samples):
             rows = detections[detections[:, 0] == index]
             rows = rows[np.argsort(-rows[:, 2], kind='stable')][: self.max_per_img]
             set_instances(sample, rows[:, 3:], rows[:, 2], rows[:, 1].astype(np.int64))
         return samples
 
+    def _scored_outputs(self, outputs, samples):
+        """Return boxes and scores, as :meth:`scored` does, of a file that does not hold NMS."""
+        if 'boxes' in outputs:
+            return tuple(torch.from_numpy(outputs[name]) for name in ('boxes', 'scores'))
+        maps = [torch.from_numpy(outputs[name]) for name in self.raw_names]
+        return self.scored(samples[0].img_shape[:2], maps)
+
     def _missing_pixels(self, samples):
-        """Return what the boxes of each image lack, ``(N, 4)``, as the file knows one ratio."""
+        """Return what the boxes of each image lack, ``(N, 4)``.
+
+        Of a head with ``inclusive_boxes`` they end after a pixel of the tested image, all that a
+        file knows of, and should after one of the image's own.
+        """
         missing = torch.zeros(len(samples), 4)
-        if self.pixel_size is not None:
-            own = torch.tensor([own_pixel_size(sample.metainfo) for sample in samples])
-            missing[:, 2:] = own - torch.tensor(self.pixel_size)
+        if self.inclusive:
+            missing[:, 2:] = torch.tensor([own_pixel_size(s.metainfo) for s in samples]) - 1
         return missing
 
 
