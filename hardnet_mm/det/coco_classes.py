@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from mmdet.evaluation import coco_classes
+from mmdet.evaluation import coco_classes, get_classes
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -31,13 +31,20 @@ class ClassesFromCOCOHook(Hook):
     Otherwise they would start from random weights, as their number is another one. A checkpoint of
     the model's own number of classes is left as it is. This is what lzx1413/PytorchSSD does for
     Pascal VOC (resume_from_coco.py, coco_voc.txt).
+
+    Args:
+        classes (str | Sequence[str]): The classes trained on, in the data's order: their names, or
+            a data set that mmdet's ``get_classes`` knows. Defaults to 'voc'.
     """
+
+    def __init__(self, classes: str | Sequence[str] = 'voc') -> None:
+        self.classes = get_classes(classes) if isinstance(classes, str) else list(classes)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Choose the channels, before the tensors are copied.
 
         Raises:
-            InputError: If the training data has a class that COCO has not.
+            InputError: If COCO has not one of the classes.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         wanted = model.state_dict()
@@ -49,10 +56,8 @@ class ClassesFromCOCOHook(Hook):
             and key in wanted
             and wanted[key].shape != state[key].shape
         ]
-        if keys:
-            classes = runner.train_loop.dataloader.dataset.metainfo['classes']
-            for key in keys:
-                state[key] = choose_classes(state[key], classes)
+        for key in keys:
+            state[key] = choose_classes(state[key], self.classes)
 
 
 def choose_classes(scores: Tensor, classes: Sequence[str]) -> Tensor:
