@@ -4,6 +4,7 @@ import functools
 import importlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,8 +211,11 @@ def test_metafiles_say_what_was_published(root, config):
     assert model['Config'] == str(root / f'configs/{config}.py') and Path(model['Config']).is_file()
     assert model['Weights'] == model['Converted From']['Weights'] == record.address
     assert model['Converted From']['Code'] == record.source
-    result = dict(Task=record.task, Dataset=data_set(record), Metrics=record.metrics)
-    assert model['Results'] == [result]
+    splits = {record.split: record.metrics, **(record.other_splits or {})}
+    assert model['Results'] == [
+        dict(Task=record.task, Dataset=data_set(replace(record, split=split)), Metrics=metrics)
+        for split, metrics in splits.items()
+    ]
 
 
 @pytest.mark.parametrize('config', PUBLISHED)

@@ -31,6 +31,8 @@ class PublishedWeights:
             weights to start from, none are published.
         metrics (dict[str, float], optional): The published figures, in per cent, by the names that
             mm's metafiles use. Defaults to None.
+        other_splits (dict[str, dict], optional): Figures published of other splits, by the split.
+            Defaults to None.
         input_size (tuple[int, int], optional): Height and width that they were measured at.
             Defaults to None.
         config (str, optional): The config that builds the model. Defaults to None: a part of a
@@ -49,6 +51,7 @@ class PublishedWeights:
     input_size: tuple | None = None
     config: str | None = None
     stored_as: str | None = None
+    other_splits: dict | None = None
 
     @property
     def address(self):
@@ -86,6 +89,7 @@ def _detector(arch, file, source, config=None, size=512, **metrics):
         data='COCO',
         split='test-dev' if metrics else None,
         metrics={'box AP': metrics['ap']} if metrics else None,
+        other_splits={'val': {'box AP': metrics['val']}} if 'val' in metrics else None,
         input_size=(size, size),
         config=config,
     )
@@ -136,10 +140,31 @@ WEIGHTS = dict(
     rfb512_hardnet68_coco=_detector('hardnet68', 'RFB512_HarDNet68_COCO.pth', SSD, ap=33.9),
     rfb512_hardnet85_coco=_detector('hardnet85', 'RFB512_HarDNet85_COCO.pth', SSD, ap=36.8),
     centernet_hardnet85_coco=_detector(
-        'hardnet85', 'centernet_hardnet85_coco.pth', CENTERNET, 'centernet_hardnet85_coco', ap=44.3
+        'hardnet85',
+        'centernet_hardnet85_coco.pth',
+        CENTERNET,
+        'centernet_hardnet85_coco',
+        ap=44.3,
+        val=44.3,
     ),
     centernet_hardnet85_coco_608=_detector(
-        'hardnet85', 'centernet_hardnet85_coco_608.pth', CENTERNET, size=608
+        'hardnet85',
+        'centernet_hardnet85_coco_608.pth',
+        CENTERNET,
+        'centernet_hardnet85_608_coco',
+        size=608,
+        ap=45.3,
+        val=44.9,
+    ),
+    # the file of 512, tested at 416
+    centernet_hardnet85_coco_416=_detector(
+        'hardnet85',
+        'centernet_hardnet85_coco.pth',
+        CENTERNET,
+        'centernet_hardnet85_416_coco',
+        size=416,
+        ap=42.4,
+        val=42.4,
     ),
     fchardnet70_cityscapes=_segmentor('hardnet70_cityscapes_model.pkl', 77.7),
     # trained with colour jitter, besides

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -42,9 +44,7 @@ def test_fine_tuning_starts_from_cocos_classes(root, arch, tmp_path):
     head.num_classes = 80
     coco = {f'bbox_head.{key}': value for key, value in MODELS.build(head).state_dict().items()}
     hook = HOOKS.build(cfg.custom_hooks[-1])
-    dataset = Config(dict(dataset=dict(metainfo=dict(classes=VOC))))
-    runner = Config(dict(train_loop=dict(dataloader=dataset)))
-    runner = type('Runner', (), dict(model=model, train_loop=runner.train_loop))
+    runner = SimpleNamespace(model=model)
     checkpoint = dict(state_dict=dict(coco))
     hook.after_load_checkpoint(runner, checkpoint)
     model.load_state_dict(checkpoint['state_dict'])  # all of it fits
@@ -52,6 +52,5 @@ def test_fine_tuning_starts_from_cocos_classes(root, arch, tmp_path):
     assert torch.equal(checkpoint['state_dict'][key], choose_classes(coco[key], VOC))
     again = dict(state_dict=model.state_dict())
     hook.after_load_checkpoint(runner, again)
-    assert all(
-        torch.equal(value, again['state_dict'][k]) for k, value in model.state_dict().items()
-    )
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, again['state_dict'][key])

@@ -89,7 +89,7 @@ class EndToEndPriorDetector(EndToEndModel):
         return self.suppress(boxes, scores)
 
     def scored(self, image_size, maps):
-        """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)``, 0 where NMS is to drop them."""
+        """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)``, 0 where one is dropped."""
         boxes, scores = self.decoded(image_size, maps)
         scores = self.kept(scores, maps)
         if self.drops_empty:
