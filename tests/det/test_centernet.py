@@ -636,7 +636,7 @@ def test_boxes_of_every_scale_lie_in_the_image(small, root, tmp_path):
     for branch in (small.bbox_head.heatmap_head, small.bbox_head.wh_head):
         torch.nn.init.normal_(branch[-1].weight, std=1e-4)  # untrained features are large
     cfg = Config.fromfile(root / 'configs/centernet_hardnet85_keep-res_coco.py')
-    image = np.random.default_rng(0).integers(0, 256, (40, 70, 3)).astype(np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (40, 72, 3)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / 'image.png'), image)
     results = dict(img_path=str(tmp_path / 'image.png'), img_id=1, instances=[])
     views = Compose(cfg.tta_pipeline)(results)
