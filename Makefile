@@ -38,7 +38,7 @@ test-slow: $(INSTALLED)
 
 # Strictly: a link or an anchor that leads nowhere ends it, as does a docstring that cannot be read.
 docs: $(DOCS)/.installed
-	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 	@echo "site/index.html (its search wants a server: $(DOCS)/bin/mkdocs serve)"
 
 $(DOCS)/.installed: requirements/docs.txt requirements/install.sh
