@@ -1,5 +1,6 @@
-# The original starts from ImageNet weights: --cfg-options load_from=hardnet://hardnet68_base_bridge
 _base_ = './centernet_hardnet85_coco.py'
+
+load_from = 'hardnet://hardnet68_base'
 
 model = dict(
     backbone=dict(arch='hardnet68'),
@@ -18,13 +19,6 @@ auto_scale_lr = dict(base_batch_size=24)
 train_cfg = dict(max_epochs=150)
 optim_wrapper = dict(optimizer=dict(lr=5e-3))
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=5e-5 / 5e-3,
-        by_epoch=True,
-        begin=0,
-        end=1,
-        convert_to_iter_based=True,
-    ),
+    dict(type='ConstantLR', factor=5e-5 / 5e-3, by_epoch=True, begin=0, end=1),
     dict(type='MultiStepLR', milestones=[100, 130], gamma=0.1, by_epoch=True, end=150),
 ]

@@ -1,9 +1,11 @@
-# The original starts from ImageNet weights: --cfg-options load_from=hardnet://hardnet85_base
 _base_ = [
     './_base_/centernet_hardnet85.py',
     'mmdet::_base_/datasets/coco_detection.py',
     'mmdet::_base_/default_runtime.py',
 ]
+
+# ImageNet's weights, as the original starts from; --cfg-options load_from=None leaves them out
+load_from = 'hardnet://hardnet85_base'
 
 train_pipeline = _base_.centernet_train_pipeline
 test_pipeline = _base_.centernet_test_pipeline
@@ -13,13 +15,19 @@ train_dataloader = dict(
     batch_size=48,
     num_workers=8,
     batch_sampler=None,  # images are stretched to one shape
-    dataset=dict(pipeline=train_pipeline, filter_cfg=dict(filter_empty_gt=False)),
+    dataset=dict(
+        filter_cfg=dict(_delete_=True, filter_empty_gt=False),  # the original keeps every image
+        pipeline=train_pipeline,
+    ),
 )
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-# (1 GPU) x (48 images); --auto-scale-lr scales lr for other batches
+# in all; the published model's were two V100 with 24 images each
 auto_scale_lr = dict(enable=False, base_batch_size=48)
+
+val_evaluator = dict(proposal_nums=(100, 1, 10))  # AP of up to 100 boxes, as COCO's own
+test_evaluator = val_evaluator
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=300, val_interval=10)
 val_cfg = dict(type='ValLoop')
@@ -29,14 +37,7 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=1e-2, momentum=0.9, weight_decay=1e-4),
 )
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=5e-5 / 1e-2,
-        by_epoch=True,
-        begin=0,
-        end=1,
-        convert_to_iter_based=True,
-    ),
+    dict(type='ConstantLR', factor=5e-5 / 1e-2, by_epoch=True, begin=0, end=1),
     dict(type='MultiStepLR', milestones=[230, 280], gamma=0.1, by_epoch=True, end=300),
 ]
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='auto'))

@@ -1,5 +1,6 @@
-# The original starts from ImageNet weights: --cfg-options load_from=hardnet://hardnet85_base
 _base_ = './ssd512_hardnet68_coco.py'
+
+load_from = 'hardnet://hardnet85_base'
 
 level_channels = (320, 720, 512, 256, 256, 256, 256)
 

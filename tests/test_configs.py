@@ -4,12 +4,14 @@ import functools
 import importlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from analysis_tools.list_configs import LIST, differences, facts, parse, render
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from modelindex.load_model_index import load
 
 from hardnet_mm.benchmark.models import published
@@ -58,12 +60,83 @@ def test_ssd512_voc_reads_both_years(root):
     assert cfg.test_dataloader.dataset.pipeline == cfg.test_pipeline
 
 
-def test_ssd512_schedule_is_the_originals(root):
+def rates(cfg, iterations):
+    """The learning rate of every iteration of every epoch, as mmengine's schedulers step."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=cfg.optim_wrapper.optimizer.lr)
+    schedulers = [
+        PARAM_SCHEDULERS.build(dict(scheduler), default_args=dict(optimizer=optimizer))
+        for scheduler in cfg.param_scheduler
+    ]
+    for _ in range(cfg.train_cfg.max_epochs):
+        for _ in range(iterations):
+            yield optimizer.param_groups[0]['lr']
+            optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+
+
+def ssd_rate(iteration, epoch_size, steps):
+    """The original's (train_test.py); its warm-up asks for an epoch before the first."""
+    return 4e-3 * 0.1 ** sum(iteration >= step * epoch_size for step in steps)
+
+
+def centernet_rate(iteration, epoch_size, steps, rate):
+    """The original's (src/main.py): epochs from 1, and a drop after each of the steps."""
+    epoch = iteration // epoch_size + 1
+    return 5e-5 if epoch == 1 else rate * 0.1 ** sum(epoch > step for step in steps)
+
+
+@pytest.mark.parametrize(
+    'config, wanted, epochs',
+    [
+        ('ssd512_hardnet68_coco', lambda i: ssd_rate(i, 3, (90, 120, 140)), 150),
+        ('ssd512_hardnet68_voc0712', lambda i: ssd_rate(i, 3, (150, 200, 250)), 300),
+        ('centernet_hardnet85_coco', lambda i: centernet_rate(i, 3, (230, 280), 1e-2), 300),
+        ('centernet_hardnet68_coco', lambda i: centernet_rate(i, 3, (100, 130), 5e-3), 150),
+    ],
+)
+def test_learning_rates_are_the_originals(config, wanted, epochs):
+    """At every iteration, of epochs of three."""
+    found = list(rates(read(f'{config}.py'), 3))
+    assert found == pytest.approx([wanted(i) for i in range(3 * epochs)], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    'config, base',
+    [
+        ('ssd512_hardnet68_coco', 'hardnet68_base_bridge'),
+        ('ssd512_hardnet85_coco', 'hardnet85_base'),
+        ('ssd512_hardnet68_voc0712', 'hardnet68_base_bridge'),
+        ('centernet_hardnet85_coco', 'hardnet85_base'),
+        ('centernet_hardnet68_coco', 'hardnet68_base'),
+    ],
+)
+def test_detectors_start_from_imagenets_weights(config, base):
+    """Of the original's network, unless one option turns it off."""
+    path = f'{config}.py'
+    assert read(path).load_from == f'hardnet://{base}'
+    assert WEIGHTS[base].architecture == read(path).model.backbone.arch
+    assert read_config(str(FOLDER / path), dict(load_from=None)).load_from is None
+
+
+def test_small_models_want_no_network():
+    """What learns the digits starts from random weights."""
+    names = [path for path in CONFIGS if path.startswith('digits/')]
+    assert len(names) == 5 and not any(read(path).get('load_from') for path in names)
+
+
+def test_average_precision_is_of_100_boxes():
+    """Of each overlap and size, as COCO's own program has it; mmdet's default is 1000."""
+    for path in CONFIGS:
+        if path.endswith('_coco.py') and '/' not in path:
+            for evaluator in (read(path).val_evaluator, read(path).test_evaluator):
+                assert max(evaluator.proposal_nums) == 100
+
+
+def test_ssd512_settings_are_the_originals(root):
     cfg = Config.fromfile(root / 'configs/ssd512_hardnet68_coco.py')
     assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=4e-3, momentum=0.9, weight_decay=5e-4)
-    assert cfg.train_cfg.max_epochs == 150
-    assert cfg.param_scheduler[1].milestones == [90, 120, 140]
-    assert cfg.param_scheduler[0].start_factor * cfg.optim_wrapper.optimizer.lr == 1e-6
     preprocessor = cfg.model.data_preprocessor
     assert (preprocessor.mean, preprocessor.bgr_to_rgb) == ([104, 117, 123], False)
     test_cfg = cfg.model.test_cfg
@@ -138,8 +211,11 @@ def test_metafiles_say_what_was_published(root, config):
     assert model['Config'] == str(root / f'configs/{config}.py') and Path(model['Config']).is_file()
     assert model['Weights'] == model['Converted From']['Weights'] == record.address
     assert model['Converted From']['Code'] == record.source
-    result = dict(Task=record.task, Dataset=data_set(record), Metrics=record.metrics)
-    assert model['Results'] == [result]
+    splits = {record.split: record.metrics, **(record.other_splits or {})}
+    assert model['Results'] == [
+        dict(Task=record.task, Dataset=data_set(replace(record, split=split)), Metrics=metrics)
+        for split, metrics in splits.items()
+    ]
 
 
 @pytest.mark.parametrize('config', PUBLISHED)

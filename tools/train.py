@@ -36,6 +36,19 @@ def parse_args():
     return args
 
 
+def resume(cfg, checkpoint):
+    """Let a config go on from a checkpoint, or, by 'auto', from the latest in its work dir.
+
+    Where there is none yet, training starts as the config says, from its ``load_from``.
+    """
+    from mmengine.runner import find_latest_checkpoint
+
+    if checkpoint == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
+        return
+    cfg.resume = True
+    cfg.load_from = None if checkpoint == 'auto' else checkpoint
+
+
 def main(args):
     from mmengine.runner import Runner
 
@@ -58,9 +71,8 @@ def main(args):
         cfg.auto_scale_lr.enable = True
 
     if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-    elif cfg.get('load_from'):
+        resume(cfg, args.resume)
+    if cfg.get('load_from') and not cfg.get('resume'):
         check_checkpoint(cfg.load_from)
 
     runner = Runner.from_cfg(cfg)

@@ -46,6 +46,7 @@ tta_model = dict(type='CTFlipTTAModel')
 centernet_train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadOptionalMasks'),  # masks tell what is visible of a cut box
+    dict(type='TrainIgnoredBoxes'),  # COCO's crowd regions, Pascal VOC's difficult objects
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomScaleShift', scale=input_size),
     dict(type='VisibleBoxes'),
@@ -68,6 +69,7 @@ centernet_tta_pipeline = [
         transforms=[
             [dict(type='Resize', scale=input_size, keep_ratio=False)],
             [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)],
+            [dict(type='LoadAnnotations', with_bbox=True)],
             [
                 dict(
                     type='PackDetInputs',

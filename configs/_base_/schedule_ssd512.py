@@ -1,4 +1,6 @@
-# The original's schedule: SGD, one warm-up epoch, batches of 32 images in all.
+# A schedule for SSD512. What the published models used is not recorded. The original program has
+# this optimizer and these steps, 300 epochs at most, and batches of 8 images on two GPUs; of 32 in
+# earlier versions. Its warm-up epoch never acts: it counts epochs from 1.
 _base_ = 'mmdet::_base_/default_runtime.py'
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=150, val_interval=10)
@@ -10,18 +12,10 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=4e-3, momentum=0.9, weight_decay=5e-4),
 )
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-6 / 4e-3,
-        by_epoch=True,
-        begin=0,
-        end=1,
-        convert_to_iter_based=True,
-    ),
     dict(type='MultiStepLR', milestones=[90, 120, 140], gamma=0.1, by_epoch=True, end=150),
 ]
 
-# (1 GPU) x (32 images); --auto-scale-lr scales lr for other batches
+# in all; --auto-scale-lr scales lr for other batches
 auto_scale_lr = dict(enable=False, base_batch_size=32)
 
 default_hooks = dict(

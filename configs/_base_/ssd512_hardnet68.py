@@ -46,14 +46,21 @@ model = dict(
     test_cfg=dict(nms_pre=100_000, max_per_class=50),  # nms_pre: more than ever pass score_thr
 )
 
-ssd_train_pipeline = [
+ssd_load = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='MinIoURandomCrop', min_ious=(0.1, 0.3, 0.5, 0.7, 0.9), min_crop_size=0.3),
-    dict(type='SSDColorDistortion'),
-    # the original also stretches the canvas by up to sqrt(2); mmdet's keeps its aspect
-    dict(type='Expand', mean=mean, to_rgb=False, ratio_range=(1, 4), prob=0.6),
-    dict(type='RandomFlip', prob=0.5),
+    dict(type='TrainIgnoredBoxes'),  # COCO's crowd regions, Pascal VOC's difficult objects
+]
+ssd_augment = [
+    dict(
+        type='AugmentOrKeep',
+        transforms=[
+            dict(type='SSDCrop'),
+            dict(type='SSDColorDistortion'),
+            dict(type='SSDExpand', mean=mean),
+            dict(type='RandomFlip', prob=0.5),
+        ],
+    ),
     dict(
         type='RandomChoice',
         transforms=[
@@ -68,10 +75,21 @@ ssd_train_pipeline = [
             for interpolation in ('bilinear', 'bicubic', 'area', 'nearest', 'lanczos')
         ],
     ),
-    # boxes of less than a hundredth of the image
-    dict(type='FilterAnnotations', min_gt_bbox_wh=(input_size / 100, input_size / 100)),
-    dict(type='PackDetInputs'),
+    dict(
+        type='PackDetInputs',
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+            'inclusive_boxes',
+        ),
+    ),
 ]
+ssd_train_pipeline = [*ssd_load, *ssd_augment]
 ssd_test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(input_size, input_size), keep_ratio=False),

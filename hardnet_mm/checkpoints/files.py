@@ -7,11 +7,13 @@ import pickle
 import re
 import types
 import zipfile
+from pathlib import Path
 
 import torch
 from mmengine.utils import digit_version
 
 from ..utils.errors import InputError
+from ..utils.files import written_whole
 from .safe_types import checkpoint_types
 
 
@@ -43,22 +45,57 @@ def check_checkpoint(path: str) -> None:
             raise InputError(f'{path} is a zip archive, but no checkpoint of torch.save')
 
 
-def check_hash(path: str) -> None:
-    """Compare a file with the hash in its name, as PyTorch's hub has it: ``name-0123abcd.pth``.
+def check_hash(path, place=None):
+    """Compare a file with the hash in its name, or with the one recorded beside it.
+
+    PyTorch's hub has the hash in the name, ``name-0123abcd.pth``. For other files
+    :func:`record_hash` writes one down.
+
+    Args:
+        path (str | Path): The file.
+        place (str | Path, optional): Where it is to lie, if it is not there yet. Defaults to None.
 
     Raises:
         InputError: If the file's SHA-256 does not begin so.
     """
-    named = re.search(r'-([0-9a-f]{8,})\.', osp.basename(path))
-    if named is None:
+    path = Path(path).expanduser()
+    place = Path(place or path).expanduser()
+    record = hash_record(place)
+    if named := _named_hash(place):
+        wanted, source, meaning = named, 'its name promises', 'it was damaged or replaced'
+    elif record.is_file():
+        wanted, source = record.read_text().partition(' ')[0].strip(), f'{record} says'
+        meaning = 'it is not the file first downloaded; if it may change, delete that record'
+    else:
         return
-    with open(osp.expanduser(path), 'rb') as file:
-        found = hashlib.sha256(file.read()).hexdigest()
-    if not found.startswith(named[1]):
-        raise InputError(
-            f'{path} has the SHA-256 {found[: len(named[1])]}..., but its name promises '
-            f'{named[1]}: it was damaged or replaced'
-        )
+    found = _sha256(path)[: len(wanted)]
+    if found != wanted:
+        raise InputError(f'{path} has the SHA-256 {found}..., but {source} {wanted}: {meaning}')
+
+
+def record_hash(path, place):
+    """Write a file's hash beside the place that it is for, unless its name or a record has it.
+
+    The record is in the format of ``sha256sum``.
+    """
+    record = hash_record(place)
+    if not (_named_hash(place) or record.is_file()):
+        with written_whole(record) as new:
+            new.write_text(f'{_sha256(path)}  {place.name}\n')
+
+
+def hash_record(path):
+    """Return the path of the record of a file's hash."""
+    return path.with_name(f'{path.name}.sha256')
+
+
+def _named_hash(path):
+    named = re.search(r'-([0-9a-f]{8,})\.', path.name)
+    return named and named[1]
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:

@@ -40,7 +40,7 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         dict[str, Tensor]: ``backbone.*``, and what the model has besides: ``head.*`` of a
         classifier, ``neck.*`` and ``bbox_head.*`` of a detector, ``decode_head.*`` of a segmentor.
         mmdet counts SSD's background last, so the channels of its class scores are reordered; no
-        other value changes.
+        other value changes. Of RFBNet, which is no model of this plugin, the backbone alone.
 
     Raises:
         InputError: If a key is none of the originals'.
@@ -48,6 +48,8 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     state = official_state(state_dict)
     if state is None:
         raise InputError(f'no original checkpoint: its keys are {_head(state_dict)}; {EXPECTED}')
+    if 'Norm.ConvLinear.conv.weight' in state:  # RFBNet
+        state = {key: value for key, value in state.items() if key.startswith('base.')}
     ours = _rename(state, _module_names(_known_variant(state, 'base.{}.conv.weight')))
     for key in ours:
         if key.startswith('bbox_head.cls_convs.'):

@@ -18,7 +18,7 @@ from .published import SCHEME, WEIGHTS, get_weights
 
 def register_schemes() -> None:
     """Register the loaders below with mmengine; calling it again changes nothing."""
-    addresses = [weights.address for weights in WEIGHTS.values()]
+    addresses = [address for weights in WEIGHTS.values() for address in weights.addresses]
     CheckpointLoader.register_scheme(SCHEME, load_by_name, force=True)
     CheckpointLoader.register_scheme(addresses, load_by_address, force=True)
     # a user's copy of an original's file, as `mim download` leaves it, or one on a mirror
@@ -55,7 +55,7 @@ def load_by_name(filename: str, map_location: str | torch.device | None = None) 
 
 def load_by_address(filename: str, map_location: str | torch.device | None = None) -> dict:
     """Load the file at a published address, as :func:`load_by_name` does."""
-    name = next(name for name, weights in WEIGHTS.items() if weights.address == filename)
+    name = next(name for name, weights in WEIGHTS.items() if filename in weights.addresses)
     return load_by_name(SCHEME + name, map_location)
 
 

@@ -4,21 +4,35 @@ from .centernet_head import CTHarDNetHead
 from .centernet_neck import CTHarDNetNeck
 from .centernet_transforms import CTColorJitter, LoadOptionalMasks, RandomScaleShift, VisibleBoxes
 from .centernet_tta import CTFlipTTAModel
+from .coco_classes import ClassesFromCOCOHook
 from .ssd_anchor_generator import ClippedSSDAnchorGenerator
 from .ssd_head import HarDNetSSDHead
 from .ssd_neck import HarDNetSSDNeck
-from .transforms import SSDColorDistortion
+from .transforms import (
+    AugmentOrKeep,
+    InclusiveBoxes,
+    SSDColorDistortion,
+    SSDCrop,
+    SSDExpand,
+    TrainIgnoredBoxes,
+)
 
 __all__ = [
+    'AugmentOrKeep',
     'CTColorJitter',
     'CTFlipTTAModel',
     'CTHarDNetHead',
     'CTHarDNetNeck',
+    'ClassesFromCOCOHook',
     'ClippedSSDAnchorGenerator',
     'HarDNetSSDHead',
     'HarDNetSSDNeck',
+    'InclusiveBoxes',
     'LoadOptionalMasks',
     'RandomScaleShift',
     'SSDColorDistortion',
+    'SSDCrop',
+    'SSDExpand',
+    'TrainIgnoredBoxes',
     'VisibleBoxes',
 ]

@@ -10,12 +10,25 @@ import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from torch import Tensor
 
+# A convolution's weights as PyTorch makes them, uniform to 1 / sqrt(inputs), and no bias: what the
+# original SSD's extra levels and heads start from.
+PYTORCH_INIT = dict(
+    type='Kaiming',
+    layer='Conv2d',
+    a=5**0.5,
+    mode='fan_in',
+    nonlinearity='leaky_relu',
+    distribution='uniform',
+    bias=0,
+)
+
 
 def decode_priors(
     head: BaseDenseHead,
     logits: Sequence[Tensor],
     deltas: Sequence[Tensor],
     image_size: Sequence[int],
+    last_pixel: Sequence[float] = (0, 0),
 ) -> tuple[Tensor, Tensor]:
     """Return the boxes and scores of all priors, level by level, row by row.
 
@@ -28,6 +41,8 @@ def decode_priors(
         deltas (Sequence[Tensor]): Of each level, ``(N, A * 4, H, W)``.
         image_size (Sequence[int]): Height and width of the image in pixels, which boxes are clipped
             to where ``bbox_coder.clip_border`` says so.
+        last_pixel (Sequence[float]): Width and height, in pixels, that a box is longer than the
+            head's, which ends before it. Defaults to (0, 0).
 
     Returns:
         tuple[Tensor]: Boxes ``(N, P, 4)``, x1 y1 x2 y2 in pixels, and scores ``(N, classes, P)`` in
@@ -41,6 +56,8 @@ def decode_priors(
     batch = all_deltas.shape[0]  # not len(): a tracer would take it for a constant
     priors = priors.expand(batch, -1, -1).reshape(-1, priors.shape[1])
     boxes = head.bbox_coder.decode(priors, all_deltas.reshape(-1, 4)).reshape(batch, -1, 4)
+    if any(last_pixel):
+        boxes = boxes + boxes.new_tensor([0, 0, *map(float, last_pixel)])
     if head.bbox_coder.clip_border:
         height, width = map(int, image_size)
         limits = boxes.new_tensor([width, height, width, height])

@@ -1,7 +1,9 @@
 """SSD's head, as mmdet's but able to predict."""
 
 import copy
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.models.dense_heads import SSDHead
@@ -10,7 +12,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..registry import MODELS
-from .priors import decode_priors
+from ..utils.errors import InputError
+from .priors import PYTORCH_INIT, decode_priors
 
 
 @MODELS.register_module()
@@ -19,6 +22,16 @@ class HarDNetSSDHead(SSDHead):
 
     ``test_cfg.max_per_class`` boxes of a class at most survive NMS, before ``max_per_img`` limits
     them all (lzx1413/PytorchSSD, test_net); without it there is no such limit.
+
+    Args:
+        inclusive_boxes (bool): Whether the network's boxes end at their last pixel, as they do
+            where it was trained on :class:`InclusiveBoxes`: the original's on COCO. What is
+            predicted ends after that pixel, as mmdet's boxes do, and is so before NMS, which
+            thereby counts it. A pixel is one of the image's own, before it was resized. Defaults
+            to False.
+        init_cfg (dict): Initialization config. Defaults to the original's: PyTorch's own weights,
+            and no bias.
+        **kwargs: The other arguments of ``SSDHead``.
 
     Attributes:
         map_names (tuple[str]): What :meth:`forward` returns, a list by level of each.
@@ -32,8 +45,58 @@ class HarDNetSSDHead(SSDHead):
     # (mmdet 3.3.0), and softmax over the classes is what AnchorHead does by default.
     loss_cls = None
 
+    def __init__(
+        self,
+        *args: Any,
+        inclusive_boxes: bool = False,
+        init_cfg: dict = PYTORCH_INIT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, init_cfg=init_cfg, **kwargs)
+        self.inclusive_boxes = inclusive_boxes
+
+    def loss_by_feat(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        batch_gt_instances: list[InstanceData],
+        batch_img_metas: list[dict],
+        *args: Any,
+        **kwargs: Any,
+    ) -> dict[str, list[Tensor]]:
+        """Return the losses; see ``SSDHead.loss_by_feat``.
+
+        Raises:
+            InputError: If the boxes end otherwise than the network's.
+        """
+        self._check_boxes(batch_img_metas)
+        return super().loss_by_feat(
+            cls_scores, bbox_preds, batch_gt_instances, batch_img_metas, *args, **kwargs
+        )
+
+    def _check_boxes(self, metas: list[dict]) -> None:
+        """Compare the switch with what the pipeline did, as far as it tells."""
+        marked = any(meta.get('inclusive_boxes') for meta in metas)
+        if marked and not self.inclusive_boxes:
+            raise InputError(
+                'the training boxes end at their last pixel (InclusiveBoxes in the pipeline), and '
+                'model.bbox_head.inclusive_boxes is False: set it to True, or take that out'
+            )
+        if self.inclusive_boxes and not marked:
+            warnings.warn(
+                'model.bbox_head.inclusive_boxes is True, and no InclusiveBoxes in the training '
+                'pipeline is known of: predicted boxes will be a pixel too large. Put '
+                "dict(type='InclusiveBoxes') after LoadAnnotations and 'inclusive_boxes' into "
+                "PackDetInputs's meta_keys, or set it to False",
+                stacklevel=2,
+            )
+
     def decode(
-        self, logits: Sequence[Tensor], deltas: Sequence[Tensor], image_size: Sequence[int]
+        self,
+        logits: Sequence[Tensor],
+        deltas: Sequence[Tensor],
+        image_size: Sequence[int],
+        pixel_size: Sequence[float] = (1, 1),
     ) -> tuple[Tensor, Tensor]:
         """Return the boxes and scores of all priors, before any is dropped.
 
@@ -42,12 +105,15 @@ class HarDNetSSDHead(SSDHead):
                 of a position.
             deltas (Sequence[Tensor]): Of each level, ``(N, A * 4, H, W)``.
             image_size (Sequence[int]): Height and width of the image in pixels.
+            pixel_size (Sequence[float]): Width and height that a pixel of the image's own has
+                here, which boxes are longer by if ``inclusive_boxes``. Defaults to (1, 1).
 
         Returns:
             tuple[Tensor]: Boxes ``(N, P, 4)``, x1 y1 x2 y2 in pixels, and scores
             ``(N, classes, P)`` in 0..1; see :func:`decode_priors`.
         """
-        return decode_priors(self, logits, deltas, image_size)
+        last_pixel = pixel_size if self.inclusive_boxes else (0, 0)
+        return decode_priors(self, logits, deltas, image_size, last_pixel)
 
     def _predict_by_feat_single(
         self,
@@ -63,7 +129,9 @@ class HarDNetSSDHead(SSDHead):
         """Return the detections of one image, an ``InstanceData``, best first."""
         cfg = copy.deepcopy(self.test_cfg if cfg is None else cfg)
         maps = ([level[None] for level in part] for part in (cls_score_list, bbox_pred_list))
-        (all_boxes,), (all_scores,) = self.decode(*maps, img_meta['img_shape'][:2])
+        (all_boxes,), (all_scores,) = self.decode(
+            *maps, img_meta['img_shape'][:2], own_pixel_size(img_meta)
+        )
         counts = [len(priors) for priors in mlvl_priors]
         limits = (cfg.get('score_thr', 0), cfg.get('nms_pre', -1))
         levels = []
@@ -81,6 +149,11 @@ class HarDNetSSDHead(SSDHead):
         if with_nms and 'max_per_class' in cfg:
             results = results[rank_in_class(results.labels) < cfg.max_per_class]
         return results[:max_per_img] if with_nms else results
+
+
+def own_pixel_size(img_meta: dict) -> tuple[float, ...]:
+    """Return the width and height of a pixel of an image's own, in pixels of the tested image."""
+    return tuple(float(side) for side in img_meta.get('scale_factor', (1, 1)))[:2]
 
 
 def rank_in_class(labels: Tensor) -> Tensor:

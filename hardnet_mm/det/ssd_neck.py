@@ -8,6 +8,7 @@ from mmdet.models.necks import SSDNeck
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from .priors import PYTORCH_INIT
 
 
 @MODELS.register_module()
@@ -24,6 +25,8 @@ class HarDNetSSDNeck(SSDNeck):
         bridge_channels (int): Channels between the bridge's convolutions.
         bridge_dilation (int): Dilation of its Conv3x3. Defaults to 1.
         bridge_norm_cfg (dict): Config of its norm layers. Defaults to ``dict(type='BN')``.
+        init_cfg (list[dict]): Initialization config. Defaults to the original's: PyTorch's own
+            weights, He-normal ones by outputs in the bridge, and no bias.
         **kwargs: The other arguments of ``SSDNeck``.
     """
 
@@ -34,9 +37,16 @@ class HarDNetSSDNeck(SSDNeck):
         bridge_channels: int,
         bridge_dilation: int = 1,
         bridge_norm_cfg: dict = dict(type='BN'),
+        init_cfg: list[dict] = [
+            dict(
+                **PYTORCH_INIT,
+                override=dict(type='Kaiming', name='bridge', layer='Conv2d', mode='fan_out'),
+            ),
+            dict(type='Constant', val=1, layer='BatchNorm2d'),
+        ],
         **kwargs: Any,
     ) -> None:
-        super().__init__(in_channels, out_channels, **kwargs)
+        super().__init__(in_channels, out_channels, init_cfg=init_cfg, **kwargs)
         self.bridge = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1),
             ConvModule(

@@ -1,19 +1,303 @@
-"""Augmentation of the original SSD programs that mmdet has no switch for."""
+"""Boxes and augmentation of the original SSD program (lzx1413/PytorchSSD, data/)."""
 
-from mmdet.datasets.transforms import PhotoMetricDistortion
+import math
+from collections.abc import Sequence
+from copy import deepcopy
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform, Compose
+from mmcv.transforms.utils import cache_randomness
+from mmdet.structures.bbox import HorizontalBoxes, autocast_box_type
 
 from ..registry import TRANSFORMS
+from ..utils.errors import InputError
+
+TRIES = 50  # of a crop or an expansion
 
 
 @TRANSFORMS.register_module()
-class SSDColorDistortion(PhotoMetricDistortion):
-    """mmdet's photometric distortion without its random swap of the colour channels.
+class InclusiveBoxes(BaseTransform):
+    """Let boxes end at their last pixel: x2 = x1 + width - 1, and not beyond the image's last one.
 
-    The original (lzx1413/PytorchSSD, data_augment) changes brightness, contrast, hue and
-    saturation only. mmdet 3.3.0 cannot switch the swap off.
+    So the original reads COCO. It belongs after ``LoadAnnotations``, and the head must have
+    ``inclusive_boxes=True``; the mark ``inclusive_boxes`` tells it, if ``PackDetInputs`` has that
+    in its ``meta_keys``. Pascal VOC's boxes are so in mmdet already.
+
+    Changes ``gt_bboxes``, and adds ``inclusive_boxes``.
     """
 
-    def _random_flags(self):
-        flags = list(super()._random_flags())
-        flags[5] = 0  # swap_flag
-        return flags
+    @autocast_box_type()
+    def transform(self, results: dict) -> dict:
+        """Shorten every box by a pixel."""
+        boxes = results['gt_bboxes'].tensor
+        height, width = results['img_shape'][:2]
+        first = boxes[:, :2].clamp(min=0)
+        last = first + (boxes[:, 2:] - boxes[:, :2] - 1).clamp(min=0)
+        last = torch.minimum(last, last.new_tensor([width - 1, height - 1]))
+        results['gt_bboxes'] = HorizontalBoxes(torch.cat([first, last], dim=1))
+        results['inclusive_boxes'] = True
+        return results
+
+
+@TRANSFORMS.register_module()
+class TrainIgnoredBoxes(BaseTransform):
+    """Train on the boxes that mmdet ignores as on any other, as the originals do.
+
+    These are COCO's crowd regions, and Pascal VOC's difficult objects. For training alone: in a
+    test pipeline it would change what is measured. Changes ``gt_ignore_flags``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Take off the marks."""
+        results['gt_ignore_flags'] = np.zeros_like(results['gt_ignore_flags'])
+        return results
+
+
+@TRANSFORMS.register_module()
+class AugmentOrKeep(BaseTransform):
+    """Apply transforms to an image and its boxes, or keep both where that leaves no box.
+
+    Boxes whose shorter side is at most ``min_side`` of the image's are dropped, each side by the
+    image's own. An image that had no box, or would have none, stays as it was, with all its boxes.
+
+    Args:
+        transforms (list[dict]): Configs of the transforms.
+        min_side (float): Part of the image's side. Defaults to 0.01.
+    """
+
+    def __init__(self, transforms: list[dict], min_side: float = 0.01) -> None:
+        self.transforms = Compose(transforms)
+        self.min_side = min_side
+
+    @autocast_box_type()
+    def transform(self, results: dict) -> dict:
+        """Return the augmented image, or the one that came."""
+        if len(results['gt_bboxes']) == 0:
+            return results
+        augmented = self.transforms(deepcopy(results))
+        boxes = augmented['gt_bboxes'].tensor
+        height, width = augmented['img_shape'][:2]
+        sides = (boxes[:, 2:] - boxes[:, :2]) / boxes.new_tensor([width, height])
+        keep = (sides > self.min_side).all(dim=1)
+        return _with_boxes(augmented, augmented['gt_bboxes'][keep], keep) if keep.any() else results
+
+
+@TRANSFORMS.register_module()
+class SSDCrop(BaseTransform):
+    """Crop an image at random, each box overlapping the crop by a drawn IoU.
+
+    Drawn are no crop, an IoU of ``min_ious``, or none at all, alike. A crop has a scale of
+    ``min_scale`` to 1, and an aspect, by the image's, of 1/2 to 2, as far as its sides are then not
+    longer than the image's. It must hold a box's centre; the boxes whose centre it holds stay,
+    clipped. Where :data:`TRIES` crops fail, the IoU is drawn anew.
+
+    Changes ``img``, ``img_shape``, ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``.
+
+    Args:
+        min_ious (Sequence[float]): Defaults to (0.1, 0.3, 0.5, 0.7, 0.9).
+        min_scale (float): Defaults to 0.3.
+
+    Raises:
+        InputError: If the image has masks or a map, which are not cropped.
+    """
+
+    def __init__(
+        self, min_ious: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9), min_scale: float = 0.3
+    ) -> None:
+        self.modes = (None, *min_ious, -math.inf)
+        self.min_scale = min_scale
+
+    @cache_randomness
+    def _draw_mode(self):
+        return self.modes[np.random.randint(len(self.modes))]
+
+    @cache_randomness
+    def _draw_crop(self, width, height):
+        """Return a crop, x1 y1 x2 y2, of whole pixels."""
+        sides = _stretch(np.random.uniform(self.min_scale, 1), width, height)
+        sides = np.clip(sides, 1, [max(width - 1, 1), max(height - 1, 1)])
+        corner = np.random.randint([max(width - sides[0], 1), max(height - sides[1], 1)])
+        return np.concatenate([corner, corner + sides])
+
+    @autocast_box_type()
+    def transform(self, results: dict) -> dict:
+        """Crop the image and its boxes."""
+        _refuse_masks(self, results)
+        boxes = results['gt_bboxes']
+        if len(boxes) == 0:
+            return results
+        height, width = results['img'].shape[:2]
+        while (min_iou := self._draw_mode()) is not None:
+            for _ in range(TRIES):
+                crop = self._draw_crop(width, height)
+                inside = self._accepts(crop, boxes, min_iou)
+                if inside is not None:
+                    return self._cropped(results, crop, inside)
+        return results
+
+    @staticmethod
+    def _accepts(crop, boxes, min_iou):
+        """Return which boxes have their centre in a crop, or None where it does not serve."""
+        crop = boxes.tensor.new_tensor(crop)
+        overlaps = HorizontalBoxes.overlaps(HorizontalBoxes(crop[None]), boxes)
+        if overlaps.min() < min_iou:
+            return None
+        inside = ((boxes.centers > crop[:2]) & (boxes.centers < crop[2:])).all(dim=1)
+        return inside if inside.any() else None
+
+    @staticmethod
+    def _cropped(results, crop, inside):
+        x1, y1, x2, y2 = crop.tolist()
+        results['img'] = results['img'][y1:y2, x1:x2]
+        results['img_shape'] = results['img'].shape[:2]
+        boxes = results['gt_bboxes'][inside]
+        boxes.translate_([-x1, -y1])
+        boxes.clip_(results['img_shape'])
+        return _with_boxes(results, boxes, inside)
+
+
+@TRANSFORMS.register_module()
+class SSDExpand(BaseTransform):
+    """Put an image somewhere on a canvas of up to ``max_scale`` times its size, and stretched.
+
+    The canvas's sides are the image's by a scale of 1 to ``max_scale``, and one of them longer, the
+    other shorter, by a ratio whose square is drawn from 1/2 to 2, as far as neither is then shorter
+    than the image's.
+
+    Changes ``img``, ``img_shape`` and ``gt_bboxes``.
+
+    Args:
+        mean (Sequence[float]): Colour of the canvas, in the image's order.
+        max_scale (float): Defaults to 4.
+        prob (float): Part of the images that are expanded. Defaults to 0.6.
+
+    Raises:
+        InputError: If the image has masks or a map, which are not expanded.
+    """
+
+    def __init__(self, mean: Sequence[float], max_scale: float = 4, prob: float = 0.6) -> None:
+        self.mean = tuple(mean)
+        self.max_scale = max_scale
+        self.prob = prob
+
+    @cache_randomness
+    def _draw(self, width, height):
+        """Return the canvas's width and height, and the image's corner there, x and y."""
+        sides = _stretch(np.random.uniform(1, self.max_scale), width, height)
+        sides = np.maximum(sides, [width, height])  # what rounding took
+        corner = np.random.randint(sides - [width, height] + 1)
+        return sides, corner
+
+    @cache_randomness
+    def _acts(self):
+        return np.random.uniform() <= self.prob
+
+    @autocast_box_type()
+    def transform(self, results: dict) -> dict:
+        """Expand the image and move its boxes."""
+        _refuse_masks(self, results)
+        if not self._acts():
+            return results
+        image = results['img']
+        height, width = image.shape[:2]
+        (canvas_width, canvas_height), (x, y) = self._draw(width, height)
+        canvas = np.empty((canvas_height, canvas_width, image.shape[2]), image.dtype)
+        canvas[:] = self.mean
+        canvas[y : y + height, x : x + width] = image
+        results['img'], results['img_shape'] = canvas, canvas.shape[:2]
+        results['gt_bboxes'].translate_([x, y])
+        return results
+
+
+@TRANSFORMS.register_module()
+class SSDColorDistortion(BaseTransform):
+    """Change brightness, contrast, hue and saturation, in this order, each of every other image.
+
+    Each step is done, clipped and cut to whole numbers in 8 bits. Hue turns in steps of 2 degrees,
+    which OpenCV's 8-bit hue counts. Changes ``img``, BGR uint8.
+
+    Args:
+        brightness_delta (float): Most that is added, of 255. Defaults to 32.
+        contrast_range (tuple[float]): Of the factor. Defaults to (0.5, 1.5).
+        saturation_range (tuple[float]): Of the factor. Defaults to (0.5, 1.5).
+        hue_delta (int): Most steps of 2 degrees. Defaults to 18.
+
+    Raises:
+        InputError: If the image is not of 8 bits.
+    """
+
+    def __init__(
+        self,
+        brightness_delta: float = 32,
+        contrast_range: Sequence[float] = (0.5, 1.5),
+        saturation_range: Sequence[float] = (0.5, 1.5),
+        hue_delta: int = 18,
+    ) -> None:
+        self.brightness_delta = brightness_delta
+        self.contrast_range = tuple(contrast_range)
+        self.saturation_range = tuple(saturation_range)
+        self.hue_delta = hue_delta
+
+    @cache_randomness
+    def _draw(self):
+        """Return what is added, the factor of contrast, steps of hue, the factor of saturation."""
+        acts = np.random.randint(2, size=4)
+        added = np.random.uniform(-self.brightness_delta, self.brightness_delta)
+        contrast = np.random.uniform(*self.contrast_range)
+        steps = np.random.randint(-self.hue_delta, self.hue_delta + 1)
+        saturation = np.random.uniform(*self.saturation_range)
+        values = zip(acts, (added, contrast, steps, saturation), (0, 1, 0, 1))
+        return tuple(value if act else unchanged for act, value, unchanged in values)
+
+    def transform(self, results: dict) -> dict:
+        """Change the image's colours."""
+        image = results['img']
+        if image.dtype != np.uint8:
+            raise InputError(
+                f'SSDColorDistortion needs images of uint8, got {image.dtype}: take to_float32 '
+                'from LoadImageFromFile, and put it before what makes floats'
+            )
+        added, contrast, steps, saturation = self._draw()
+        image = _in_8_bits(_in_8_bits(image, 1, added), contrast, 0)
+        hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(int) + steps) % 180
+        hsv[..., 1] = _in_8_bits(hsv[..., 1], saturation, 0)
+        results['img'] = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+        return results
+
+
+def _in_8_bits(image, factor, added):
+    """Return ``image * factor + added``, clipped, and cut to whole numbers."""
+    if factor == 1 and added == 0:
+        return image
+    return np.clip(image * factor + added, 0, 255).astype(np.uint8)
+
+
+def _stretch(scale, width, height):
+    """Return sides, width and height in whole pixels, of a scale and a drawn ratio.
+
+    The ratio's square is of 1/2 to 2, as far as both sides stay on the scale's side of 1.
+    """
+    square = min(scale, 1 / scale) ** 2
+    ratio = math.sqrt(np.random.uniform(max(0.5, square), min(2, 1 / square)))
+    return np.array([int(scale * ratio * width), int(scale / ratio * height)])
+
+
+def _with_boxes(results, boxes, keep):
+    """Set the boxes that a mask keeps, and their labels and marks."""
+    results['gt_bboxes'] = boxes
+    for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
+        if key in results:
+            results[key] = results[key][keep.numpy()]
+    return results
+
+
+def _refuse_masks(transform, results):
+    found = [key for key in ('gt_masks', 'gt_seg_map') if key in results]
+    if found:
+        raise InputError(
+            f'{type(transform).__name__} changes boxes, not {" and ".join(found)}: load boxes '
+            'alone, LoadAnnotations(with_bbox=True)'
+        )

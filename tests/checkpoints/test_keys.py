@@ -132,3 +132,15 @@ def test_a_checkpoint_of_something_else(state, words):
 def test_an_unknown_key_among_known_ones(original):
     with pytest.raises(ValueError, match='auxiliary.0.weight'):
         convert_official({**original, 'auxiliary.0.weight': torch.zeros(1)})
+
+
+def test_the_backbone_of_rfbnet(golden):
+    """RFBNet is no model of this plugin: what its file has of the backbone, and of the bridge."""
+    state = fill_state_dict(golden('rfb512_hardnet68_voc')['state_dict'])
+    converted = convert_official(state)
+    assert len(converted) == sum(key.startswith('base.') for key in state)
+    assert {key.partition('.')[0] for key in converted} == {'backbone', 'neck'}
+    backbone = HarDNet('hardnet68', out_indices=(0, 1, 2))
+    backbone.load_state_dict(state)
+    for key, value in backbone.state_dict().items():
+        assert torch.equal(value, converted[f'backbone.{key}'])

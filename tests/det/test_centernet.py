@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers.parity import assert_original_outputs, load_original
 from helpers.stand_in import golden_input
+from mmcv.transforms import Compose
 from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
@@ -26,6 +27,7 @@ from hardnet_mm.det import (
     centernet_targets,
 )
 from hardnet_mm.det.centernet_targets import dense_targets, gaussian_radius
+from hardnet_mm.det.centernet_tta import SOFT_NMS
 
 
 @pytest.fixture(scope='module')
@@ -540,3 +542,150 @@ def test_lighting_follows_the_colours_of_imagenet():
     assert np.ptp(shifts, axis=(1, 2)).max() < 1e-5
     wanted = jitter.eigenvectors @ np.diag((0.1 * jitter.eigenvalues) ** 2) @ jitter.eigenvectors.T
     np.testing.assert_allclose(np.cov(shifts[:, 0, 0].T), wanted, rtol=0.1)
+
+
+def soft_nms_by_the_book(boxes, scores, sigma=0.5, least=1e-3):
+    """The original's (external/nms.pyx, method 2): one class, a box's last pixel counts."""
+    left, kept = list(range(len(boxes))), []
+    scores = scores.copy()
+    while left:
+        best = max(left, key=lambda i: scores[i])
+        left.remove(best)
+        kept.append((boxes[best], scores[best]))
+        for i in left:
+            wide = min(boxes[i][2], boxes[best][2]) - max(boxes[i][0], boxes[best][0]) + 1
+            high = min(boxes[i][3], boxes[best][3]) - max(boxes[i][1], boxes[best][1]) + 1
+            areas = [(b[2] - b[0] + 1) * (b[3] - b[1] + 1) for b in (boxes[i], boxes[best])]
+            inside = max(wide, 0) * max(high, 0)
+            scores[i] *= math.exp(-((inside / (sum(areas) - inside)) ** 2) / sigma)
+        left = [i for i in left if scores[i] >= least]
+    return kept
+
+
+def test_boxes_of_several_scales_are_joined():
+    """By class, the best 100 of an image; a single scale stays as it is."""
+    rng = np.random.default_rng(0)
+    results = []
+    for _ in range(3):
+        corner = rng.uniform(0, 40, (30, 2))
+        boxes = np.concatenate([corner, corner + rng.uniform(2, 30, (30, 2))], axis=1)
+        results.append(
+            InstanceData(
+                bboxes=torch.tensor(boxes).float(),
+                scores=torch.tensor(rng.uniform(0.01, 1, 30)).float(),
+                labels=torch.tensor(rng.integers(0, 2, 30)),
+            )
+        )
+    together = InstanceData.cat(results)
+    wanted = []
+    for label in (0, 1):
+        of_class = together[together.labels == label]
+        boxes = of_class.bboxes.numpy().astype(float)
+        kept = soft_nms_by_the_book(boxes, of_class.scores.numpy().astype(float))
+        wanted += [(score, label, *box) for box, score in kept]
+    wanted = np.array(sorted(wanted, key=lambda entry: -entry[0]))
+    found = CTFlipTTAModel._joined(results, SOFT_NMS)
+    assert SOFT_NMS.max_per_img == 100 and 40 < len(found) < 90
+    assert found.labels.tolist() == wanted[:, 1].tolist()
+    np.testing.assert_allclose(found.scores, wanted[:, 0], rtol=1e-3)
+    np.testing.assert_allclose(found.bboxes, wanted[:, 2:], atol=1e-3)
+    best = CTFlipTTAModel._joined(results, dict(SOFT_NMS, max_per_img=7))
+    assert torch.equal(best.scores, found.scores[:7])
+    (only,) = results[:1]
+    assert torch.equal(CTFlipTTAModel._joined([only], None).scores, only.scores)
+
+
+def own_size_by_the_book(image, scale):
+    """The original's canvas of an image at its own size (detectors/base_detector.py, keep_res)."""
+    height, width = (int(side * scale) for side in image.shape[:2])
+    canvas = np.zeros(((height | 31) + 1, (width | 31) + 1, 3), np.float32)
+    resized = cv2.resize(image, (width, height)) if scale != 1 else image
+    top, left = canvas.shape[0] // 2 - height // 2, canvas.shape[1] // 2 - width // 2
+    canvas[top : top + height, left : left + width] = resized
+    return canvas, (top, left)
+
+
+def test_images_are_tested_at_their_own_size(root, tmp_path):
+    """And at five scales, each with its mirror image."""
+    init_default_scope('mmdet')
+    cfg = Config.fromfile(root / 'configs/centernet_hardnet85_keep-res_coco.py')
+    image = np.random.default_rng(0).integers(0, 256, (60, 100, 3)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / 'image.png'), image)
+    results = dict(img_path=str(tmp_path / 'image.png'), img_id=1, instances=[])
+    packed = Compose(cfg.test_pipeline)(deepcopy(results))
+    canvas, (top, left) = own_size_by_the_book(image, 1)
+    np.testing.assert_array_equal(packed['inputs'].permute(1, 2, 0), canvas)
+    assert packed['data_samples'].border[[0, 2]].tolist() == [top, left]
+    assert packed['data_samples'].img_shape == (64, 128)
+
+    views = Compose(cfg.tta_pipeline)(deepcopy(results))
+    seen = []
+    for inputs, sample in zip(views['inputs'], views['data_samples']):
+        scale = sample.scale_factor[0]
+        canvas, _ = own_size_by_the_book(image, scale)
+        canvas = canvas[:, ::-1] if sample.flip else canvas
+        np.testing.assert_allclose(inputs.permute(1, 2, 0), canvas, atol=1)  # of 8 bits
+        seen.append((scale, sample.flip))
+    assert sorted(seen) == [(s, f) for s in (0.5, 0.75, 1, 1.25, 1.5) for f in (False, True)]
+
+
+def test_boxes_of_every_scale_lie_in_the_image(small, root, tmp_path):
+    """The detections of a scale alone are those of its canvas, moved and scaled back."""
+    small.eval()
+    for branch in (small.bbox_head.heatmap_head, small.bbox_head.wh_head):
+        torch.nn.init.normal_(branch[-1].weight, std=1e-4)  # untrained features are large
+    cfg = Config.fromfile(root / 'configs/centernet_hardnet85_keep-res_coco.py')
+    image = np.random.default_rng(0).integers(0, 256, (60, 100, 3)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / 'image.png'), image)
+    results = dict(img_path=str(tmp_path / 'image.png'), img_id=1, instances=[])
+    views = Compose(cfg.tta_pipeline)(results)
+    model = CTFlipTTAModel(module=small)
+    wanted = []
+    for first in range(0, 10, 2):  # mirrored and upright
+        pair = {key: [[value] for value in views[key][first : first + 2]] for key in views}
+        with torch.no_grad():
+            (alone,) = model.test_step(pair)
+            maps = []
+            for (inputs,), (sample,) in zip(pair['inputs'], pair['data_samples']):
+                batch = small.data_preprocessor(dict(inputs=[inputs], data_samples=[sample]))
+                levels = [m[0] for m in small.bbox_head(small.extract_feat(batch['inputs']))]
+                if sample.flip:
+                    levels = [level.flip(-1) for level in levels]
+                    levels[2][:, 0] = 1 - levels[2][:, 0]
+                maps.append(levels)
+            boxes, scores, _ = small.bbox_head.decode(*(sum(m) / 2 for m in zip(*maps)))
+        canvas, (top, left) = own_size_by_the_book(image, sample.scale_factor[0])
+        boxes = (boxes[0] - torch.tensor([left, top, left, top])) / sample.scale_factor[0]
+        torch.testing.assert_close(alone.pred_instances.bboxes, boxes, rtol=0, atol=1e-2)
+        torch.testing.assert_close(alone.pred_instances.scores, scores[0])
+        wanted.append(alone.pred_instances)
+    with torch.no_grad():
+        (joined,) = model.test_step({key: [[value] for value in views[key]] for key in views})
+    expected = CTFlipTTAModel._joined(wanted, SOFT_NMS)
+    assert len(expected) == 100
+    assert torch.equal(joined.pred_instances.bboxes, expected.bboxes)
+    assert torch.equal(joined.pred_instances.scores, expected.scores)
+
+
+@pytest.mark.parametrize('size, trained', [(608, 608), (416, 512)])
+def test_other_sizes(root, size, trained):
+    """608 has weights of its own, 416 those of 512."""
+    cfg = Config.fromfile(root / f'configs/centernet_hardnet85_{size}_coco.py')
+    steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+    assert steps['RandomScaleShift'].scale == (trained, trained)
+    for pipeline in (cfg.val_dataloader.dataset.pipeline, cfg.test_dataloader.dataset.pipeline):
+        assert pipeline[1] == dict(type='Resize', scale=(size, size), keep_ratio=False)
+    (resize,) = cfg.tta_pipeline[1].transforms[0]
+    assert resize.scale == (size, size)
+
+
+def test_voc_trains_without_masks(root):
+    """At the original's size for Pascal VOC, on small and difficult objects, too."""
+    cfg = Config.fromfile(root / 'configs/centernet_hardnet85_voc0712.py')
+    kinds = [step.type for step in cfg.train_pipeline]
+    assert kinds[:3] == ['LoadImageFromFile', 'LoadAnnotations', 'TrainIgnoredBoxes']
+    assert 'LoadOptionalMasks' not in kinds
+    datasets = cfg.train_dataloader.dataset.dataset.datasets
+    assert all(dataset.pipeline == cfg.train_pipeline for dataset in datasets)
+    assert not any(dataset.filter_cfg.get('bbox_min_size') for dataset in datasets)
+    assert cfg.train_pipeline[4].scale == cfg.test_pipeline[1].scale == (384, 384)

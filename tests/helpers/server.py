@@ -68,7 +68,8 @@ def server():
 def cache(tmp_path, monkeypatch):
     """An empty hub cache."""
     monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
-    monkeypatch.delenv('HARDNET_WEIGHTS', raising=False)
+    for variable in ('HARDNET_WEIGHTS', 'HARDNET_WEIGHTS_MIRROR'):
+        monkeypatch.delenv(variable, raising=False)
     return tmp_path / 'hub/checkpoints'
 
 
@@ -86,7 +87,7 @@ def publish(server, monkeypatch, tmp_path):
         named_hash = named_hash or hashlib.sha256(content).hexdigest()[:8]
         file = f'hardnet39ds-{named_hash}.pth'
         server.files[file] = content
-        record = replace(WEIGHTS['hardnet39ds'], address=server.address + file)
+        record = replace(WEIGHTS['hardnet39ds'], addresses=(server.address + file,))
         monkeypatch.setitem(WEIGHTS, 'hardnet39ds', record)
         return file
 

@@ -71,9 +71,12 @@ def facts(path, cfg):
 
 
 def resized(pipeline):
-    """Return the height and width that a pipeline gives an image, padded as mmdet's models pad."""
-    (resize,) = (transform for transform in pipeline if transform.type == 'Resize')
-    width, height = resize.scale
+    """Return the height and width that a pipeline gives an image, padded as mmdet's models pad.
+
+    One that resizes none gives most of COCO's, which have 480 x 640 pixels, a larger canvas.
+    """
+    scales = [transform.scale for transform in pipeline if transform.type == 'Resize']
+    width, height = scales[0] if scales else (672, 512)
     return -(-height // 32) * 32, -(-width // 32) * 32
 
 

@@ -8,6 +8,7 @@ from mmdet.models.dense_heads import YOLOXHead
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 
 from ...det.priors import decode_priors, flatten_levels
+from ...det.ssd_head import own_pixel_size
 from ..candidates import Candidates, suppressed_by_overlap
 from .instances import set_instances
 from .model import EndToEndModel
@@ -26,6 +27,9 @@ class EndToEndPriorDetector(EndToEndModel):
     ``boxes`` (N, priors, 4) and ``scores`` (N, classes, priors). The network alone: the head's maps
     of each level, numbered. Scores beyond ``test_cfg.nms_pre`` of a level are 0, and so are those
     of boxes that ``bbox_coder.clip_border`` leaves without area.
+
+    Where the head has ``inclusive_boxes``, the last pixel that boxes end after is one of the tested
+    image. :meth:`attach` makes it one of the image's own, before NMS unless that is in the file.
 
     The head decodes by itself if it has ``map_names``, ``output_names`` and ``decode``, as
     :class:`HarDNetSSDHead` has. Any other one must predict by mmdet's ``BaseDenseHead``, unchanged;
@@ -60,6 +64,7 @@ class EndToEndPriorDetector(EndToEndModel):
         self.max_per_class = test_cfg.get('max_per_class', self.max_per_img)
         self.nms_pre = test_cfg.get('nms_pre', NO_LIMIT)
         self.drops_empty = test_cfg.get('min_bbox_size', -1) == 0
+        self.inclusive = getattr(model.bbox_head, 'inclusive_boxes', False)
 
     @staticmethod
     def most_detections(test_cfg):
@@ -78,14 +83,19 @@ class EndToEndPriorDetector(EndToEndModel):
 
     def finish(self, image_size, *maps):
         """Map the maps to the outputs."""
+        boxes, scores = self.scored(image_size, maps)
+        if self.names == ('boxes', 'scores'):
+            return boxes, scores
+        return self.suppress(boxes, scores)
+
+    def scored(self, image_size, maps):
+        """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)``, 0 where one is dropped."""
         boxes, scores = self.decoded(image_size, maps)
         scores = self.kept(scores, maps)
         if self.drops_empty:
             sides = boxes[..., 2:] - boxes[..., :2]
             scores = scores * (sides.amin(dim=2, keepdim=True) > 0).to(scores).transpose(1, 2)
-        if self.names == ('boxes', 'scores'):
-            return boxes, scores
-        return self.suppress(boxes, scores)
+        return boxes, scores
 
     def decoded(self, image_size, maps):
         """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)`` of all priors."""
@@ -155,16 +165,36 @@ class EndToEndPriorDetector(EndToEndModel):
 
     def attach(self, outputs, samples):
         """Return the data samples with the predictions of a batch, in the images' own pixels."""
-        outputs = self.finished(outputs, samples)
-        if 'boxes' in outputs:
-            parts = (torch.from_numpy(outputs[name]) for name in ('boxes', 'scores'))
-            outputs = dict(detections=self.suppress(*parts)[0].numpy())
+        missing = self._missing_pixels(samples)
+        if 'detections' in outputs:
+            detections = np.array(outputs['detections'])
+            detections[:, 3:] += missing.numpy()[detections[:, 0].astype(int)]
+        else:
+            boxes, scores = self._scored_outputs(outputs, samples)
+            detections = self.suppress(boxes + missing[:, None], scores)[0].numpy()
         for index, sample in enumerate(samples):
-            rows = outputs['detections']
-            rows = rows[rows[:, 0] == index]
+            rows = detections[detections[:, 0] == index]
             rows = rows[np.argsort(-rows[:, 2], kind='stable')][: self.max_per_img]
             set_instances(sample, rows[:, 3:], rows[:, 2], rows[:, 1].astype(np.int64))
         return samples
+
+    def _scored_outputs(self, outputs, samples):
+        """Return boxes and scores, as :meth:`scored` does, of a file that does not hold NMS."""
+        if 'boxes' in outputs:
+            return tuple(torch.from_numpy(outputs[name]) for name in ('boxes', 'scores'))
+        maps = [torch.from_numpy(outputs[name]) for name in self.raw_names]
+        return self.scored(samples[0].img_shape[:2], maps)
+
+    def _missing_pixels(self, samples):
+        """Return what the boxes of each image lack, ``(N, 4)``.
+
+        Of a head with ``inclusive_boxes`` they end after a pixel of the tested image, all that a
+        file knows of, and should after one of the image's own.
+        """
+        missing = torch.zeros(len(samples), 4)
+        if self.inclusive:
+            missing[:, 2:] = torch.tensor([own_pixel_size(s.metainfo) for s in samples]) - 1
+        return missing
 
 
 class EndToEndYOLOX(EndToEndPriorDetector):

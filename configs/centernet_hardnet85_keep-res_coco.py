@@ -1,0 +1,50 @@
+# Tested at the size that the images have (--keep_res of the original), on a black canvas whose
+# sides divide by 32; with --tta at five scales (--test_scales), each with its mirror image.
+_base_ = './centernet_hardnet85_coco.py'
+
+load = dict(type='LoadImageFromFile', to_float32=True)
+canvas = dict(
+    type='RandomCenterCropPad',
+    ratios=None,
+    border=None,
+    mean=[0, 0, 0],
+    std=[1, 1, 1],
+    to_rgb=False,
+    test_mode=True,
+    test_pad_mode=['logical_or', 31],
+    test_pad_add_pix=1,
+)
+annotations = dict(type='LoadAnnotations', with_bbox=True)
+pack = dict(
+    type='PackDetInputs',
+    meta_keys=(
+        'img_id',
+        'img_path',
+        'ori_shape',
+        'img_shape',
+        'scale_factor',
+        'border',
+        'flip',
+        'flip_direction',
+    ),
+)
+test_pipeline = [load, canvas, annotations, pack]
+tta_pipeline = [
+    load,
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='Resize', scale_factor=scale, keep_ratio=False)
+                for scale in (0.5, 0.75, 1.0, 1.25, 1.5)
+            ],
+            [canvas],
+            [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)],
+            [annotations],
+            [pack],
+        ],
+    ),
+]
+
+val_dataloader = dict(batch_size=1, dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
