@@ -45,7 +45,7 @@ def check_checkpoint(path: str) -> None:
             raise InputError(f'{path} is a zip archive, but no checkpoint of torch.save')
 
 
-def check_hash(path, place=None):
+def check_hash(path: str | Path, place: str | Path | None = None) -> None:
     """Compare a file with the hash in its name, or with the one recorded beside it.
 
     PyTorch's hub has the hash in the name, ``name-0123abcd.pth``. For other files
@@ -73,7 +73,7 @@ def check_hash(path, place=None):
         raise InputError(f'{path} has the SHA-256 {found}..., but {source} {wanted}: {meaning}')
 
 
-def record_hash(path, place):
+def record_hash(path: Path, place: Path) -> None:
     """Write a file's hash beside the place that it is for, unless its name or a record has it.
 
     The record is in the format of ``sha256sum``.
@@ -84,7 +84,7 @@ def record_hash(path, place):
             new.write_text(f'{_sha256(path)}  {place.name}\n')
 
 
-def hash_record(path):
+def hash_record(path: Path) -> Path:
     """Return the path of the record of a file's hash."""
     return path.with_name(f'{path.name}.sha256')
 

@@ -54,7 +54,7 @@ class PublishedWeights:
     other_splits: dict | None = None
 
     @property
-    def address(self):
+    def address(self) -> str:
         """The first address: where the authors say that the file is."""
         return self.addresses[0]
 
