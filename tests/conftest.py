@@ -62,7 +62,7 @@ def digits(root, tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def models(root):
-    """Return a function that gives a digits model on stand-in weights, built once, and its config."""
+    """Return a function that gives a digits model on stand-in weights and its config."""
     from helpers.exported import filled
     from mmengine.config import Config
 
