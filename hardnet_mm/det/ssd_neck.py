@@ -5,6 +5,7 @@ from typing import Any
 
 from mmcv.cnn import ConvModule
 from mmdet.models.necks import SSDNeck
+from mmengine.model import Sequential
 from torch import Tensor, nn
 
 from ..registry import MODELS
@@ -25,8 +26,8 @@ class HarDNetSSDNeck(SSDNeck):
         bridge_channels (int): Channels between the bridge's convolutions.
         bridge_dilation (int): Dilation of its Conv3x3. Defaults to 1.
         bridge_norm_cfg (dict): Config of its norm layers. Defaults to ``dict(type='BN')``.
-        init_cfg (list[dict]): Initialization config. Defaults to the original's: PyTorch's own
-            weights, He-normal ones by outputs in the bridge, and no bias.
+        init_cfg (list[dict]): Initialization config, of all but the bridge, whose weights are
+            He-normal by outputs. Defaults to the original's: PyTorch's own weights, and no bias.
         **kwargs: The other arguments of ``SSDNeck``.
     """
 
@@ -37,17 +38,11 @@ class HarDNetSSDNeck(SSDNeck):
         bridge_channels: int,
         bridge_dilation: int = 1,
         bridge_norm_cfg: dict = dict(type='BN'),
-        init_cfg: list[dict] = [
-            dict(
-                **PYTORCH_INIT,
-                override=dict(type='Kaiming', name='bridge', layer='Conv2d', mode='fan_out'),
-            ),
-            dict(type='Constant', val=1, layer='BatchNorm2d'),
-        ],
+        init_cfg: list[dict] = [PYTORCH_INIT, dict(type='Constant', val=1, layer='BatchNorm2d')],
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, init_cfg=init_cfg, **kwargs)
-        self.bridge = nn.Sequential(
+        self.bridge = Sequential(
             nn.MaxPool2d(3, stride=1, padding=1),
             ConvModule(
                 in_channels[-1],
@@ -58,6 +53,7 @@ class HarDNetSSDNeck(SSDNeck):
                 norm_cfg=bridge_norm_cfg,
             ),
             ConvModule(bridge_channels, in_channels[-1], 1, norm_cfg=bridge_norm_cfg),
+            init_cfg=dict(type='Kaiming', layer='Conv2d', mode='fan_out'),
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
