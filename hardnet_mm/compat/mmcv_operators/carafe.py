@@ -25,12 +25,7 @@ def carafe_naive_forward(features, masks, output, kernel_size, group_size, scale
         group_size (int): Groups of channels, each with weights of its own.
         scale_factor (int): How many times larger the output is.
     """
-    check_sizes('carafe', features, masks, kernel_size, group_size, scale_factor)
-    features, masks = widened(features, masks)
-    total = 0
-    for _, window, weight in _taps(features, masks, kernel_size, group_size, scale_factor):
-        total = total + window * weight
-    output.copy_(total.reshape(output.shape))
+    output.copy_(reassembled(features, masks, kernel_size, group_size, scale_factor))
 
 
 @operator(MADE_OF, REFERENCE, slow=True, features='N C H W', masks='N M P Q', output='N C P Q')
@@ -38,7 +33,7 @@ def carafe_forward(
     features, masks, rfeatures, routput, rmasks, output, kernel_size, group_size, scale_factor
 ):
     """Fill ``output`` as :func:`carafe_naive_forward` does, and ``rfeatures`` for the backward."""
-    carafe_naive_forward(features, masks, output, kernel_size, group_size, scale_factor)
+    output.copy_(reassembled(features, masks, kernel_size, group_size, scale_factor))
     rfeatures.copy_(features)
 
 
@@ -47,24 +42,9 @@ def carafe_naive_backward(
     top_grad, features, masks, bottom_grad, mask_grad, kernel_size, group_size, scale_factor
 ):
     """Fill ``bottom_grad`` and ``mask_grad``, the gradients of features and masks."""
-    check_sizes('carafe', features, masks, kernel_size, group_size, scale_factor)
-    grad_output, wide_features, wide_masks = widened(top_grad, features, masks)
-    images, channels, height, width = features.shape
-    grad = grad_output.view(
-        images, group_size, channels // group_size, height, scale_factor, width, scale_factor
+    fill_gradients(
+        top_grad, features, masks, bottom_grad, mask_grad, kernel_size, group_size, scale_factor
     )
-    around = kernel_size // 2
-    padded = pad(torch.zeros_like(wide_features), [around] * 4)
-    grad_masks = torch.zeros_like(wide_masks).view(images, group_size, -1, *masks.shape[2:])
-    taps = _taps(wide_features, wide_masks, kernel_size, group_size, scale_factor)
-    for (down, along), window, weight in taps:
-        place = padded[:, :, down : down + height, along : along + width]
-        place += (grad * weight).sum(dim=(4, 6)).flatten(1, 2)
-        grad_masks[:, :, down * kernel_size + along] = (
-            (grad * window).sum(dim=2).view_as(grad_masks[:, :, 0])
-        )
-    bottom_grad.copy_(padded[:, :, around : around + height, around : around + width])
-    mask_grad.copy_(grad_masks.flatten(1, 2))
 
 
 @operator(MADE_OF, REFERENCE, slow=True, top_grad='N C P Q', rfeatures='N C H W', masks='N M P Q')
@@ -83,9 +63,45 @@ def carafe_backward(
     scale_factor,
 ):
     """Fill the gradients as :func:`carafe_naive_backward` does."""
-    carafe_naive_backward(
+    fill_gradients(
         top_grad, rfeatures, masks, bottom_grad, mask_grad, kernel_size, group_size, scale_factor
     )
+
+
+def reassembled(features, masks, kernel_size, group_size, scale_factor):
+    """Return the larger map, as :func:`carafe_naive_forward` fills it."""
+    check_sizes('carafe', features, masks, kernel_size, group_size, scale_factor)
+    features, masks = widened(features, masks)
+    total = 0
+    for _, window, weight in _taps(features, masks, kernel_size, group_size, scale_factor):
+        total = total + window * weight
+    return total.reshape(*features.shape[:2], *masks.shape[2:])
+
+
+def fill_gradients(
+    top_grad, features, masks, bottom_grad, mask_grad, kernel_size, group_size, scale_factor
+):
+    """Fill the gradients of features and masks."""
+    check_sizes('carafe', features, masks, kernel_size, group_size, scale_factor)
+    grad_output, wide_features, wide_masks = widened(top_grad, features, masks)
+    images, channels, height, width = features.shape
+    grad = grad_output.view(
+        images, group_size, channels // group_size, height, scale_factor, width, scale_factor
+    )
+    around = kernel_size // 2
+    padded = pad(torch.zeros_like(wide_features), [around] * 4)
+    grad_masks = torch.zeros_like(wide_masks).view(
+        images, group_size, kernel_size**2, *masks.shape[2:]
+    )
+    taps = _taps(wide_features, wide_masks, kernel_size, group_size, scale_factor)
+    for (down, along), window, weight in taps:
+        place = padded[:, :, down : down + height, along : along + width]
+        place += (grad * weight).sum(dim=(4, 6)).flatten(1, 2)
+        grad_masks[:, :, down * kernel_size + along] = (
+            (grad * window).sum(dim=2).view_as(grad_masks[:, :, 0])
+        )
+    bottom_grad.copy_(padded[:, :, around : around + height, around : around + width])
+    mask_grad.copy_(grad_masks.flatten(1, 2))
 
 
 def check_sizes(name, features, masks, kernel_size, group_size, scale_factor):
@@ -116,6 +132,6 @@ def _taps(features, masks, kernel_size, group_size, scale_factor):
     for down in range(kernel_size):
         for along in range(kernel_size):
             window = padded[:, :, down : down + height, along : along + width]
-            window = window.reshape(images, group_size, -1, height, 1, width, 1)
+            window = window.reshape(images, group_size, channels // group_size, height, 1, width, 1)
             tap = down * kernel_size + along
             yield (down, along), window, weights[:, :, tap : tap + 1]

@@ -112,7 +112,7 @@ def deform_conv_backward_parameters(
 
 
 @operator(
-    MADE_OF, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M P Q'
+    MADE_OF, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
 )
 def modulated_deform_conv_forward(
     input,
@@ -147,12 +147,13 @@ def modulated_deform_conv_forward(
         group,
         deformable_group,
     )
-    check_shapes('modulated_deform_conv_forward', input, weight, offset, mask, layout)
+    size = check_shapes('modulated_deform_conv_forward', input, weight, offset, mask, layout)
+    offset, mask = _as_read(offset, size), _as_read(mask, size)
     output.copy_(_forward(input, weight, offset, mask, bias if with_bias else None, layout))
 
 
 @operator(
-    MADE_OF, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M P Q'
+    MADE_OF, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
 )
 def modulated_deform_conv_backward(
     input,
@@ -188,19 +189,22 @@ def modulated_deform_conv_backward(
         group,
         deformable_group,
     )
-    check_shapes('modulated_deform_conv_backward', input, weight, offset, mask, layout)
+    size = check_shapes('modulated_deform_conv_backward', input, weight, offset, mask, layout)
+    offset, mask = _as_read(offset, size), _as_read(mask, size)
     grads = _backward(grad_output, input, weight, offset, mask, layout)
-    for place, grad in zip((grad_input, grad_weight, grad_offset, grad_mask), grads):
-        place.copy_(grad)
+    grad_input.copy_(grads[0])
+    grad_weight.copy_(grads[1])
+    for place, grad in ((grad_offset, grads[2]), (grad_mask, grads[3])):
+        place.flatten(1)[:, : grad[0].numel()] = grad.flatten(1).to(place)
     if with_bias:
         grad_bias.copy_(grads[4])
 
 
 def check_shapes(name, input, weight, offset, mask, layout):
-    """Raise an error where sizes do not fit each other.
+    """Return the output's height and width, where sizes fit each other.
 
     Raises:
-        RuntimeError: As mmcv's compiled operators do.
+        RuntimeError: As mmcv's compiled operators do, where they do not.
     """
     (stride, padding, dilation, group, offset_groups), kernel = layout, weight.shape[2:]
     if min(*stride, *dilation, group, offset_groups, *kernel) < 1 or min(padding) < 0:
@@ -222,11 +226,27 @@ def check_shapes(name, input, weight, offset, mask, layout):
         raise RuntimeError(f'{name}: input image is smaller than kernel: the output were {output}')
     taps = offset_groups * kernel[0] * kernel[1]
     for tensor, name_of_it, size in ((offset, 'offset', 2 * taps), (mask, 'mask', taps)):
-        if tensor is not None and tuple(tensor.shape[1:]) != (size, *output):
+        if tensor is None:
+            continue
+        wanted, rows = (len(input), size, *output), tensor.shape[2:]
+        # Modulated ones may be larger, which mmdet's DyHead makes them: see _as_read.
+        fits = tuple(rows) == output if mask is None else rows.numel() >= output[0] * output[1]
+        if tensor.shape[1] != size or not fits:
             raise RuntimeError(
-                f'{name}: {name_of_it} must have the shape {(len(input), size, *output)}, got '
-                f'{tuple(tensor.shape)}'
+                f'{name}: {name_of_it} must have the shape {wanted}, got {tuple(tensor.shape)}'
             )
+    return output
+
+
+def _as_read(tensor, size):
+    """Return offsets or masks as compiled code reads them: the first numbers, in the output's rows.
+
+    mmdet's DyHead hands over maps that are larger than the output, and its published weights were
+    trained with what is read of them.
+    """
+    images, channels = tensor.shape[:2]
+    count = channels * size[0] * size[1]
+    return tensor.flatten(1)[:, :count].reshape(images, channels, *size)
 
 
 def _forward(input, weight, offset, mask, bias, layout):
