@@ -3,15 +3,14 @@
 import math
 from collections.abc import Sequence
 
-import torch
 from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import FUNCTIONS
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import BACKBONES
-from ..utils.errors import InputError
 from .architectures import get_architecture, plan_stages
+from .groups import check_groups
 from .official_keys import adapt_to_backbone
 from .stages import POOLS, make_stage, make_stem
 
@@ -64,8 +63,7 @@ class HarDNet(BaseModule):
         out_strides (tuple[int]): Stride of each output, likewise.
 
     Raises:
-        ValueError: If an argument is none of the allowed values, an InputError where GN's number
-            of groups does not divide every norm's channels.
+        ValueError: If an argument is none of the allowed values.
     """
 
     def __init__(
@@ -92,7 +90,7 @@ class HarDNet(BaseModule):
             raise ValueError(f'pool must be one of {list(POOLS)}, got {pool!r}')
         self.out_indices = tuple(out_indices)
         if norm_cfg.get('type') == 'GN':
-            check_groups(arch, self.out_indices, norm_cfg.get('num_groups'))
+            check_groups(lambda: HarDNet(arch, out_indices=out_indices), norm_cfg)
         self.frozen_stages, self.norm_eval = frozen_stages, norm_eval
         plan = plan_stages(arch, self.out_indices, strides, dilations, ceil_mode)
         if not -1 <= frozen_stages <= len(plan):
@@ -188,23 +186,3 @@ class HarDNet(BaseModule):
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
-
-
-def check_groups(arch, out_indices, groups):
-    """Refuse a number of groups that does not divide the channels of every norm.
-
-    Raises:
-        InputError: If it does not, and which number does.
-    """
-    with torch.device('meta'):  # nothing is stored
-        modules = HarDNet(arch, out_indices=out_indices).modules()
-    widths = {module.num_features for module in modules if isinstance(module, _BatchNorm)}
-    common = math.gcd(*widths)
-    if not isinstance(groups, int) or groups < 1 or common % groups:
-        largest = max(n for n in range(1, 33) if common % n == 0)
-        raise InputError(
-            f'GN with {groups} groups does not divide the channels of every norm of this HarDNet, '
-            f'{sorted(widths)}: the largest number up to 32 that does is {largest}, as '
-            f"norm_cfg=dict(type='GN', num_groups={largest}, requires_grad=True); BN and SyncBN "
-            'need none'
-        )

@@ -14,6 +14,8 @@ from mmengine.utils import digit_version
 
 from ..utils.errors import InputError
 from ..utils.files import written_whole
+from .paddle import SUFFIX as PADDLE_SUFFIX
+from .paddle import load_arrays
 from .safe_types import checkpoint_types
 
 
@@ -102,7 +104,7 @@ def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
     """Read a foreign checkpoint, tensors and plain values only; no code in it is run.
 
     Args:
-        path (str): A local file.
+        path (str): A local file; one of Paddle's ends in ``.pdparams``.
         map_location (str | torch.device): As of ``torch.load``. Defaults to 'cpu'.
 
     Returns:
@@ -115,6 +117,8 @@ def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
     check_checkpoint(path)
     path = osp.expanduser(path)
     try:
+        if path.endswith(PADDLE_SUFFIX):
+            return load_arrays(path)
         if digit_version(torch.__version__) < digit_version('2.6'):
             return torch.load(path, map_location, pickle_module=_PICKLE, weights_only=False)
         allowed = torch.serialization.get_safe_globals()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-OPERATORS = {}
+OPERATORS: dict = {}
 LOW_PRECISION = (torch.float16, torch.bfloat16)
 
 
