@@ -33,7 +33,9 @@ test-cpus: $(INSTALLED)
 	$(PYTEST) $(CPU_TESTS) --lacking onednn-convolutions
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(CPU_TESTS) --lacking onednn
 
+# The notebooks' own packages are installed here, since nothing else needs them.
 test-slow: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --no-compile nbclient==0.11.0 ipykernel==7.4.0
 	$(PYTEST) -m slow --durations 20 tests
 
 # Strictly: a link or an anchor that leads nowhere ends it, as does a docstring that cannot be read.
