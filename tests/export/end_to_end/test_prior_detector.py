@@ -97,7 +97,7 @@ def test_scores_are_cut_off_before_they_are_weighted(swapped):
     images = random_images(1, (96, 128))
     (found,) = predictions(model, items(cfg, images))
     threshold = found.pred_instances.scores.median().item()
-    model.bbox_head.test_cfg.score_thr = threshold
+    model.bbox_head.test_cfg.update(score_thr=threshold, max_per_img=1000)
     (found,) = predictions(model, items(cfg, images))
     assert (found.pred_instances.scores < threshold).any()
     end_to_end = deployed(model)
