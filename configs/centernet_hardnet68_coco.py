@@ -19,6 +19,7 @@ auto_scale_lr = dict(base_batch_size=24)
 train_cfg = dict(max_epochs=150)
 optim_wrapper = dict(optimizer=dict(lr=5e-3))
 param_scheduler = [
-    dict(type='ConstantLR', factor=5e-5 / 5e-3, by_epoch=True, begin=0, end=1),
+    # the first epoch alone: mmengine's ConstantLR ends an epoch before its end
+    dict(type='ConstantLR', factor=5e-5 / 5e-3, by_epoch=True, begin=0, end=2),
     dict(type='MultiStepLR', milestones=[100, 130], gamma=0.1, by_epoch=True, end=150),
 ]

@@ -50,7 +50,8 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=1e-2, momentum=0.9, weight_decay=1e-4),
 )
 param_scheduler = [
-    dict(type='ConstantLR', factor=5e-5 / 1e-2, by_epoch=True, begin=0, end=1),
+    # the first epoch alone: mmengine's ConstantLR ends an epoch before its end
+    dict(type='ConstantLR', factor=5e-5 / 1e-2, by_epoch=True, begin=0, end=2),
     dict(type='MultiStepLR', milestones=[45, 60], gamma=0.1, by_epoch=True, end=70),
 ]
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='auto'))

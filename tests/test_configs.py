@@ -96,6 +96,7 @@ def centernet_rate(iteration, epoch_size, steps, rate):
         ('ssd512_hardnet68_voc0712', lambda i: ssd_rate(i, 3, (150, 200, 250)), 300),
         ('centernet_hardnet85_coco', lambda i: centernet_rate(i, 3, (230, 280), 1e-2), 300),
         ('centernet_hardnet68_coco', lambda i: centernet_rate(i, 3, (100, 130), 5e-3), 150),
+        ('centernet_hardnet85_voc0712', lambda i: centernet_rate(i, 3, (45, 60), 1e-2), 70),
     ],
 )
 def test_learning_rates_are_the_originals(config, wanted, epochs):

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from copy import deepcopy
 
 import cv2
@@ -9,7 +10,7 @@ import torch
 from helpers.parity import assert_original_outputs, load_original
 from helpers.stand_in import golden_input
 from mmcv.transforms import Compose
-from mmdet.registry import DATASETS, MODELS
+from mmdet.registry import DATASETS, METRICS, MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
@@ -635,7 +636,7 @@ def test_boxes_of_every_scale_lie_in_the_image(small, root, tmp_path):
     for branch in (small.bbox_head.heatmap_head, small.bbox_head.wh_head):
         torch.nn.init.normal_(branch[-1].weight, std=1e-4)  # untrained features are large
     cfg = Config.fromfile(root / 'configs/centernet_hardnet85_keep-res_coco.py')
-    image = np.random.default_rng(0).integers(0, 256, (60, 100, 3)).astype(np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (40, 70, 3)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / 'image.png'), image)
     results = dict(img_path=str(tmp_path / 'image.png'), img_id=1, instances=[])
     views = Compose(cfg.tta_pipeline)(results)
@@ -689,3 +690,40 @@ def test_voc_trains_without_masks(root):
     assert all(dataset.pipeline == cfg.train_pipeline for dataset in datasets)
     assert not any(dataset.filter_cfg.get('bbox_min_size') for dataset in datasets)
     assert cfg.train_pipeline[4].scale == cfg.test_pipeline[1].scale == (384, 384)
+
+
+def test_results_for_cocos_server(root, tmp_path):
+    """By the options of docs/train_coco.md, of images without annotations."""
+    init_default_scope('mmdet')
+    names = ('person', 'bicycle')
+    content = dict(
+        images=[dict(id=7, file_name='image.png', width=100, height=60)],
+        categories=[dict(id=i + 1, name=name) for i, name in enumerate(names)],
+    )
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'test2017').mkdir()
+    annotations = 'annotations/image_info_test-dev2017.json'
+    (tmp_path / annotations).write_text(json.dumps(content))
+    cv2.imwrite(str(tmp_path / 'test2017/image.png'), np.zeros((60, 100, 3), np.uint8))
+    page = (root / 'docs/train_coco.md').read_text()
+    options = dict(re.findall(r'(test_(?:dataloader|evaluator)\.[\w.]+)=(\S+)', page))
+    options = {key: value == 'True' or value for key, value in options.items()}
+    assert len(options) == 5
+    options['test_evaluator.ann_file'] = str(tmp_path / annotations)
+    options['test_evaluator.outfile_prefix'] = str(tmp_path / 'results')
+    cfg = Config.fromfile(root / 'configs/centernet_hardnet85_coco.py')
+    cfg.merge_from_dict(options)
+    dataset = dict(cfg.test_dataloader.dataset, data_root=str(tmp_path))
+    dataset = DATASETS.build(dict(dataset, metainfo=dict(classes=names)))
+    sample = dataset[0]['data_samples']
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor([[10.0, 20, 40, 55]]),
+        scores=torch.tensor([0.5]),
+        labels=torch.tensor([1]),
+    )
+    metric = METRICS.build(cfg.test_evaluator)
+    metric.dataset_meta = dataset.metainfo
+    metric.process({}, [sample.to_dict()])
+    metric.evaluate(1)
+    (found,) = json.loads((tmp_path / 'results.bbox.json').read_text())
+    assert found == dict(image_id=7, category_id=2, bbox=[10, 20, 30, 35], score=0.5)

@@ -107,7 +107,7 @@ def test_canvas_is_stretched():
         x, y = np.random.randint(width - 20 + 1), np.random.randint(height - 10 + 1)
         return width / 20, height / 10, x / max(width - 20, 1), y / max(height - 10, 1)
 
-    got, wanted = drawn(700, 0, ours), drawn(6000, 1, originals)
+    got, wanted = drawn(400, 0, ours), drawn(4000, 1, originals)
     assert_alike(got, wanted)
     aspects = got[:, 0] / got[:, 1]
     assert 0.45 < aspects.min() < 0.6 and 1.7 < aspects.max() < 2.2
@@ -116,14 +116,15 @@ def test_canvas_is_stretched():
 
 def test_six_of_ten_images_are_expanded():
     expand = SSDExpand(mean=(0, 0, 0))
-    sizes = drawn(500, 0, lambda: expand(loaded([[2, 3, 8, 9]], (50, 50)))['img_shape'][0])
-    assert 0.53 < (sizes != 50).mean() < 0.67
+    sizes = drawn(300, 0, lambda: expand(loaded([[2, 3, 8, 9]], (50, 50)))['img_shape'][0])
+    assert 0.51 < (sizes != 50).mean() < 0.69
 
 
 def test_crop_is_the_originals():
     """Its sides, what it keeps, and how often there is none."""
-    crop = SSDCrop()
-    boxes = [[20, 10, 60, 50], [100, 30, 180, 90], [5, 5, 15, 12]]
+    assert SSDCrop().modes == (None, 0.1, 0.3, 0.5, 0.7, 0.9, -math.inf)
+    crop = SSDCrop((0.1, 0.3))  # the others are rarely reached
+    boxes = [[20, 10, 120, 80], [60, 5, 180, 90], [30, 30, 150, 95]]
     image = np.stack([np.add.outer(np.zeros(100), np.arange(200))] * 3, axis=2).astype(np.uint8)
 
     def ours():
@@ -141,7 +142,7 @@ def test_crop_is_the_originals():
         width, height, left, kept = crop_by_the_book(np.array(boxes, float), 200, 100)
         return width / 200, height / 100, left / 200, kept, (height, width) == (100, 200)
 
-    got, wanted = drawn(700, 0, ours), drawn(3000, 1, originals)
+    got, wanted = drawn(400, 0, ours), drawn(1500, 1, originals)
     assert_alike(got, wanted)
     sides = got[got[:, 4] == 0][:, :2]
     assert 0.2 < sides.min() < 0.3 and sides.max() < 1  # 0.3 by the stretch of its aspect
@@ -152,10 +153,10 @@ def crop_by_the_book(boxes, width, height):
     """The original's crop, a try at a time: width, height, left side, and how many boxes stay."""
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     while True:
-        mode = np.random.randint(7)
+        mode = np.random.randint(4)
         if mode == 0:
             return width, height, 0, len(boxes)
-        least = (0.1, 0.3, 0.5, 0.7, 0.9, -1)[mode - 1]
+        least = (0.1, 0.3, -1)[mode - 1]
         for _ in range(50):
             wide, high = stretched_by_the_book(
                 np.random.uniform(0.3, 1), lambda square: square, lambda square: 1 / square
@@ -204,7 +205,8 @@ def test_colours_change_in_8_bits():
 def test_hue_turns_by_up_to_36_degrees():
     """Steps of OpenCV's hue, which counts 2 degrees each; about half of the images are turned."""
     np.random.seed(0)
-    steps = np.array([SSDColorDistortion()._draw()[2] for _ in range(2000)])
+    distort = SSDColorDistortion()
+    steps = np.array([distort._draw()[2] for _ in range(2000)])
     assert (steps.min(), steps.max()) == (-18, 18)
     assert 0.45 < (steps == 0).mean() < 0.58  # half, and one of 37 of the others
     red = np.zeros((1, 1, 3), np.uint8)
@@ -227,7 +229,7 @@ def test_an_image_without_boxes_stays():
 def test_small_boxes_are_dropped_unless_all_are(least, kept):
     """By the shorter side, of the augmented image's own; then the image stays as it was."""
     init_default_scope('mmdet')
-    augment = AugmentOrKeep([dict(type='RandomFlip', prob=1)], min_side=least)
+    augment = AugmentOrKeep([dict(type='RandomFlip', prob=1.0)], min_side=least)
     boxes = [[10, 10, 20, 14], [30, 10, 32, 90], [50, 20, 110, 80]]
     image = np.random.default_rng(0).integers(0, 256, (100, 200, 3)).astype(np.uint8)
     results = augment(loaded(boxes, image=image.copy()))
