@@ -18,6 +18,7 @@ from . import (  # noqa: F401, each enters its operators
     deform_conv,
     deform_roi_pool,
     focal_loss,
+    info,
     masked_conv,
     ms_deform_attn,
     nms,
