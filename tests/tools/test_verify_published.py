@@ -1,4 +1,4 @@
-"""The check of the published figures, tried on stand-in weights and a few images in real layouts."""
+"""The check of the published figures, on stand-in weights and a few images in real layouts."""
 
 import argparse
 import hashlib
