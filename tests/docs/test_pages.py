@@ -70,7 +70,7 @@ def test_the_models_of_the_readme_are_the_published_ones():
 
 
 def normal(text):
-    return re.sub(r'\W', '', text.lower())
+    return re.sub(r'[\W_]', '', text.lower())
 
 
 def test_all_published_weights_have_a_row():
