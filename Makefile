@@ -33,12 +33,14 @@ test-cpus: $(INSTALLED)
 	$(PYTEST) $(CPU_TESTS) --lacking onednn-convolutions
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(CPU_TESTS) --lacking onednn
 
+# The notebooks' own packages are installed here, since nothing else needs them.
 test-slow: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --no-compile nbclient==0.11.0 ipykernel==7.4.0
 	$(PYTEST) -m slow --durations 20 tests
 
 # Strictly: a link or an anchor that leads nowhere ends it, as does a docstring that cannot be read.
 docs: $(DOCS)/.installed
-	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 	@echo "site/index.html (its search wants a server: $(DOCS)/bin/mkdocs serve)"
 
 $(DOCS)/.installed: requirements/docs.txt requirements/install.sh

@@ -63,6 +63,25 @@ def digits(root, tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def models(root):
+    """Return a function that gives a digits model on stand-in weights and its config."""
+    from helpers.exported import filled
+    from mmengine.config import Config
+
+    from hardnet_mm.utils.configs import build_model
+
+    built = {}
+
+    def get(name):
+        if name not in built:
+            cfg = Config.fromfile(root / f'configs/digits/{name}_digits.py')
+            built[name] = filled(build_model(cfg)), cfg
+        return built[name]
+
+    return get
+
+
+@pytest.fixture(scope='session')
 def run_tool(root, tmp_path_factory):
     """Return a function that runs a script of tools/ and returns what it printed.
 

@@ -22,7 +22,9 @@ from hardnet_mm.utils.own_files import own_models
 FOLDER = Path(__file__).parents[1] / 'configs'
 PATHS = (str(path.relative_to(FOLDER)) for path in sorted(FOLDER.rglob('*.py')))
 CONFIGS = [path for path in PATHS if not path.startswith('_base_')]
-PUBLISHED = {record.config: record for record in WEIGHTS.values() if record.metrics}
+# Of a config's weights those that come first; some are of no config.
+PUBLISHED = {record.config: record for record in reversed(WEIGHTS.values()) if record.metrics}
+PUBLISHED.pop(None, None)
 
 
 @functools.cache

@@ -1,9 +1,18 @@
-# Cityscapes in crops of 1024 x 1024, tested as whole images of 1024 x 2048.
+# Cityscapes in crops of 1024 x 1024, as PingoLH/FCHarDNet has them: reduced by Pillow, which
+# averages, and padded in black on both sides where they are too small. Tested as whole images of
+# 1024 x 2048.
 crop_size = (1024, 1024)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(
+        type='RandomResize',
+        scale=(2048, 1024),
+        ratio_range=(0.5, 2.0),
+        keep_ratio=True,
+        backend='pillow',
+    ),
+    dict(type='PadBothSides', crop_size=crop_size),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs'),

@@ -46,13 +46,27 @@ ARCHITECTURES = dict(
         act='ReLU',
         **_FCHARDNET70,
     ),
+    # PaddleSeg's: twice the side of every map, four times the multiply-adds
+    fchardnet70_paddle=dict(
+        stem_channels=(16, 24, 32, 48),
+        stem_strides=(1, 1, 2, 1),
+        stem_padding='same',
+        stem_pool=False,
+        pool='avg',
+        act='ReLU',
+        **_FCHARDNET70,
+    ),
 )
 
+# How the stem's strided convolutions are padded: by a position on each side, or, as Paddle's and
+# TensorFlow's 'same', by no more than the last window needs.
+STEM_PADDINGS = ('symmetric', 'same')
 # What every dict must have, and what it may leave out.
 PER_BLOCK_FIELDS = ('growth_rates', 'num_layers', 'transition_channels', 'downsample')
 REQUIRED_FIELDS = ('stem_channels', 'growth_multiplier', *PER_BLOCK_FIELDS)
 OPTIONAL_FIELDS = dict(
     stem_strides=(2, 1),
+    stem_padding='symmetric',
     stem_pool=True,
     depthwise=False,
     pool='max',
@@ -95,6 +109,10 @@ def get_architecture(arch: str | dict) -> dict:
         raise ValueError(
             f'stem_channels {arch["stem_channels"]} and stem_strides {arch["stem_strides"]} '
             'differ in length'
+        )
+    if arch['stem_padding'] not in STEM_PADDINGS:
+        raise ValueError(
+            f'stem_padding must be one of {STEM_PADDINGS}, got {arch["stem_padding"]!r}'
         )
     return arch
 

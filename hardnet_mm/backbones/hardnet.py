@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import BACKBONES
 from .architectures import get_architecture, plan_stages
+from .groups import check_groups
 from .official_keys import adapt_to_backbone
 from .stages import POOLS, make_stage, make_stem
 
@@ -88,6 +89,8 @@ class HarDNet(BaseModule):
         if pool not in POOLS:
             raise ValueError(f'pool must be one of {list(POOLS)}, got {pool!r}')
         self.out_indices = tuple(out_indices)
+        if norm_cfg.get('type') == 'GN':
+            check_groups(lambda: HarDNet(arch, out_indices=out_indices), norm_cfg)
         self.frozen_stages, self.norm_eval = frozen_stages, norm_eval
         plan = plan_stages(arch, self.out_indices, strides, dilations, ceil_mode)
         if not -1 <= frozen_stages <= len(plan):

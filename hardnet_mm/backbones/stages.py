@@ -2,6 +2,7 @@
 
 from mmcv.cnn import ConvModule
 from torch import nn
+from torch.nn import functional
 
 from .hardnet_block import HarDBlock, depthwise_conv
 
@@ -27,13 +28,27 @@ class Stage(nn.Sequential):
         return x
 
 
+class SamePaddedConv2d(nn.Conv2d):
+    """Conv3x3 of stride 2 on an image padded at its end, and at its start where its side is odd.
+
+    mmcv's ``Conv2dAdaptivePadding`` does the same, by branches that no tracer can follow.
+    """
+
+    def forward(self, x):
+        """Map ``(N, C, H, W)`` to ``(N, out_channels, H / 2, W / 2)``, sizes rounded up."""
+        return super().forward(functional.pad(x, (x.shape[3] % 2, 1, x.shape[2] % 2, 1)))
+
+
 def make_stem(arch, in_channels, conv_cfg):
     """Return the stem: Conv3x3s, but with depthwise variants Conv1x1s after the first."""
     stem = Stage()
     stem.outputs = {}
     for i, (width, stride) in enumerate(zip(arch['stem_channels'], arch['stem_strides'])):
         kernel = 1 if arch['depthwise'] and i > 0 else 3
-        stem.append(ConvModule(in_channels, width, kernel, stride, padding=kernel // 2, **conv_cfg))
+        padding = dict(padding=kernel // 2)
+        if stride == 2 and arch['stem_padding'] == 'same':
+            padding = dict(conv_cfg=dict(type=SamePaddedConv2d))
+        stem.append(ConvModule(in_channels, width, kernel, stride, **padding, **conv_cfg))
         stem.outputs[str(i)] = f'stem{i}'
         in_channels = width
     return stem

@@ -14,6 +14,8 @@ from mmengine.utils import digit_version
 
 from ..utils.errors import InputError
 from ..utils.files import written_whole
+from .paddle import SUFFIX as PADDLE_SUFFIX
+from .paddle import load_arrays
 from .safe_types import checkpoint_types
 
 
@@ -45,7 +47,7 @@ def check_checkpoint(path: str) -> None:
             raise InputError(f'{path} is a zip archive, but no checkpoint of torch.save')
 
 
-def check_hash(path, place=None):
+def check_hash(path: str | Path, place: str | Path | None = None) -> None:
     """Compare a file with the hash in its name, or with the one recorded beside it.
 
     PyTorch's hub has the hash in the name, ``name-0123abcd.pth``. For other files
@@ -73,7 +75,7 @@ def check_hash(path, place=None):
         raise InputError(f'{path} has the SHA-256 {found}..., but {source} {wanted}: {meaning}')
 
 
-def record_hash(path, place):
+def record_hash(path: Path, place: Path) -> None:
     """Write a file's hash beside the place that it is for, unless its name or a record has it.
 
     The record is in the format of ``sha256sum``.
@@ -84,7 +86,7 @@ def record_hash(path, place):
             new.write_text(f'{_sha256(path)}  {place.name}\n')
 
 
-def hash_record(path):
+def hash_record(path: Path) -> Path:
     """Return the path of the record of a file's hash."""
     return path.with_name(f'{path.name}.sha256')
 
@@ -102,7 +104,7 @@ def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
     """Read a foreign checkpoint, tensors and plain values only; no code in it is run.
 
     Args:
-        path (str): A local file.
+        path (str): A local file; one of Paddle's ends in ``.pdparams``.
         map_location (str | torch.device): As of ``torch.load``. Defaults to 'cpu'.
 
     Returns:
@@ -115,6 +117,8 @@ def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
     check_checkpoint(path)
     path = osp.expanduser(path)
     try:
+        if path.endswith(PADDLE_SUFFIX):
+            return load_arrays(path)
         if digit_version(torch.__version__) < digit_version('2.6'):
             return torch.load(path, map_location, pickle_module=_PICKLE, weights_only=False)
         allowed = torch.serialization.get_safe_globals()

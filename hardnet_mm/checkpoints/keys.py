@@ -21,10 +21,12 @@ from ..backbones.official_keys import (
     unwrap,
 )
 from ..utils.errors import InputError
+from .paddle import convert_paddle, is_paddle
 
 EXPECTED = (
     'expected is a checkpoint of PingoLH/Pytorch-HarDNet (classification), lzx1413/PytorchSSD '
-    '(SSD512), PingoLH/CenterNet-HarDNet or PingoLH/FCHarDNet, or base weights of theirs, on '
+    "(SSD512), PingoLH/CenterNet-HarDNet, PingoLH/FCHarDNet or PaddleSeg's FC-HarDNet, or base "
+    'weights of theirs, on '
     f'one of {list(ARCHITECTURES)}'
 )
 
@@ -45,6 +47,8 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         InputError: If a key is none of the originals'.
     """
+    if is_paddle(unwrap(state_dict)):
+        return convert_paddle(unwrap(state_dict))
     state = official_state(state_dict)
     if state is None:
         raise InputError(f'no original checkpoint: its keys are {_head(state_dict)}; {EXPECTED}')
@@ -83,7 +87,9 @@ def to_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def is_official(checkpoint: Any) -> bool:
     """Tell whether a loaded file is an original's, as far as its first layer shows."""
-    return isinstance(checkpoint, dict) and official_state(checkpoint) is not None
+    if not isinstance(checkpoint, dict):
+        return False
+    return is_paddle(unwrap(checkpoint)) or official_state(checkpoint) is not None
 
 
 def _head(state_dict):

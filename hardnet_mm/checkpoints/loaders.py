@@ -12,7 +12,9 @@ from mmengine.runner.checkpoint import load_from_http, load_from_local
 
 from ..utils.errors import InputError
 from .download import as_checkpoint, find_weights, load_original
+from .files import load_weights
 from .keys import is_official
+from .paddle import SUFFIX as PADDLE_SUFFIX
 from .published import SCHEME, WEIGHTS, get_weights
 
 
@@ -22,7 +24,7 @@ def register_schemes() -> None:
     CheckpointLoader.register_scheme(SCHEME, load_by_name, force=True)
     CheckpointLoader.register_scheme(addresses, load_by_address, force=True)
     # a user's copy of an original's file, as `mim download` leaves it, or one on a mirror
-    CheckpointLoader.register_scheme('', _converting(load_from_local), force=True)
+    CheckpointLoader.register_scheme('', _converting(load_local), force=True)
     CheckpointLoader.register_scheme(
         ('http://', 'https://'), _converting(load_from_http), force=True
     )
@@ -57,6 +59,13 @@ def load_by_address(filename: str, map_location: str | torch.device | None = Non
     """Load the file at a published address, as :func:`load_by_name` does."""
     name = next(name for name, weights in WEIGHTS.items() if filename in weights.addresses)
     return load_by_name(SCHEME + name, map_location)
+
+
+def load_local(filename: str, map_location: str | torch.device | None = None) -> dict:
+    """Load a local file: one of Paddle's as plain tensors, any other as mmengine does."""
+    if str(filename).endswith(PADDLE_SUFFIX):
+        return load_weights(str(filename), map_location)
+    return load_from_local(filename, map_location)
 
 
 def _converting(loader):

@@ -54,7 +54,7 @@ class PublishedWeights:
     other_splits: dict | None = None
 
     @property
-    def address(self):
+    def address(self) -> str:
         """The first address: where the authors say that the file is."""
         return self.addresses[0]
 
@@ -169,6 +169,19 @@ WEIGHTS = dict(
     fchardnet70_cityscapes=_segmentor('hardnet70_cityscapes_model.pkl', 77.7),
     # trained with colour jitter, besides
     fchardnet70_cityscapes_2=_segmentor('hardnet70_cityscapes_model_2.pkl', 77.4),
+    # another network of that name, from random weights
+    fchardnet70_paddle_cityscapes=PublishedWeights(
+        (PADDLE_HOST + 'hardnet_cityscapes_1024x1024_160k/model.pdparams',),
+        'fchardnet70_paddle',
+        'Semantic Segmentation',
+        PADDLE_SEGMENTATION,
+        data='Cityscapes',
+        split='val',
+        metrics={'mIoU': 79.03},
+        input_size=(1024, 2048),
+        config='fchardnet70-paddle_cityscapes',
+        stored_as='fchardnet70-paddle_cityscapes.pdparams',
+    ),
     hardnet_petite_base=_base(
         'fchardnet70',
         SEGMENTATION,

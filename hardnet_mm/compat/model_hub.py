@@ -11,8 +11,6 @@ No toolbox is imported for it: mmpretrain is told when somebody else imports it.
 import functools
 import importlib
 import sys
-from importlib.abc import MetaPathFinder
-from importlib.machinery import PathFinder
 
 import mmengine.hub
 from mmengine.config import Config
@@ -20,6 +18,7 @@ from mmengine.infer import BaseInferencer
 
 from ..utils.own_files import OWN_FILES, PREFIX, find_config, own_models
 from ..utils.toolboxes import TASKS
+from .when_imported import when_imported
 
 MMPRETRAIN_HUB = 'mmpretrain.apis.model'
 hub = importlib.import_module('mmengine.hub.hub')
@@ -35,10 +34,7 @@ def register_names():
     hub._get_cfg_metainfo = _get_cfg_metainfo
     hub.get_model = mmengine.hub.get_model = _get_model
     BaseInferencer._get_models_from_metafile = staticmethod(_get_models_from_metafile)
-    if MMPRETRAIN_HUB in sys.modules:
-        _tell_mmpretrain(sys.modules[MMPRETRAIN_HUB])
-    else:
-        sys.meta_path.insert(0, _MMPretrainFinder())
+    when_imported(MMPRETRAIN_HUB, _tell_mmpretrain)
 
 
 _toolbox_fromfile = Config.fromfile
@@ -91,23 +87,6 @@ def _get_models_from_metafile(dir):  # noqa: A002, its name
         scope = TASKS[model['Results'][0]['Task']]
         if scope in sys.modules and BaseInferencer._get_repo_or_mim_dir(scope) == dir:
             yield model
-
-
-class _MMPretrainFinder(MetaPathFinder):
-    """Find the module of mmpretrain's hub as ever, and tell the hub once it is there."""
-
-    def find_spec(self, name, path, target=None):
-        """Return the module's spec, whose loader also registers our models."""
-        spec = PathFinder.find_spec(name, path, target) if name == MMPRETRAIN_HUB else None
-        if spec is not None:
-            load_module = spec.loader.exec_module
-
-            def load_and_tell(module):
-                load_module(module)
-                _tell_mmpretrain(module)
-
-            spec.loader.exec_module = load_and_tell
-        return spec
 
 
 def _tell_mmpretrain(module):

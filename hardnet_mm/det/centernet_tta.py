@@ -49,7 +49,7 @@ class CTFlipTTAModel(DetTTAModel):
             ValueError: If an augmentation flips otherwise than horizontally, or an image was
                 padded, so that its mirror image lies elsewhere.
         """
-        scales = {}
+        scales: dict = {}
         for inputs, samples in zip(data['inputs'], data['data_samples']):
             key = tuple(tuple(sample.get('scale_factor', ())) for sample in samples)
             scales.setdefault(key, []).append((inputs, samples))

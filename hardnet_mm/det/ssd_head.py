@@ -41,10 +41,6 @@ class HarDNetSSDHead(SSDHead):
     map_names = ('logits', 'deltas')
     output_names = ('boxes', 'scores')
 
-    # AnchorHead's prediction asks the loss for its kind of scores; SSDHead never sets one
-    # (mmdet 3.3.0), and softmax over the classes is what AnchorHead does by default.
-    loss_cls = None
-
     def __init__(
         self,
         *args: Any,

@@ -2,5 +2,15 @@
 
 from .bootstrapped_loss import BootstrappedCrossEntropyLoss
 from .fchardnet_head import FCHarDNetHead
+from .label_ids import CityscapesLabelIdWriter
+from .logit_tta import LogitSegTTAModel
+from .transforms import PadBothSides, PillowColorJitter
 
-__all__ = ['BootstrappedCrossEntropyLoss', 'FCHarDNetHead']
+__all__ = [
+    'BootstrappedCrossEntropyLoss',
+    'CityscapesLabelIdWriter',
+    'FCHarDNetHead',
+    'LogitSegTTAModel',
+    'PadBothSides',
+    'PillowColorJitter',
+]

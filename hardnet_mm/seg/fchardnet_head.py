@@ -5,10 +5,9 @@ from typing import Any
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.model import ModuleList
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..backbones import HarDBlock
 from ..registry import MODELS
@@ -30,6 +29,8 @@ class FCHarDNetHead(BaseDecodeHead):
         growth_multiplier (float): Of the blocks. Defaults to 1.7.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Config of the activations. Defaults to ``dict(type='ReLU')``.
+        align_corners (bool): Whether corner pixels lie on corner positions, here and in the last
+            enlargement, to the image. Defaults to True.
         **kwargs: The other arguments of ``BaseDecodeHead``.
 
     Raises:
@@ -44,6 +45,7 @@ class FCHarDNetHead(BaseDecodeHead):
         growth_multiplier: float = 1.7,
         norm_cfg: dict = dict(type='BN'),
         act_cfg: dict = dict(type='ReLU'),
+        align_corners: bool = True,
         **kwargs: Any,
     ) -> None:
         if not len(growth_rates) == len(num_layers) == len(in_channels) - 1:
@@ -52,7 +54,8 @@ class FCHarDNetHead(BaseDecodeHead):
                 f'of in_channels {in_channels} but the last'
             )
         conv_cfg: dict = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
-        projections, blocks = ModuleList(), ModuleList()
+        # mmengine's ModuleList would let each convolution undo what init_cfg asks for
+        projections, blocks = nn.ModuleList(), nn.ModuleList()
         channels = in_channels[-1]
         for skip, growth_rate, layers in zip(
             in_channels[-2::-1], growth_rates[::-1], num_layers[::-1]
@@ -68,7 +71,8 @@ class FCHarDNetHead(BaseDecodeHead):
             input_transform='multiple_select',
             norm_cfg=norm_cfg,
             act_cfg=act_cfg,
-            **{'dropout_ratio': 0, 'align_corners': True, **kwargs},
+            align_corners=align_corners,
+            **{'dropout_ratio': 0, **kwargs},
         )
         self.projections, self.blocks = projections, blocks
 
@@ -86,6 +90,6 @@ class FCHarDNetHead(BaseDecodeHead):
             )
         *skips, x = inputs
         for skip, project, block in zip(reversed(skips), self.projections, self.blocks):
-            x = resize(x, skip.shape[2:], mode='bilinear', align_corners=True, warning=False)
+            x = resize(x, skip.shape[2:], None, 'bilinear', self.align_corners, warning=False)
             x = block(project(torch.cat([x, skip], dim=1)))
         return self.cls_seg(x)

@@ -1,9 +1,18 @@
 """One batch through a model of any toolbox: does what a config builds hold together?"""
 
 import torch
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
 SIZES = dict(mmdet=(256, 256), mmseg=(128, 128), mmpretrain=(224, 224))
+# What takes no image as small.
+LARGER = dict(
+    LRASPPHead=(400, 400),  # averages over 49 x 49 cells, at stride 8
+    DDODHead=(
+        384,
+        384,
+    ),  # mmcv's deformable convolution of 3 x 3 wants as many cells, at stride 128
+)
 
 
 def image_size(cfg):
@@ -11,7 +20,9 @@ def image_size(cfg):
     anchors = (cfg.model.get('bbox_head') or {}).get('anchor_generator') or {}
     if 'input_size' in anchors:  # an SSD's, whose levels are made for one size
         return anchors.input_size, anchors.input_size
-    return SIZES[cfg.default_scope]
+    types = str(cfg.model)
+    larger = [size for name, size in LARGER.items() if f"'{name}'" in types]
+    return larger[0] if larger else SIZES[cfg.default_scope]
 
 
 def random_batch(cfg, views=0):
@@ -57,7 +68,9 @@ def loss(model, cfg):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model.train()
         model.data_preprocessor.batch_augments = None  # some ask the runner for the iteration
-        if hasattr(model, 'set_epoch'):  # what a hook tells some detectors
+        # What the runner and a hook tell some detectors.
+        MessageHub.get_current_instance().update_info('epoch', 0)
+        if hasattr(model, 'set_epoch'):
             model.set_epoch(0)
         batch = model.data_preprocessor(batch, True)
         return model.parse_losses(model(**batch, mode='loss'))[0]
@@ -73,5 +86,18 @@ def predict(model, cfg):
         model.eval()
         if not hasattr(model, 'predict'):
             return model.extract_feat(torch.stack(batch['inputs']).float())
+        clip_boxes(model)
         batch = model.data_preprocessor(batch, False)
         return model(**batch, mode='predict')
+
+
+def clip_boxes(model):
+    """Let a model's boxes end at the image, as those of a trained one about do.
+
+    Random weights give boxes anywhere, and mmdet cannot paste the mask of one that lies outside of
+    the image.
+    """
+    for module in model.modules():
+        coder = getattr(module, 'bbox_coder', None)
+        if hasattr(coder, 'clip_border'):
+            coder.clip_border = True

@@ -239,6 +239,16 @@ def test_pools_activation_and_norm_are_configurable():
     assert backbone(torch.randn(1, 3, 52, 52))[0].shape[-1] == 3
 
 
+def test_groups_that_do_not_divide_every_norm_are_refused_with_those_that_do():
+    norm = dict(type='GN', num_groups=32)
+    with pytest.raises(ValueError, match='GN with 32 groups .* num_groups=2,'):
+        HarDNet('hardnet68', norm_cfg=norm)
+    HarDNet('hardnet68', out_indices=(0,), norm_cfg=dict(norm, num_groups=2))
+    HarDNet('hardnet68', out_indices=('stem1',), norm_cfg=norm)  # 32 and 64 channels
+    with pytest.raises(ValueError, match='GN with None groups'):
+        HarDNet('hardnet68', norm_cfg=dict(type='GN'))
+
+
 def test_frozen_stages_do_not_train():
     backbone = HarDNet('hardnet39ds', frozen_stages=2).train()
     before = {key: value.clone() for key, value in backbone.state_dict().items()}

@@ -33,6 +33,23 @@ def test_recipe_is_the_originals(root):
     assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 256
     assert cfg.param_scheduler == dict(type='CosineAnnealingLR', T_max=150, by_epoch=True)
     assert cfg.train_cfg.max_epochs == 150
+    assert cfg.default_hooks.checkpoint.save_best == 'accuracy/top1'
     names = [transform.type for transform in cfg.test_dataloader.dataset.pipeline]
     assert names == ['LoadImageFromFile', 'ResizeEdge', 'CenterCrop', 'PackInputs']
     assert cfg.data_preprocessor.to_rgb and cfg.data_preprocessor.mean == [123.675, 116.28, 103.53]
+
+
+def test_the_classifier_starts_as_the_originals(root):
+    """There Xavier's for whatever is named 'conv', PyTorch's own for the rest, and no bias."""
+    cfg = Config.fromfile(root / 'configs/hardnet39ds_imagenet.py')
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg.model)
+    model.init_weights()
+    fc = model.head.fc
+    assert fc.weight.abs().max() <= fc.in_features**-0.5
+    assert fc.weight.std().item() == pytest.approx((3 * fc.in_features) ** -0.5, rel=0.01)
+    assert not fc.bias.any()
+    for conv in model.modules():
+        if isinstance(conv, torch.nn.Conv2d) and conv.weight.numel() > 1000:
+            fans = conv.weight[0].numel() + conv.weight[:, 0].numel()
+            assert conv.weight.std().item() == pytest.approx((2 / fans) ** 0.5, rel=0.15)

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers.documents import PAGES, ROOT, blocks, name
+from helpers.documents import PAGES, ROOT, blocks, name, prose
 from helpers.stand_in import fill_state_dict
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -29,6 +29,7 @@ from hardnet_mm.utils.configs import build_model, read_config
 from hardnet_mm.utils.own_files import own_models
 
 LANGUAGES = ('bash', 'bibtex', 'python', 'text')
+OTHERS = ('awk', 'git', 'twine')  # programs whose options are not ours to know
 # Pages with more to their blocks than standing alone: data to make, a training to run.
 TESTED_ELSEWHERE = {'docs/own_data.md': 'tests/test_own_data.py'}
 SLOW = ('docs/deploy.md', 'docs/getting_started.md')  # a published model of each task, whole images
@@ -51,7 +52,7 @@ def pages(*languages, marked=True):
 def test_every_block_is_of_a_kind_that_is_checked(page):
     for block in blocks(page):
         assert block.language in LANGUAGES, f'{name(page)}:{block.line} is {block.language!r}'
-    assert page.read_text().count('\n```') % 2 == 0 and '\n ```' not in page.read_text()
+    assert '```' not in prose(page), 'a fence that does not close'
     if name(page) in TESTED_ELSEWHERE:
         assert f'`{TESTED_ELSEWHERE[name(page)]}` runs every block' in page.read_text()
 
@@ -205,8 +206,12 @@ def commands(code):
 def check(command, monkeypatch):
     """Check a command, by what its program would say of it."""
     program, *arguments = command
+    program = re.sub(r'^(\.venv|release)/bin/', '', program)
+    if program in OTHERS or (program, arguments[:1]) == ('python', ['-m']):
+        return
     checks = {
         'python': lambda: check_python(*arguments, monkeypatch=monkeypatch),
+        '.ci/run': lambda: check_file(program),
         'make': lambda: check_make(arguments),
         'pip': lambda: check_pip(*arguments),
         'mim': lambda: check_mim(*arguments, monkeypatch=monkeypatch),
@@ -294,9 +299,13 @@ def check_make(arguments):
         assert re.search(rf'^{key} \?= ', text, re.MULTILINE) if equals else argument in targets
 
 
+def check_file(path):
+    assert (ROOT / path).is_file(), path
+
+
 def check_pip(action, *arguments):
     """Names of packages are free; extras are setup.py's."""
-    assert action == 'install'
+    assert action in ('install', 'show')
     extras = next(
         node.value
         for node in ast.parse((ROOT / 'setup.py').read_text()).body

@@ -4,13 +4,18 @@ import copy
 
 import pytest
 import torch
-from helpers.exported import deployed, in_pytorch, items, predictions, random_images
+from helpers.exported import (
+    deployed,
+    in_pytorch,
+    items,
+    predictions,
+    random_images,
+)
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
 from hardnet_mm.export.candidates import (
     Candidates,
-    suppressed_by_neighbours,
     suppressed_by_overlap,
 )
 from hardnet_mm.export.compare import DetectionComparison, compare, compare_maps
@@ -122,11 +127,6 @@ def test_an_overlap_at_the_limit_is_a_tie():
     assert (len(result.differences), result.ties) == (0, 1)
     result = comparison(detections(numbers, 0, 2, boxes=boxes), detections(numbers, 0, boxes=boxes))
     assert (len(result.differences), result.ties) == (1, 0)
-
-
-def test_peaks_are_decided_by_their_neighbours():
-    rivals, _ = suppressed_by_neighbours(3, 4, 3)(5)
-    assert rivals.view(3, 4).int().tolist() == [[1, 1, 1, 0]] * 3
 
 
 def test_what_is_beyond_the_peaks_is_no_fault(models):

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
-FENCE = re.compile(r'^```([^\n]*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r'^( *)```([^\n]*)\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)  # of lists too
 REASON = re.compile(r'# ((?:needs|takes) .+)')
 
 
@@ -58,7 +59,7 @@ def blocks(page, *languages):
     """Return the fenced blocks of a page, of some languages or of all."""
     text = page.read_text()
     found = [
-        Block(page, text[: match.start(2)].count('\n') + 1, match[1], match[2])
+        Block(page, text[: match.start(3)].count('\n') + 1, match[2], dedent(match[3]))
         for match in FENCE.finditer(text)
     ]
     return [block for block in found if not languages or block.language in languages]

@@ -1,13 +1,17 @@
 """What the tests of exports share."""
 
+import copy
 import importlib
 
 import pytest
 import torch
 
 from hardnet_mm.deploy import to_deploy
+from hardnet_mm.export.compare import compare
 from hardnet_mm.export.end_to_end import build_end_to_end
-from hardnet_mm.export.formats import FORMATS
+from hardnet_mm.export.formats import FORMATS, load
+from hardnet_mm.export.writing import export
+from hardnet_mm.utils.configs import build_model
 from helpers.stand_in import fill_tensor
 
 MODELS = ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70', 'hardnet39ds']
@@ -30,7 +34,7 @@ def filled(model):
     head = getattr(model, 'bbox_head', None)
     if hasattr(head, 'heatmap_head'):  # scores that differ, boxes within the image
         head.heatmap_head[-1].weight.data *= 0.1
-    elif head is not None:
+    elif hasattr(head, 'map_names'):
         for scale, convs in ((0.01, head.cls_convs), (0.03, head.reg_convs)):
             for conv in convs:
                 conv[0].weight.data *= scale
@@ -108,3 +112,31 @@ def assert_equal(comparison):
     assert distances.pop('scores', 0) < 1e-4
     assert distances.pop('outputs, relative', 0) < 1e-4
     assert not distances
+
+
+def assert_predicts_as(model, found, batch):
+    for entry in batch:
+        assert_equal(compare(*found, model, entry))
+
+
+def changed(models, name, **options):
+    """The digits model of a config with other settings."""
+    _, cfg = models(name)
+    cfg = copy.deepcopy(cfg)
+    cfg.merge_from_dict({key.replace('__', '.'): value for key, value in options.items()})
+    return filled(build_model(cfg)), cfg
+
+
+def assert_exports(model, cfg, path, images, own=None):
+    """In PyTorch, decided in it and after it, and as an ONNX file."""
+    batch = [item(cfg, image, own) for image in images]
+    for inside in ('nms', 'decode', 'network'):
+        end_to_end = deployed(model, inside)
+        end_to_end.tested_as(batch[0]['data_samples'])
+        assert_predicts_as(model, (end_to_end, in_pytorch(end_to_end)), batch)
+    end_to_end = deployed(model)
+    end_to_end.tested_as(batch[0]['data_samples'])
+    skip_without('onnx')
+    export(end_to_end, images[:1], path, 'onnx')
+    assert_predicts_as(model, (end_to_end, load(path)), batch)
+    return load(path)

@@ -4,6 +4,7 @@ from helpers.parity import assert_original_outputs, load_original
 from helpers.stand_in import golden_input
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -169,3 +170,76 @@ def test_slide_mode(config, segmentor):
         low = segmentor.decode_head(segmentor.extract_feat(batch['inputs'][..., :64, :64]))
     corner = functional.interpolate(low, (64, 64), mode='bilinear', align_corners=True)
     torch.testing.assert_close(result.seg_logits.data[:, :32, :48], corner[0, :, :32, :48])
+
+
+def test_recipe_is_the_originals(config):
+    """PingoLH/FCHarDNet, configs/hardnet.yml."""
+    assert config.optim_wrapper.optimizer == dict(
+        type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4
+    )
+    assert config.train_dataloader.batch_size == config.auto_scale_lr.base_batch_size == 16
+    assert config.train_cfg.max_iters == config.param_scheduler[0].end == 90_000
+    assert config.train_cfg.val_interval == 500
+    assert config.default_hooks.checkpoint.save_best == 'mIoU'
+    assert config.load_from == 'hardnet://hardnet_petite_base'
+
+
+def test_starts_from_xavier_as_the_original(config):
+    """Every convolution, and none is initialised again by the module that it is in."""
+    init_default_scope('mmseg')
+    model = MODELS.build(config.model)
+    model.init_weights()
+    convolutions = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 70
+    for conv in convolutions:
+        fans = conv.weight[0].numel() + conv.weight[:, 0].numel()
+        assert conv.weight.std().item() == pytest.approx((2 / fans) ** 0.5, rel=0.1)
+
+
+def test_statistics_are_estimated_anew_on_demand(tmp_path):
+    """By mmpretrain's hook, in mmseg's loop: the means over the batches, at fixed weights."""
+    init_default_scope('mmseg')
+    head = dict(type='FCHarDNetHead', in_channels=(48, 96), growth_rates=(8,), num_layers=(4,))
+
+    backbone = dict(type='HarDNet', arch='hardnet39ds', out_indices=('stem1', 0))
+    model = MODELS.build(
+        dict(
+            type='EncoderDecoder',
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(64, 64)),
+            backbone=backbone,
+            decode_head=dict(**head, num_classes=3),
+            train_cfg=dict(),
+            test_cfg=dict(mode='whole'),
+        )
+    )
+    images = torch.randint(0, 255, (4, 3, 64, 64), dtype=torch.uint8)
+    sample = SegDataSample(metainfo=dict(img_shape=(64, 64), ori_shape=(64, 64)))
+    sample.gt_sem_seg = PixelData(data=torch.randint(0, 3, (1, 64, 64)))
+    items = [dict(inputs=image, data_samples=sample) for image in images]
+    model.init_weights()  # as the runner would
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    runner = Runner(
+        model,
+        str(tmp_path),
+        train_dataloader=dict(
+            batch_size=2,
+            dataset=items,
+            sampler=dict(type='InfiniteSampler', shuffle=False),
+            collate_fn=dict(type='pseudo_collate'),
+        ),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=1),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
+        custom_hooks=[dict(type='mmpretrain.PreciseBNHook', num_samples=4, interval=1)],
+        default_hooks=dict(checkpoint=None),
+        experiment_name=tmp_path.name,
+        cfg=dict(),
+    )
+    runner.train()
+    first = model.backbone.stem[0]
+    outputs = [first.conv(images[i : i + 2].float()) for i in (0, 2)]
+    mean = torch.stack([output.mean(dim=(0, 2, 3)) for output in outputs]).mean(dim=0)
+    variance = torch.stack([output.var(dim=(0, 2, 3)) for output in outputs]).mean(dim=0)
+    torch.testing.assert_close(first.bn.running_mean, mean, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(first.bn.running_var, variance, rtol=1e-3, atol=1e-3)
+    for key, value in model.state_dict().items():
+        assert 'running' in key or 'tracked' in key or torch.equal(value, before[key])

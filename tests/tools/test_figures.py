@@ -20,7 +20,8 @@ PAGE = Path(__file__).parents[2] / 'docs/figures/README.md'
 
 def commands():
     """Return the arguments of every command of docs/figures/README.md that draws a figure."""
-    lines = [shlex.split(block.code, comments=True) for block in blocks(PAGE, 'bash')]
+    code = [block.code.replace('\\\n', ' ') for block in blocks(PAGE, 'bash')]
+    lines = [shlex.split(text, comments=True) for text in code]
     return [words[2:] for words in lines if words[1] == f'tools/{TOOL}']
 
 
@@ -56,7 +57,7 @@ def test_the_same_figure_is_the_same_file(run_tool, tmp_path):
     ('config', 'wanted'),
     [
         ('centernet_hardnet', 'block: 8 layers, k 16 → 142|142|16 of them to the output|→ 10'),
-        ('ssd_hardnet', 'L2 norm of the channels|6 boxes a cell|192|stride 16'),
+        ('ssd_hardnet', 'L2 norm of the channels|4 boxes a cell|192|stride 16'),
         ('fchardnet70', '48|78|160|214|320|1 × 1 → 11|stride 64|block: 4 layers, k 10 → 48'),
         ('hardnet39ds', 'block, depthwise: 16 layers, k 20 → 292|1024|linear → 10|dropout 0.05'),
     ],

@@ -77,7 +77,7 @@ def draw_accuracy(panels):
     figure, grid = plt.subplots(
         lines,
         columns,
-        figsize=(WIDTH, 0.35 + 3.75 * lines),
+        figsize=(WIDTH / DPI, 0.35 + 3.75 * lines),
         squeeze=False,
         layout='constrained',
         facecolor='white',
@@ -126,7 +126,6 @@ def place_labels(axes, points):
     """Write each point's name where it covers no point, no other name and no border."""
     renderer = axes.figure.canvas.get_renderer()
     frame = axes.get_window_extent()
-    scale = axes.figure.dpi / DPI
     centres = [axes.transData.transform((p['latency'], p['result'])) for p in points]
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in centres]
     for point, (x, y) in zip(points, centres):
@@ -152,7 +151,7 @@ def place_labels(axes, points):
         right, up = PLACES[best]
         text.set_horizontalalignment('left' if right > 0 else 'right' if right < 0 else 'center')
         text.set_verticalalignment('center')
-        text.xyann = (right * 72 / DPI * scale, up * 72 / DPI * scale)
+        text.xyann = (right * 72 / DPI, up * 72 / DPI)
         taken.append(costs[best][1])
 
 

@@ -4,7 +4,7 @@ from matplotlib.patches import Arc, Rectangle
 
 from hardnet_mm.backbones.hardnet_block import HarDBlock, harmonic_links
 
-from .style import BLUE, FAINT, GREEN, INK, ORANGE, RED, RULE, VIOLET, new_canvas
+from .style import BLUE, FAINT, GREEN, INK, ORANGE, RED, RULE, VIOLET, WIDTH, new_canvas
 
 # of the links of 1, 2, 4, 8, ... layers' length
 COLOURS = (FAINT, BLUE, ORANGE, GREEN, VIOLET, RED)
@@ -22,7 +22,7 @@ def draw_links(num_layers, growth_rate, growth_multiplier):
     """
     block = HarDBlock(growth_rate, growth_rate, growth_multiplier, num_layers)
     widths = [layer.out_channels for layer in block.layers]
-    step = (900 - LEFT - RIGHT) / num_layers
+    step = (WIDTH - LEFT - RIGHT) / num_layers
     longest = max(
         layer - link for layer in range(1, num_layers + 1) for link in harmonic_links(layer)
     )
@@ -32,7 +32,7 @@ def draw_links(num_layers, growth_rate, growth_multiplier):
     floor = TALLEST + 84  # the bars' top
     line = floor + 24 + side / 2  # of the layers' middles
     height = line + side / 2 + arcs_height + TOP
-    figure, axes = new_canvas(height / 100, pixels_per_unit=1)
+    figure, axes = new_canvas(height)
 
     def x_of(layer):
         return LEFT + layer * step

@@ -297,7 +297,7 @@ def render(drawing, title, facts):
     """Lay a drawing out and draw it."""
     columns = [c for c in FILLS if any(box.column == c for box in drawing.boxes)]
     sizes = sorted({box.size for box in drawing.boxes}, reverse=True)
-    pitch = (100 * WIDTH - MARGIN) / max(2, len(columns))
+    pitch = (WIDTH - MARGIN) / max(2, len(columns))
     cells = {
         (size, column): [b for b in drawing.boxes if (b.size, b.column) == (size, column)]
         for size in sizes
@@ -310,7 +310,7 @@ def render(drawing, title, facts):
         for size in sizes
     }
     total = TITLE + sum(heights.values()) + GAP * len(sizes) + 10
-    figure, axes = new_canvas(total / 100, pixels_per_unit=1)
+    figure, axes = new_canvas(total)
     axes.text(16, total - 22, title, fontsize=12, weight='bold', va='center')
     axes.text(16, total - 43, facts, color=FAINT, va='center')
     top = total - TITLE
@@ -336,7 +336,7 @@ def height_of(box):
 
 def place_row(axes, image, size, top, height):
     """Draw a row's rule, and its stride and size at the left."""
-    axes.plot((10, 100 * WIDTH - 10), (top + GAP / 2,) * 2, color=RULE, lw=0.8)
+    axes.plot((10, WIDTH - 10), (top + GAP / 2,) * 2, color=RULE, lw=0.8)
     stride = image[0] / size[0]
     axes.text(
         16,

@@ -8,7 +8,7 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
 
 DPI = 100
-WIDTH = 9  # inches: 900 pixels
+WIDTH = 900  # pixels
 INK, FAINT, RULE = '#1f2933', '#6b7785', '#d5dbe1'
 BLUE, ORANGE, GREEN, VIOLET, RED = '#2563a8', '#c2640c', '#2f7d4f', '#7a4ea3', '#b3363f'
 
@@ -16,6 +16,7 @@ plt.rcParams.update(
     {
         'font.family': 'DejaVu Sans',  # comes with matplotlib: the same everywhere
         'font.size': 9,
+        'figure.dpi': DPI,
         'text.color': INK,
         'axes.edgecolor': FAINT,
         'axes.labelcolor': INK,
@@ -26,16 +27,11 @@ plt.rcParams.update(
 )
 
 
-def new_canvas(height, pixels_per_unit=DPI):
-    """Return a figure of the common width and its empty axes; a unit is a hundredth of an inch.
-
-    Args:
-        height (float): In inches.
-        pixels_per_unit (float): Pixels of a unit of the axes. Defaults to DPI: an inch.
-    """
-    figure = plt.figure(figsize=(WIDTH, height), facecolor='white')
+def new_canvas(height):
+    """Return a figure of the common width and a height in pixels, and its axes, in pixels."""
+    figure = plt.figure(figsize=(WIDTH / DPI, height / DPI), facecolor='white')
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, WIDTH * DPI / pixels_per_unit), ylim=(0, height * DPI / pixels_per_unit))
+    axes.set(xlim=(0, WIDTH), ylim=(0, height))
     axes.axis('off')
     return figure, axes
 

@@ -1,6 +1,5 @@
 """What an export leaves on the disk, and what it leaves alone."""
 
-import itertools
 import json
 import os
 import subprocess
@@ -8,11 +7,13 @@ import sys
 
 import pytest
 import torch
-from helpers.exported import Small, random_images, skip_without
+from helpers.exported import (
+    Small,
+    random_images,
+    skip_without,
+)
 
 from hardnet_mm.export.formats import FORMATS, load
-from hardnet_mm.export.formats.common import need
-from hardnet_mm.export.formats.ncnn import rename_blobs
 from hardnet_mm.export.formats.table import existing_files
 from hardnet_mm.export.writing import export
 
@@ -21,12 +22,6 @@ IMAGES = random_images(1, (32, 32))
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_formats_with_one_stem_do_not_share_a_file():
-    files = [kind.files(f'a/model.v1{kind.suffix}') for kind in FORMATS.values()]
-    for first, second in itertools.combinations(files, 2):
-        assert not set(first) & set(second)
 
 
 def test_one_stem_for_all_formats(tmp_path):
@@ -137,30 +132,6 @@ def test_files_are_replaced_together(tmp_path, monkeypatch, broken):
     assert load(path)(IMAGES.numpy())['out'].shape == (1, 4, 30, 30)
 
 
-def test_a_missing_companion_is_named(tmp_path):
-    (tmp_path / 'model.xml').write_text('')
-    with pytest.raises(FileNotFoundError, match='there is no .*model.bin, which openvino needs'):
-        load(tmp_path / 'model.xml')
-    with pytest.raises(ValueError, match='is no exported file'):
-        load(tmp_path / 'model.h5')
-
-
-def test_it_says_how_to_get_a_package():
-    with pytest.raises(
-        ImportError, match=r'needs no_such_thing, .*pip install .hardnet_mm\[export'
-    ):
-        need('no_such_thing')
-
-
-def test_ncnn_blobs_are_renamed_where_they_are_blobs():
-    text = '7767517\n2 2\nInput   in0  0 1 in0\nReLU out0 1 1 in0 out0 0=0.1\n'
-    renamed = rename_blobs(text, dict(in0='images', out0='scores'))
-    assert renamed.splitlines()[2:] == [
-        'Input in0 0 1 images',
-        'ReLU out0 1 1 images scores 0=0.1',
-    ]
-
-
 # An export in a process whose every connection and every further program is on record.
 RECORDED = """
 import json, os, socket, subprocess, sys
@@ -201,7 +172,7 @@ def test_an_export_installs_and_sends_nothing(root, tmp_path, name, int8):
     environment = {key: value for key, value in os.environ.items() if key not in left_out}
     environment = {key: value for key, value in environment.items() if not key.startswith('XDG_')}
     environment['HOME'] = str(home)
-    paths = [str(root / 'tests'), str(root / 'tests/deploy'), os.environ.get('PYTHONPATH', '')]
+    paths = [str(root / 'tests'), os.environ.get('PYTHONPATH', '')]
     environment['PYTHONPATH'] = os.pathsep.join(paths)
     path = tmp_path / f'out/model{FORMATS[name].suffix}'
     result = subprocess.run(

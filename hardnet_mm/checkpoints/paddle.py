@@ -1,0 +1,151 @@
+"""FC-HarDNet's checkpoints of PaddleSeg: read without Paddle, and converted.
+
+A ``.pdparams`` file is a pickle of NumPy arrays by name, and of one dict of strings.
+"""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..backbones.architectures import get_architecture, group_blocks
+from ..backbones.hardnet_block import harmonic_links
+from ..utils.errors import InputError
+
+SUFFIX = '.pdparams'
+ARCHITECTURE = 'fchardnet70_paddle'
+PARAMETERS = {
+    '_conv.weight': 'conv.weight',
+    '_batch_norm.weight': 'bn.weight',
+    '_batch_norm.bias': 'bn.bias',
+    '_batch_norm._mean': 'bn.running_mean',
+    '_batch_norm._variance': 'bn.running_var',
+}
+_NAMES = 'StructuredToParameterName@@'
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Reads NumPy arrays, and calls nothing else that a pickle may name."""
+
+    allowed = {
+        ('numpy', 'ndarray'): np.ndarray,
+        ('numpy', 'dtype'): np.dtype,
+        **{
+            (f'numpy.{package}.multiarray', '_reconstruct'): _RECONSTRUCT
+            for package in ('core', '_core')
+        },
+    }
+
+    def find_class(self, module, name):
+        """Return what a pickle names, if arrays need it."""
+        if (module, name) not in self.allowed:
+            raise pickle.UnpicklingError(f'unsupported global: {module}.{name}')
+        return self.allowed[module, name]
+
+
+def load_arrays(path: str | Path) -> dict:
+    """Read a ``.pdparams`` file; no code in it is run.
+
+    Args:
+        path (str | Path): A local file.
+
+    Returns:
+        dict[str, Tensor]: On the CPU.
+
+    Raises:
+        pickle.UnpicklingError: If the file is damaged, is of another kind, or names a function.
+    """
+    try:
+        with open(path, 'rb') as file:
+            state = _ArrayUnpickler(file).load()
+        return {key: torch.tensor(value) for key, value in state.items() if key != _NAMES}
+    # whatever the bytes of a damaged pickle may be taken for
+    except (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError) as error:
+        raise pickle.UnpicklingError('damaged') from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise pickle.UnpicklingError('damaged') from error
+
+
+def is_paddle(state: dict) -> bool:
+    """Tell whether a state dict is one of PaddleSeg's FC-HarDNet, by its first layer."""
+    return isinstance(state.get('stem.0._conv.weight'), torch.Tensor)
+
+
+def convert_paddle(state: dict) -> dict:
+    """Convert a state dict of PaddleSeg's FC-HarDNet to that of this plugin's whole model.
+
+    A layer there reads its links farthest first, here nearest first: the input channels of its
+    weights are put in this order. That is the same function.
+
+    Args:
+        state (dict[str, Tensor]): PaddleSeg's.
+
+    Returns:
+        dict[str, Tensor]: ``backbone.*`` and ``decode_head.*``. Counters of batches, which Paddle's
+        norms have not, are zero.
+
+    Raises:
+        InputError: If a key or a weight is not that network's.
+    """
+    modules = dict(_module_names())
+    ours = {}
+    for key, value in state.items():
+        module, parameter = _split(key)
+        if module not in modules:
+            raise InputError(f'unknown key {key!r} in a checkpoint of PaddleSeg')
+        ours[f'{modules[module]}.{parameter}'] = value
+        if parameter == 'bn.running_var':
+            ours[f'{modules[module]}.bn.num_batches_tracked'] = torch.tensor(0)
+    for block in {key.rpartition('.layers.')[0] for key in ours if '.layers.' in key}:
+        _put_nearest_first(ours, block)
+    return ours
+
+
+def _split(key):
+    """Return the module and our name of a parameter; PyTorch's names of statistics are known."""
+    key = key.replace('running_mean', '_mean').replace('running_var', '_variance')
+    for theirs, ours in PARAMETERS.items():
+        if key.endswith(f'.{theirs}'):
+            return key.removesuffix(f'.{theirs}'), ours
+    module, _, parameter = key.rpartition('.')
+    return module, parameter
+
+
+def _put_nearest_first(state, block):
+    """Reorder the input channels of a block's weights, in place of the dict's."""
+    widths = None
+    layer = 1
+    while (key := f'{block}.layers.{layer - 1}.conv.weight') in state:
+        weight = state[key]
+        widths = widths or [weight.shape[1]]
+        links = harmonic_links(layer)[::-1]
+        if sum(widths[link] for link in links) != weight.shape[1]:
+            raise InputError(f'{key} has {weight.shape[1]} input channels: no block of HarDNet')
+        parts = weight.split([widths[link] for link in links], dim=1)
+        state[key] = torch.cat(parts[::-1], dim=1)
+        widths.append(len(weight))
+        layer += 1
+
+
+def _module_names():
+    """Yield the pairs of a module there and here."""
+    arch = get_architecture(ARCHITECTURE)
+    for i in range(len(arch['stem_channels'])):
+        yield f'stem.{i}', f'backbone.stem.{i}'
+    stages = group_blocks(arch['downsample'])  # of one block each: it, its transition and a pool
+    for stage, (number,) in enumerate(stages):
+        ours = f'backbone.stages.{stage}'
+        yield from _layers(f'encoder.blks.{3 * stage}', f'{ours}.block0', arch, number)
+        yield f'encoder.blks.{3 * stage + 1}', f'{ours}.transition0'
+    for i, (number,) in enumerate(stages[-2::-1]):
+        yield f'decoder.conv1x1_up.{i}', f'decode_head.projections.{i}'
+        theirs = f'decoder.dense_blocks_up.{i}'
+        yield from _layers(theirs, f'decode_head.blocks.{i}', arch, number)
+    yield 'cls_head', 'decode_head.conv_seg'
+
+
+def _layers(theirs, ours, arch, block):
+    for layer in range(arch['num_layers'][block]):
+        yield f'{theirs}.layers.{layer}', f'{ours}.layers.{layer}'

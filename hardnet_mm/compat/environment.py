@@ -1,0 +1,78 @@
+"""mmcv's operators for the whole environment, for programs that do not import hardnet_mm.
+
+The toolboxes' own scripts are such: they import mmcv.ops before they read a config's
+``custom_imports``. A file in site-packages, which Python reads whenever it starts, adds a finder of
+``mmcv._ext``; no other package's files are touched.
+"""
+
+import importlib.machinery
+import importlib.util
+import os
+import sysconfig
+from pathlib import Path
+
+from ..utils.errors import InputError
+from ..utils.files import written_whole
+from . import finder
+
+NAME = 'hardnet_mm_operators.pth'
+
+
+def place():
+    """Return the path of the file."""
+    return Path(sysconfig.get_path('purelib'), NAME)
+
+
+def content():
+    """Return what the file holds: a line that starts with import is run."""
+    source = Path(finder.__file__).read_text(encoding='utf-8')
+    return f'import sys; exec({source!a})\n'
+
+
+def compiled():
+    """Return the file of mmcv's own compiled operators, None if there are none."""
+    mmcv = importlib.util.find_spec('mmcv')
+    for folder in mmcv.submodule_search_locations:
+        for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+            path = Path(folder, '_ext' + suffix)
+            if path.is_file():
+                return path
+    return None
+
+
+def install():
+    """Put the file in its place, and return in words what was done.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    if compiled():
+        return f'nothing to do: mmcv has its own compiled operators, {compiled()}'
+    path = place()
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f'{path.parent} cannot be written to: is this environment yours?')
+    with written_whole(path) as new:
+        new.write_text(content(), encoding='ascii')
+    return f"mmcv's operators are computed by PyTorch in this environment from now on: {path}"
+
+
+def remove():
+    """Take the file away, and return in words what was done."""
+    path = place()
+    if not path.exists():
+        return f'nothing to do: there is no {path}'
+    path.unlink()
+    return f'removed {path}'
+
+
+def status():
+    """Return in words where mmcv's operators come from in this environment."""
+    path = place()
+    if compiled():
+        unused = f'; {path} is not used' if path.exists() else ''
+        return f'compiled: {compiled()}{unused}'
+    if not path.exists():
+        return 'not there, but in programs that import hardnet_mm'
+    if path.read_text(encoding='ascii') != content():
+        return f'{path} is of another version of hardnet_mm: install it again'
+    return f'computed by PyTorch: {path}'

@@ -1,0 +1,65 @@
+"""A stand-in for mmcv's compiled operators, ``mmcv._ext``, where mmcv was installed without them.
+
+:data:`OPERATORS` has those that a config of mmdet, mmseg, mmpretrain or mmrotate reaches
+(``tools/analysis_tools/list_operators.py`` finds them), each of the same arguments, on any
+device. Any other name is present too, so that mmcv.ops imports, and raises an error when called.
+torchvision takes seconds to import, so what needs it imports it once it is called.
+"""
+
+import importlib.machinery
+import importlib.util
+import sys
+import types
+
+from . import (  # noqa: F401, each enters its operators
+    bbox_overlaps,
+    border_align,
+    carafe,
+    deform_conv,
+    deform_roi_pool,
+    focal_loss,
+    info,
+    masked_conv,
+    ms_deform_attn,
+    nms,
+    psa_mask,
+    roi_align,
+    roi_pool,
+    rotated,
+    sync_bn,
+)
+from .operator import OPERATORS, Operator
+
+__all__ = ['OPERATORS', 'Operator', 'install', 'make_extension', 'missing_operator']
+
+
+def install():
+    """Put the stand-in in the place of compiled operators that are not there."""
+    if not importlib.util.find_spec('mmcv._ext') and importlib.util.find_spec('torchvision'):
+        sys.modules['mmcv._ext'] = make_extension()
+
+
+def make_extension():
+    """Return the stand-in module; mmcv and mmengine find it by its name and its spec."""
+    extension = types.ModuleType('mmcv._ext', __doc__)
+    extension.__spec__ = importlib.machinery.ModuleSpec('mmcv._ext', loader=None)
+    extension.__getattr__ = missing_operator
+    for name, operator in OPERATORS.items():
+        setattr(extension, name, operator.function)
+    return extension
+
+
+def missing_operator(name):
+    """Return a function that says how to get the operator, as a module's ``__getattr__``."""
+    if name.startswith('__'):
+        raise AttributeError(name)
+
+    def operator(*args, **kwargs):
+        raise NotImplementedError(
+            f"mmcv's operator '{name}' is compiled, and this mmcv was installed without compiled "
+            'operators: install mmcv from a wheel or a source build that has them '
+            "(MMCV_WITH_OPS=1 pip install --no-build-isolation 'mmcv==2.1.0'; "
+            'https://mmcv.readthedocs.io/en/latest/get_started/installation.html)'
+        )
+
+    return operator

@@ -1,0 +1,63 @@
+"""Bilinear samples of feature maps, as mmcv's operators on regions take them."""
+
+import torch
+
+MAX_NUMBERS = 2**24  # that a step of a long computation gathers
+
+
+def corners(y, x, height, width):
+    """Return the four pixels around each position, and their weights.
+
+    A position up to one pixel outside of the map is moved to its border; farther out every weight
+    is zero.
+
+    Args:
+        y (Tensor): Any shape, in pixels, whose centres have whole numbers.
+        x (Tensor): The same.
+        height (int): The map's.
+        width (int): The map's.
+
+    Returns:
+        list[tuple[Tensor, Tensor]]: Indices into the flattened map, and weights.
+    """
+    inside = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
+    y = torch.where(inside, y, torch.zeros_like(y)).clamp(0, height - 1)
+    x = torch.where(inside, x, torch.zeros_like(x)).clamp(0, width - 1)
+    top, left = y.detach().floor(), x.detach().floor()
+    bottom, right = (top + 1).clamp(max=height - 1), (left + 1).clamp(max=width - 1)
+    down, along = y - top, x - left
+    return [
+        ((row * width + column).long(), weight * inside)
+        for row, column, weight in (
+            (top, left, (1 - down) * (1 - along)),
+            (top, right, (1 - down) * along),
+            (bottom, left, down * (1 - along)),
+            (bottom, right, down * along),
+        )
+    ]
+
+
+def sample(features, image, y, x):
+    """Return the features at positions.
+
+    Args:
+        features (Tensor): ``(N, C, H, W)``.
+        image (Tensor): ``(K,)``, index in the batch.
+        y (Tensor): ``(K, P)``, as in :func:`corners`.
+        x (Tensor): ``(K, P)``.
+
+    Returns:
+        Tensor: ``(K, P, C)``.
+    """
+    pixels = features.flatten(2).transpose(1, 2)
+    return sum(
+        pixels[image.long()[:, None], index] * weight[..., None]
+        for index, weight in corners(y, x, *features.shape[2:])
+    )
+
+
+def in_steps(count, numbers_each):
+    """Yield slices of ``range(count)`` that keep what is gathered at once small."""
+    step = max(1, MAX_NUMBERS // max(1, numbers_each))
+    for start in range(0, count, step):
+        yield slice(start, start + step)

@@ -1,0 +1,201 @@
+"""List who calls which compiled operator of mmcv, and what it is computed by without one.
+
+Reads sources, imports none of them: mmcv.ops, the toolboxes that are installed, and folders named
+by --source (a checkout or an unpacked release, as of mmrotate).
+"""
+
+import argparse
+import ast
+import importlib.util
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from hardnet_mm.compat.mmcv_operators import OPERATORS
+from hardnet_mm.utils.files import written_whole
+from hardnet_mm.utils.own_files import OWN_FILES
+
+TOOLBOXES = ('mmdet', 'mmseg', 'mmpretrain')
+PAGE = OWN_FILES / 'docs/operators.md'
+BEGIN = '<!-- written by tools/analysis_tools/list_operators.py, from here -->'
+END = '<!-- to here -->'
+
+
+def parse(path):
+    """Return the syntax tree of a source file."""
+    return ast.parse(path.read_text(encoding='utf-8', errors='replace'), str(path))
+
+
+def installed_folder(package):
+    """Return the folder of an installed package, None where there is none."""
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).parent if spec else None
+
+
+class Operators:
+    """What each public name of mmcv.ops reaches of ``mmcv._ext``.
+
+    Args:
+        folder (Path): That of ``mmcv.ops``.
+
+    Attributes:
+        reached (dict[str, set[str]]): Operators by public name.
+        registered (dict[str, str]): Public names by the name in a registry.
+        all (set[str]): Every operator that mmcv.ops names.
+    """
+
+    def __init__(self, folder):
+        self._uses, self._imports = {}, {}
+        self.registered = {}
+        for path in folder.glob('*.py'):
+            self._read(path.stem, parse(path))
+        self.all = {name for uses in self._uses.values() for name in uses if name[:1] == '.'}
+        self.all = {name[1:] for name in self.all}
+        self.reached = {
+            name: self._reach((module, name), set())
+            for (module, name) in self._uses
+            if not name.startswith('_')
+        }
+
+    def _read(self, module, tree):
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+                for alias in node.names:
+                    self._imports[module, alias.asname or alias.name] = (node.module, alias.name)
+            for name in _defined(node):
+                self._uses[module, name] = set(_mentions(node))
+                for registered in _registered(node):
+                    self.registered[registered] = name
+
+    def _reach(self, place, seen):
+        place = self._imports.get(place, place)
+        if place in seen:
+            return set()
+        seen.add(place)
+        found = set()
+        for name in self._uses.get(place, ()):
+            found |= {name[1:]} if name[:1] == '.' else self._reach((place[0], name), seen)
+        return found
+
+
+def _defined(node):
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+        return [node.name]
+    targets = getattr(node, 'targets', [])
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _mentions(node):
+    """Yield the names that a definition uses; operators have a dot before them."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            yield part.id
+        elif isinstance(part, ast.Attribute) and getattr(part.value, 'id', '') == 'ext_module':
+            yield f'.{part.attr}'
+
+
+def _registered(node):
+    for decorator in getattr(node, 'decorator_list', []):
+        if 'register_module' in ast.unparse(decorator):
+            named = [part.value for part in ast.walk(decorator) if isinstance(part, ast.Constant)]
+            yield from named or [node.name]
+
+
+def names_of_mmcv(tree, operators):
+    """Yield the public names of mmcv.ops that a source imports, or builds by a config's type."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('mmcv.ops'):
+            yield from (alias.name for alias in node.names)
+        pairs = zip(node.keys, node.values) if isinstance(node, ast.Dict) else ()
+        types = [value for key, value in pairs if getattr(key, 'value', '') == 'type']
+        if isinstance(node, ast.Call):
+            types = [keyword.value for keyword in node.keywords if keyword.arg == 'type']
+        for value in types:
+            name = getattr(value, 'value', None)
+            if isinstance(name, str):
+                yield operators.registered.get(name, name)
+
+
+def callers(folders, operators):
+    """Return who reaches each operator: ``{operator: {(toolbox, public name): files}}``.
+
+    Args:
+        folders (dict[str, Path]): Sources by the toolbox's name.
+        operators (Operators): Of the installed mmcv.
+    """
+    found = defaultdict(lambda: defaultdict(int))
+    for toolbox, folder in folders.items():
+        for path in sorted(folder.rglob('*.py')):
+            for name in set(names_of_mmcv(parse(path), operators)):
+                for operator in operators.reached.get(name, ()):
+                    found[operator][toolbox, name] += 1
+    return found
+
+
+def table(found, operators):
+    """Return the lines of a table in Markdown, an operator a row."""
+    lines = [
+        '| operator of mmcv | reached by (files) | made of | compared with |',
+        '|---|---|---|---|',
+    ]
+    for name in sorted(found):
+        by_toolbox = defaultdict(list)
+        for (toolbox, public), files in sorted(found[name].items()):
+            by_toolbox[toolbox].append(f'{public} ({files})')
+        users = '; '.join(f'{toolbox}: {", ".join(to)}' for toolbox, to in by_toolbox.items())
+        own = OPERATORS.get(name)
+        made, compared = (own.made_of, own.compared_with) if own else ('**none**', '')
+        lines.append(f'| `{name}` | {users} | {made} | {compared} |')
+    unreached = sorted(operators.all - set(found) - set(OPERATORS))
+    present = sorted(set(OPERATORS) - set(found))
+    if present:
+        lines += ['', f'There, and reached by none of these: {_code(present)}.']
+    lines += ['', f'Reached by none of these, and raising an error: {_code(unreached)}.']
+    return lines
+
+
+def _code(names):
+    return ', '.join(f'`{name}`' for name in names)
+
+
+def write(lines, path):
+    """Put the table between the marks of a page."""
+    before, begin, rest = path.read_text(encoding='utf-8').partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.exit(f'{path} has no place for the table: it needs {BEGIN!r} and {END!r}')
+    with written_whole(path) as new:
+        new.write_text('\n'.join([before + BEGIN, '', *lines, '', END + after]), encoding='utf-8')
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        '--source',
+        nargs='*',
+        default=[],
+        metavar='NAME=FOLDER',
+        help='sources of a toolbox that is not installed, as mmrotate=onedl-mmrotate/mmrotate',
+    )
+    parser.add_argument('--write', action='store_true', help='replace the table in the docs')
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    operators = Operators(installed_folder('mmcv') / 'ops')
+    folders = {name: installed_folder(name) for name in TOOLBOXES if installed_folder(name)}
+    for source in args.source:
+        name, _, folder = source.partition('=')
+        if not Path(folder).is_dir():
+            sys.exit(f'--source {source}: {folder or "no folder"} is not a folder')
+        folders[name] = Path(folder)
+    lines = table(callers(folders, operators), operators)
+    if args.write:
+        write(lines, PAGE)
+    else:
+        print('\n'.join(lines))
+
+
+if __name__ == '__main__':
+    main()
