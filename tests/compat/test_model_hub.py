@@ -122,7 +122,7 @@ def test_models_are_listed_in_their_toolbox():
             'centernet_hardnet85_608_coco',
             'centernet_hardnet85_416_coco',
         ],
-        mmseg=['fchardnet70_cityscapes'],
+        mmseg=['fchardnet70_cityscapes', 'fchardnet70-paddle_cityscapes'],
     )
     assert 'ssd300_coco' in BaseInferencer.list_models('mmdet')
 
