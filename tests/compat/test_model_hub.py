@@ -116,7 +116,7 @@ def test_models_are_listed_in_their_toolbox():
     listed = {scope: BaseInferencer.list_models(scope, '.*hardnet') for scope in ('mmdet', 'mmseg')}
     assert listed == dict(
         mmdet=['ssd512_hardnet68_coco', 'ssd512_hardnet85_coco', 'centernet_hardnet85_coco'],
-        mmseg=['fchardnet70_cityscapes'],
+        mmseg=['fchardnet70_cityscapes', 'fchardnet70-paddle_cityscapes'],
     )
     assert 'ssd300_coco' in BaseInferencer.list_models('mmdet')
 
