@@ -39,7 +39,7 @@ def parse_args():
 
 def main(args):
     from hardnet_mm.backbones.architectures import ARCHITECTURES
-    from hardnet_mm.swap.backbone import swap
+    from hardnet_mm.swap.backbone import holder, swap
     from hardnet_mm.swap.trial import predict
     from hardnet_mm.utils.config_text import config_text
     from hardnet_mm.utils.configs import build_model, is_pure_python, read_config, read_inherited
@@ -69,8 +69,9 @@ def main(args):
         with written_whole(args.out) as new:
             new.write_text(text)
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    old = holder(cfg.model).backbone.type
     print(
-        f'{args.arch} for {cfg.model.backbone.type} in {args.config}: {parameters / 1e6:.1f} M '
+        f'{args.arch} for {old} in {args.config}: {parameters / 1e6:.1f} M '
         f'parameters, built and run once{f", written to {args.out}" if args.out else ""}',
         file=sys.stderr,
     )

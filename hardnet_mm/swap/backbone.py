@@ -17,6 +17,7 @@ from ..utils.toolboxes import register_toolbox
 PROBE_SIZE = 256
 # Arguments that mean the same to HarDNet and to the toolboxes' ResNets.
 KEPT = ('in_channels', 'frozen_stages', 'norm_eval', 'with_cp')
+JPU_CHANNELS, JPU_DILATIONS = 512, (1, 2, 4, 8)  # mmseg's defaults
 NORMS = ('BN', 'SyncBN', 'MMSyncBN', 'GN')
 RGB_MEAN, RGB_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 
@@ -37,7 +38,7 @@ def swap(cfg, arch, pretrained=True):
         InputError: If the config's backbone is none that HarDNet can replace, and why.
     """
     get_architecture(arch)
-    model = cfg.model
+    model = holder(cfg.model)
     backbone = model.get('backbone')
     if not isinstance(backbone, dict):
         raise InputError(f'{model.get("type")} has no model.backbone dict to replace')
@@ -66,13 +67,27 @@ def swap(cfg, arch, pretrained=True):
         swapped.pretrained = None
     rewire(swapped, channels, hardnet.channels)
     differences = dict(backbone=dict(_delete_=True, **new), **difference(model, swapped))
-    differences = dict(custom_imports=_imports(cfg), model=differences)
+    differences = dict(custom_imports=_imports(cfg), model=_outward(cfg.model, differences))
     if pretrained:
         _normalize(cfg, differences)
     _release_optimizer(cfg, hardnet, differences)
     if cfg.get('load_from'):
         differences['load_from'] = None  # its weights are of the old backbone
     return differences
+
+
+def holder(model):
+    """Return the part of a model's config that has the backbone.
+
+    That is the model, or the detector that a semi-supervised one makes its student and teacher of.
+    """
+    inside = model.get('detector')
+    return inside if 'backbone' not in model and isinstance(inside, dict) else model
+
+
+def _outward(model, differences):
+    """Return differences of what :func:`holder` returns as those of the model."""
+    return differences if holder(model) is model else dict(detector=differences)
 
 
 def probe(backbone, scope):
@@ -163,13 +178,14 @@ def rewire(model, old, new):
     """
     neck = model.get('neck') or []
     for part in neck if isinstance(neck, list) else [neck]:
-        if part.type == 'JPU':
-            raise InputError(
-                'JPU passes outputs of the backbone on beside its own: heads read both'
-            )
         old_out, changed = part.get('out_channels'), _rewire_part(part, old, new)
         if not changed:
             continue
+        if part.type == 'JPU':  # passes all outputs but the last on, beside its own
+            own = len(part.get('dilations', JPU_DILATIONS)) * part.get('mid_channels', JPU_CHANNELS)
+            first = part.get('start_level', 0)
+            old, new = ((*widths[first:-1], own) for widths in (old, new))
+            break
         if isinstance(old_out, (list, tuple)) and tuple(old_out[: len(old)]) == tuple(old):
             # an SSD's, whose heads read all of them
             part.out_channels = type(old_out)([*new, *old_out[len(old) :]])
@@ -236,10 +252,13 @@ def _normalize(cfg, differences):
     """Prepare images as the ImageNet weights expect them: RGB, ImageNet's mean and deviation."""
     inside = 'data_preprocessor' in cfg.model
     old = cfg.model.data_preprocessor if inside else cfg.get('data_preprocessor', {})
+    nested = old.get('data_preprocessor')  # of a semi-supervised model
+    old = nested or old
     swapped = 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
     wanted = {'mean': RGB_MEAN, 'std': RGB_STD, swapped: True}
     changed = {key: value for key, value in wanted.items() if old.get(key) != value}
     if changed and 'mean' in old:
+        changed = dict(data_preprocessor=changed) if nested else changed
         (differences['model'] if inside else differences)['data_preprocessor'] = changed
 
 

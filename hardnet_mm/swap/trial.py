@@ -1,5 +1,8 @@
 """One batch through a model of any toolbox: does what a config builds hold together?"""
 
+import copy
+
+import numpy as np
 import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
@@ -62,9 +65,20 @@ def random_batch(cfg, views=0):
     return dict(inputs=images, data_samples=samples)
 
 
+def branches(batch):
+    """Return a batch for a semi-supervised model: of labels, and of two views without."""
+    copies = {name: copy.deepcopy(batch) for name in ('sup', 'unsup_teacher', 'unsup_student')}
+    for one in copies.values():
+        for sample in one['data_samples']:  # as its image was
+            sample.set_metainfo(dict(homography_matrix=np.eye(3, dtype=np.float32)))
+    return {key: {name: one[key] for name, one in copies.items()} for key in batch}
+
+
 def loss(model, cfg):
     """Return the sum of a training batch's losses, ready for ``backward``."""
     batch = random_batch(cfg, views=0 if hasattr(model, 'predict') else 2)
+    if 'semi_train_cfg' in cfg.model:
+        batch = branches(batch)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model.train()
         model.data_preprocessor.batch_augments = None  # some ask the runner for the iteration

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 import hardnet_mm
+from hardnet_mm.compat import environment as commands_of_this_one
 from hardnet_mm.compat.environment import NAME
+from hardnet_mm.utils.errors import InputError
 
 COMPILED = getattr(importlib.util.find_spec('mmcv._ext'), 'origin', None) is not None
+ROOT = Path(hardnet_mm.__file__).parents[1]
 USE = """
 import sys
 assert 'mmcv' not in sys.modules and 'torch' not in sys.modules
@@ -31,20 +34,11 @@ class Environment:
         self.python = folder / 'bin/python'
         paths = sysconfig.get_paths(vars=dict(base=str(folder), platbase=str(folder)))
         self.packages = Path(paths['purelib'])
-        self.own = self.packages / 'own.pth'
-        root = Path(hardnet_mm.__file__).parents[1]
-        self.see(*site.getsitepackages(), root)
-
-    def see(self, *paths):
-        self.own.write_text(''.join(f'{path}\n' for path in paths))
+        own = [*site.getsitepackages(), ROOT]
+        Path(self.packages, 'own.pth').write_text(''.join(f'{path}\n' for path in own))
 
     def run(self, *args):
         return subprocess.run([self.python, *args], capture_output=True, text=True, cwd='/')
-
-    def compat(self, action):
-        result = self.run('-m', 'hardnet_mm.compat', action)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
 
 
 @pytest.fixture(scope='module')
@@ -52,76 +46,72 @@ def environment(tmp_path_factory):
     return Environment(tmp_path_factory.mktemp('environment'))
 
 
+@pytest.fixture
+def commands(environment, monkeypatch):
+    """The commands, at work on that environment."""
+    monkeypatch.setattr(commands_of_this_one, 'place', lambda: environment.packages / NAME)
+    yield commands_of_this_one
+    commands_of_this_one.remove()
+
+
 @pytest.mark.skipif(COMPILED, reason='this mmcv has compiled operators')
-def test_scripts_that_do_not_import_hardnet_mm_have_operators(environment):
-    assert "No module named 'mmcv._ext'" in environment.run('-c', USE).stderr
-    assert 'from now on' in environment.compat('install')
-    before = sorted(environment.packages.iterdir())
+def test_scripts_that_do_not_import_hardnet_mm_have_operators(environment, commands):
+    result = environment.run('-m', 'hardnet_mm.compat', 'install')
+    assert 'from now on' in result.stdout, result.stderr
+    assert 'computed by PyTorch' in commands.status()
+    there = sorted(environment.packages.iterdir())
     result = environment.run('-c', USE)
-    assert result.stdout.split('\n')[0] == '1', result.stderr
-    assert result.stdout.split('\n')[1] == 'False none: hardnet_mm computes the operators'
-    assert 'computed by PyTorch' in environment.compat('status')
-    # importing hardnet_mm too changes nothing
-    result = environment.run('-c', 'import hardnet_mm, mmcv._ext as e; print(e.nms.__module__)')
-    assert result.stdout == 'hardnet_mm_operators.nms\n', result.stderr
-    # where hardnet_mm is gone, all is as it was
-    environment.see(*site.getsitepackages())
-    hidden = f'import sys\nsys.path = [p for p in sys.path if {str(root())!r} not in p]\n'
-    hidden += 'sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in str(f)]\n'
-    result = environment.run('-c', hidden + USE)
-    assert "No module named 'mmcv._ext'" in result.stderr
-    environment.see(*site.getsitepackages(), root())
-    assert sorted(environment.packages.iterdir()) == before
-    assert 'removed' in environment.compat('remove')
-    assert not (environment.packages / NAME).exists()
-    assert 'nothing to do' in environment.compat('remove')
-    assert 'not there' in environment.compat('status')
+    assert result.stdout == '1\nFalse none: hardnet_mm computes the operators\n', result.stderr
+    assert sorted(environment.packages.iterdir()) == there
 
 
-def root():
-    return Path(hardnet_mm.__file__).parents[1]
+@pytest.mark.skipif(COMPILED, reason='this mmcv has compiled operators')
+def test_where_hardnet_mm_is_gone_all_is_as_it_was(environment, commands):
+    commands.install()
+    hidden = (
+        'import sys\n'
+        f'sys.path = [path for path in sys.path if path != {str(ROOT)!r}]\n'
+        'sys.meta_path = [finder for finder in sys.meta_path if "ditable" not in str(finder)]\n'
+        'from importlib.util import find_spec\n'
+        'print(find_spec("hardnet_mm"), find_spec("mmcv._ext"))\n'
+    )
+    assert environment.run('-c', hidden).stdout == 'None None\n'
+    assert 'removed' in commands.remove()
+    assert 'nothing to do' in commands.remove()
+    assert 'not there' in commands.status()
 
 
 @pytest.mark.skipif(not COMPILED, reason='this mmcv was installed without compiled operators')
-def test_compiled_operators_are_left_in_their_place(environment):
-    assert 'nothing to do' in environment.compat('install')
-    assert not (environment.packages / NAME).exists()
-    # another one's mmcv had none, when it was put there
-    script = 'from hardnet_mm.compat.environment import content, place\n'
-    script += 'place().write_text(content()); import mmcv._ext'
-    assert environment.run('-c', script).returncode == 0
-    result = environment.run('-c', 'import mmcv._ext; print(mmcv._ext.__file__)')
-    assert result.stdout.endswith('.so\n'), result.stderr
-    assert 'is not used' in environment.compat('status')
-    assert 'removed' in environment.compat('remove')
+def test_compiled_operators_are_left_in_their_place(environment, commands):
+    assert 'nothing to do' in commands.install()
+    assert not commands.place().exists()
+    commands.place().write_text(commands.content())  # as if mmcv had had none
+    result = environment.run(
+        '-c', 'from importlib.util import find_spec as f; print(f("mmcv._ext"))'
+    )
+    assert 'ExtensionFileLoader' in result.stdout, result.stderr
+    assert 'is not used' in commands.status()
 
 
-def test_a_start_of_python_imports_nothing_for_it(environment, tmp_path):
-    from hardnet_mm.compat.environment import content
-
+def test_a_start_of_python_imports_nothing_for_it(environment):
     names = 'import sys; print(*sorted(sys.modules))'
-    script = content() + names
+    script = commands_of_this_one.content() + names
     before, after = (environment.run('-c', text).stdout.split() for text in (names, script))
     assert before == after
 
 
 def test_a_place_that_cannot_be_written_to_is_named(monkeypatch, tmp_path):
-    from hardnet_mm.compat import environment
-    from hardnet_mm.utils.errors import InputError
-
-    monkeypatch.setattr(environment, 'compiled', lambda: None)
-    monkeypatch.setattr(environment, 'place', lambda: tmp_path / 'none' / NAME)
+    monkeypatch.setattr(commands_of_this_one, 'compiled', lambda: None)
+    monkeypatch.setattr(commands_of_this_one, 'place', lambda: tmp_path / 'none' / NAME)
     with pytest.raises(InputError, match='none cannot be written to'):
-        environment.install()
+        commands_of_this_one.install()
 
 
 def test_what_another_version_wrote_is_told(monkeypatch, tmp_path):
-    from hardnet_mm.compat import environment
-
-    monkeypatch.setattr(environment, 'compiled', lambda: None)
-    monkeypatch.setattr(environment, 'place', lambda: tmp_path / NAME)
-    environment.install()
-    assert 'computed by PyTorch' in environment.status()
+    monkeypatch.setattr(commands_of_this_one, 'compiled', lambda: None)
+    monkeypatch.setattr(commands_of_this_one, 'place', lambda: tmp_path / NAME)
+    commands_of_this_one.install()
+    assert 'computed by PyTorch' in commands_of_this_one.status()
     (tmp_path / NAME).write_text('import sys\n')
-    assert 'another version' in environment.status()
-    assert 'removed' in environment.remove() and not list(tmp_path.iterdir())
+    assert 'another version' in commands_of_this_one.status()
+    assert 'removed' in commands_of_this_one.remove() and not list(tmp_path.iterdir())

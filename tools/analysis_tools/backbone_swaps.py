@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from mmengine.utils import is_installed
 
-from hardnet_mm.swap.backbone import swap
+from hardnet_mm.swap.backbone import holder, swap
 from hardnet_mm.swap.trial import loss, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 from hardnet_mm.utils.errors import InputError
@@ -157,8 +157,6 @@ REFUSED = (
     'mmdet::faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py',
     'mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py',
     'mmdet::detectors/detectors_cascade-rcnn_r50_1x_coco.py',
-    'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py',
-    'mmseg::fastfcn/fastfcn_r50-d32_jpu_psp_4xb2-80k_cityscapes-512x1024.py',
     'mmseg::icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py',
     'mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py',
     'mmpretrain::convnext/convnext-tiny_32xb128_in1k.py',
@@ -176,7 +174,9 @@ def run(name, arch):
         return f'refused: {error}'
     except NotImplementedError as error:  # the old backbone needs a compiled operator to be seen
         return f'fails without HarDNet, too: {error}'.partition(': install')[0]
-    swapped.model.backbone.pop('frozen_stages', None)  # a gradient is to reach the first layer
+    holder(swapped.model).backbone.pop(
+        'frozen_stages', None
+    )  # a gradient is to reach the first layer
     failure = attempt(swapped)
     if failure and re.sub(r'\d', '', attempt(cfg)) == re.sub(r'\d', '', failure):  # but for sizes
         return f'fails without HarDNet, too: {failure}'
@@ -188,8 +188,8 @@ def attempt(cfg):
     try:
         model = build_model(cfg)
         loss(model, cfg).backward()
-        if cfg.model.backbone.type == 'HarDNet':
-            gradient = model.backbone.stem[0].conv.weight.grad
+        if holder(cfg.model).backbone.type == 'HarDNet':
+            gradient = getattr(model, 'student', model).backbone.stem[0].conv.weight.grad
             if gradient is None or not gradient.isfinite().all() or not gradient.any():
                 return 'no gradient reaches the first layer'
         predict(model, cfg)
