@@ -26,7 +26,8 @@ def place():
 def content():
     """Return what the file holds: a line that starts with import is run."""
     source = Path(finder.__file__).read_text(encoding='utf-8')
-    return f'import sys; exec({source!a})\n'
+    own = "dict(__name__='hardnet_mm_operators_finder')"  # else it would run in those of site
+    return f'import sys; exec({source!a}, {own})\n'
 
 
 def compiled():

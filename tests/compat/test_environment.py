@@ -61,7 +61,7 @@ def test_scripts_that_do_not_import_hardnet_mm_have_operators(environment, comma
     assert 'computed by PyTorch' in commands.status()
     there = sorted(environment.packages.iterdir())
     result = environment.run('-c', USE)
-    assert result.stdout == '1\nFalse none: hardnet_mm computes the operators\n', result.stderr
+    assert result.stdout == '1\nFalse none: hardnet_mm computes the operators\n', result
     assert sorted(environment.packages.iterdir()) == there
 
 

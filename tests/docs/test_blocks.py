@@ -228,6 +228,10 @@ def check(command, monkeypatch):
 
 def check_python(script, *arguments, monkeypatch):
     """Parse the arguments of a script as it does itself."""
+    if script == '-m':
+        module, action = arguments
+        assert action in importlib.import_module(f'{module}.__main__').ACTIONS
+        return
     assert (ROOT / script).is_file(), script
     monkeypatch.setattr('sys.argv', [script, *arguments])
     monkeypatch.syspath_prepend(str((ROOT / script).parent))

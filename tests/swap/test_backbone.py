@@ -73,6 +73,25 @@ def test_channels_in_another_order():
     assert model['neck'] == dict(in_channels=[1024, 640, 320])
 
 
+def test_heads_behind_a_neck_that_passes_outputs_on():
+    """JPU puts its own output in the place of the last; the auxiliary head reads the one before."""
+    model = swapped('mmseg::fastfcn/fastfcn_r50-d32_jpu_psp_4xb2-80k_cityscapes-512x1024.py')[
+        'model'
+    ]
+    assert model['neck'] == dict(in_channels=(320, 640, 1024))
+    assert model['auxiliary_head'] == dict(in_channels=640)
+    assert 'decode_head' not in model
+
+
+def test_the_detector_of_a_semi_supervised_model():
+    name = 'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py'
+    model = swapped(name)['model']
+    assert model['detector']['backbone']['type'] == 'HarDNet'
+    assert model['detector']['neck'] == dict(in_channels=[128, 320, 640, 1024])
+    assert set(model) == {'detector', 'data_preprocessor'}
+    assert model['data_preprocessor']['data_preprocessor']['bgr_to_rgb']
+
+
 def test_an_equal_number_elsewhere_stays():
     """RetinaNet's head reads 256 channels, as many as the neck gives and as the old stage had."""
     assert 'bbox_head' not in swapped(RETINANET)['model']
