@@ -56,7 +56,8 @@ def run(root, folder, title, result, *options):
         for key in ('num_workers=0', 'persistent_workers=False')
     ]
     command = [sys.executable, '-c', PROGRAM.format(result), root / 'tools/train.py', 'infer.py']
-    command += [*arguments, '--cfg-options', *workers, *options]
+    # no download
+    command += [*arguments, '--cfg-options', 'load_from=None', *workers, *options]
     environment = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
     done = subprocess.run(
         list(map(str, command)),

@@ -24,7 +24,8 @@ def parse_args():
     add(
         '--arch',
         default='hardnet68',
-        help='hardnet39ds, hardnet68ds, hardnet68, hardnet85 or fchardnet70; default: hardnet68',
+        help='hardnet39ds, hardnet68ds, hardnet68, hardnet85, fchardnet70 or fchardnet70_paddle; '
+        'default: hardnet68',
     )
     add('--out', type=user_path, help='config to write; printed where it is not given')
     add('--no-pretrained', action='store_true', help='start from random weights')

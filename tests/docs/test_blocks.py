@@ -104,7 +104,7 @@ def test_python_runs(page, folder, weights, monkeypatch):
         pytest.skip(f'in {TESTED_ELSEWHERE[name(page)]}')
     monkeypatch.setenv('HARDNET_WEIGHTS', str(weights))
     # a stand-in has another hash than the name of its file tells
-    monkeypatch.setattr(download, 'check_hash', lambda path: None)
+    monkeypatch.setattr(download, 'check_hash', lambda *paths: None)
     # a reader's session starts without a toolbox's scope, where mmpretrain's inferencer looks first
     monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
     session = dict(__name__='__page__')

@@ -16,11 +16,11 @@ from hardnet_mm.export.writing import export
 from hardnet_mm.utils.configs import build_model
 
 
-@pytest.mark.parametrize('name', ['pspnet', 'upernet'])
+@pytest.mark.parametrize('name', ['pspnet_hardnet68-d8', 'upernet_hardnet68'])
 def test_pooling_to_any_size_exports(root, tmp_path, name):
     """PSPNet and UPerNet: in ONNX for other sizes of images, too."""
     skip_without('onnx')
-    cfg = Config.fromfile(root / f'configs/{name}_hardnet68_ade20k.py')
+    cfg = Config.fromfile(root / f'configs/toolbox_models/{name}_4xb4-80k_ade20k-512x512.py')
     model = filled(build_model(cfg))
     end_to_end = deployed(model)
     path = tmp_path / 'model.onnx'

@@ -118,13 +118,17 @@ def test_what_is_no_clone_is_refused(clone, made, run_tool, tmp_path):
     assert 'is there already' in output
 
 
+# PaddleSeg's program needs Paddle, and RFBNet's network is not in this plugin.
+OTHERS = {'paddleseg_fchardnet70', 'rfb512_hardnet68_voc'}
+
+
 def test_every_golden_file_has_its_original(root, monkeypatch):
     monkeypatch.setattr(sys, 'path', [*sys.path, str(root / 'tools/analysis_tools')])
     import golden
 
     files = {path.stem: json.loads(path.read_text()) for path in (root / 'tests/data').glob('*')}
-    assert set(golden.ORIGINALS) == set(files)
-    for name, content in files.items():
-        original = golden.ORIGINALS[name]
+    assert set(golden.ORIGINALS) == set(files) - OTHERS
+    for name, original in golden.ORIGINALS.items():
+        content = files[name]
         assert content['note'] == original.note
         assert content['input'] == list(original.size)

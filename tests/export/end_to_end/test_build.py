@@ -10,7 +10,7 @@ from hardnet_mm.utils.configs import build_model, read_config
 def test_other_models_are_refused(root):
     with pytest.raises(ValueError, match='HarDNet cannot be exported here: allowed are'):
         build_end_to_end(HarDNet('hardnet39ds'))
-    cfg = read_config(str(root / 'configs/faster-rcnn_hardnet68_fpn_1x_coco.py'))
+    cfg = read_config(str(root / 'configs/toolbox_models/faster-rcnn_hardnet68_fpn_1x_coco.py'))
     with pytest.raises(ValueError, match='FasterRCNN cannot be .*export_other_detectors.md says'):
         build_end_to_end(build_model(cfg))
 

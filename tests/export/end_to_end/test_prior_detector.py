@@ -61,7 +61,7 @@ def swapped(root):
     def get(name):
         if name not in built:
             config, scales = SWAPPED[name]
-            cfg = read_config(str(root / f'configs/{config}.py'))
+            cfg = read_config(str(root / f'configs/toolbox_models/{config}.py'))
             backbone = cfg.model.backbone
             backbone.arch = 'hardnet39ds'
             indices = backbone.get('out_indices', (0, 1, 2, 3))
