@@ -270,7 +270,9 @@ def check_values(arguments, options):
             get_weights(value)
         parent = config
         for part in key.split('.')[:-1]:
-            assert part in parent, f'the config has no {key}'
+            part = int(part) if isinstance(parent, list) else part
+            known = range(len(parent)) if isinstance(parent, list) else parent
+            assert part in known, f'the config has no {key}'
             parent = parent[part]
 
 
