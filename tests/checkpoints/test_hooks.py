@@ -40,7 +40,11 @@ class Classifier(BaseModel):
 def load_from(path, folder):
     """What a runner does with load_from, as tools/train.py sets it up."""
     runner = Runner(
-        Classifier(), str(folder), load_from=str(path), experiment_name=folder.name, cfg=dict()
+        Classifier(),
+        str(folder),
+        load_from=str(path),
+        experiment_name=folder.parent.name,
+        cfg=dict(),
     )
     runner.register_hook(PartialCheckpointHook())
     runner.load_or_resume()

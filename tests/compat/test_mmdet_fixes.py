@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from hardnet_mm.compat.when_imported import when_imported
@@ -18,8 +19,9 @@ def test_an_ssd_head_has_no_loss_unless_it_is_given_one():
 
     anchors = dict(type='AnchorGenerator', strides=[8], ratios=[1.0], scales=[8])
     settings = dict(in_channels=(4,), anchor_generator=anchors)
-    assert SSDHead(**settings).loss_cls is None
-    assert isinstance(WithLoss(**settings).loss_cls, nn.Identity)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        assert SSDHead(**settings).loss_cls is None
+        assert isinstance(WithLoss(**settings).loss_cls, nn.Identity)
 
 
 def test_changes_are_made_once_when_a_module_is_imported(tmp_path, monkeypatch):
