@@ -19,7 +19,6 @@ auto_scale_lr = dict(base_batch_size=24)
 train_cfg = dict(max_epochs=150)
 optim_wrapper = dict(optimizer=dict(lr=5e-3))
 param_scheduler = [
-    # the first epoch alone: mmengine's ConstantLR ends an epoch before its end
-    dict(type='ConstantLR', factor=5e-5 / 5e-3, by_epoch=True, begin=0, end=2),
+    dict(_base_.centernet_warm_up, factor=5e-5 / 5e-3),
     dict(type='MultiStepLR', milestones=[100, 130], gamma=0.1, by_epoch=True, end=150),
 ]

@@ -1,7 +1,7 @@
 _base_ = [
     './_base_/centernet_hardnet85.py',
     'mmdet::_base_/datasets/coco_detection.py',
-    'mmdet::_base_/default_runtime.py',
+    './_base_/schedule_centernet.py',
 ]
 
 # ImageNet's weights, as the original starts from; --cfg-options load_from=None leaves them out
@@ -29,16 +29,8 @@ auto_scale_lr = dict(enable=False, base_batch_size=48)
 val_evaluator = dict(proposal_nums=(100, 1, 10))  # AP of up to 100 boxes, as COCO's own
 test_evaluator = val_evaluator
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=300, val_interval=10)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=1e-2, momentum=0.9, weight_decay=1e-4),
-)
+train_cfg = dict(max_epochs=300, val_interval=10)
 param_scheduler = [
-    # the first epoch alone: mmengine's ConstantLR ends an epoch before its end
-    dict(type='ConstantLR', factor=5e-5 / 1e-2, by_epoch=True, begin=0, end=2),
+    _base_.centernet_warm_up,
     dict(type='MultiStepLR', milestones=[230, 280], gamma=0.1, by_epoch=True, end=300),
 ]
-default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='auto'))

@@ -3,7 +3,7 @@
 _base_ = [
     './_base_/centernet_hardnet85.py',
     'mmdet::_base_/datasets/voc0712.py',
-    'mmdet::_base_/default_runtime.py',
+    './_base_/schedule_centernet.py',
 ]
 
 # ImageNet's weights, as the original starts from; --cfg-options load_from=None leaves them out
@@ -42,16 +42,8 @@ test_dataloader = val_dataloader
 # in all; --auto-scale-lr scales lr for other batches
 auto_scale_lr = dict(enable=False, base_batch_size=48)
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=70, val_interval=5)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=1e-2, momentum=0.9, weight_decay=1e-4),
-)
+train_cfg = dict(max_epochs=70, val_interval=5)
 param_scheduler = [
-    # the first epoch alone: mmengine's ConstantLR ends an epoch before its end
-    dict(type='ConstantLR', factor=5e-5 / 1e-2, by_epoch=True, begin=0, end=2),
+    _base_.centernet_warm_up,
     dict(type='MultiStepLR', milestones=[45, 60], gamma=0.1, by_epoch=True, end=70),
 ]
-default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='auto'))

@@ -1,16 +1,5 @@
-_base_ = './ssd512_hardnet68_voc0712.py'
+_base_ = ['./ssd512_hardnet68_voc0712.py', './_base_/ssd512_hardnet85.py']
 
 load_from = 'hardnet://hardnet85_base'
 
-level_channels = (320, 720, 512, 256, 256, 256, 256)
-
-model = dict(
-    backbone=dict(arch='hardnet85'),
-    neck=dict(
-        in_channels=level_channels[:2],
-        out_channels=level_channels,
-        bridge_channels=960,
-        bridge_dilation=1,
-    ),
-    bbox_head=dict(in_channels=level_channels),
-)
+model = _base_.ssd512_hardnet85
