@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..backbones import HarDBlock
-from ..utils.tracing import in_plain_autograd
+from ..utils.tracing import in_plain_autograd, is_eager
 
 _state = threading.local()
 
@@ -189,6 +189,8 @@ def _pack(tensor):
 
 def remember_norm(norm, inputs, output):
     """Note how a BatchNorm computes its output: a forward hook."""
+    if not (is_eager(output) and recomputes()):
+        return
     # a batch's own statistics do not depend on the running ones, which must not move again
     of_batch = norm.training or norm.running_mean is None
     running = (None, None) if of_batch else (norm.running_mean, norm.running_var)
@@ -198,7 +200,7 @@ def remember_norm(norm, inputs, output):
 
 def before_activation(activate, inputs):
     """Add an activation that works in place to the recipe of its input: a forward pre-hook."""
-    recipe = _find(inputs[0]) if recomputes() else None
+    recipe = _find(inputs[0]) if is_eager(inputs[0]) and recomputes() else None
     if recipe is not None and recipe.uses == 0:
         make = recipe.function
         recipe.function = lambda *inputs: activate.forward(make(*inputs))
@@ -207,7 +209,7 @@ def before_activation(activate, inputs):
 
 def after_activation(activate, inputs, output):
     """Note the activated tensor's version, so that a later change is seen: a forward hook."""
-    recipe = _find(output) if recomputes() else None
+    recipe = _find(output) if is_eager(output) and recomputes() else None
     if recipe is not None:
         recipe.version = output._version
 

@@ -8,6 +8,7 @@ import inspect
 
 import pytest
 import torch
+from mmengine.utils import digit_version
 from torch import nn
 from torch.autograd import forward_ad
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
@@ -30,6 +31,8 @@ AIDS = {
     'both': dict(memory_efficient=True, with_cp=True),
 }
 all_aids = pytest.mark.parametrize('aids', AIDS)
+# PyTorch 2.1 calls the hooks of the module that is compiled outside of the graph.
+FULL_GRAPH = digit_version(torch.__version__) >= digit_version('2.2')
 exports = pytest.mark.skipif(
     'strict' not in inspect.signature(torch.export.export).parameters,
     reason='torch.export of this PyTorch has neither strict nor free sizes',
@@ -77,7 +80,7 @@ def wanted():
 def test_compiled(wanted, aids, backend):
     torch._dynamo.reset()
     backbone = build(aids, training=True)
-    found = step(torch.compile(backbone, backend=backend, fullgraph=True), backbone)
+    found = step(torch.compile(backbone, backend=backend, fullgraph=FULL_GRAPH), backbone)
     torch.testing.assert_close(found, wanted[True])
 
 
@@ -134,6 +137,8 @@ def test_traced_by_jit(wanted, aids, training):
 
 @pytest.mark.parametrize('arch', ARCHITECTURES)
 def test_traced_by_fx(arch):
+    if arch == 'fchardnet70_paddle' and digit_version(torch.__version__) < digit_version('2.2'):
+        pytest.skip("PyTorch's pad takes no size that torch.fx stands for before 2.2")
     backbone = HarDNet(arch).eval()
     graph, image = torch.fx.symbolic_trace(backbone), images(1, 64, 96).float()
     with torch.no_grad():
