@@ -279,3 +279,7 @@ def test_cocos_pipeline_is_the_originals(root):
         'RandomFlip',
     ]
     assert augment.min_side == 0.01
+    # the canvas is what the network takes for 0
+    preprocessor = cfg.model.data_preprocessor
+    assert augment.transforms[2].mean == tuple(preprocessor.mean) == (104, 117, 123)
+    assert preprocessor.std == [1, 1, 1] and not preprocessor.bgr_to_rgb
