@@ -13,6 +13,7 @@ from mmdet.structures.mask import BitmapMasks
 
 from ..registry import TRANSFORMS
 from .centernet_targets import keep_visible
+from .transforms import with_boxes
 
 
 @TRANSFORMS.register_module()
@@ -142,11 +143,7 @@ class VisibleBoxes(BaseTransform):
             boxes.tensor[cut] = visible.tensor.to(boxes.tensor)
             sides = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]) / self.stride
         keep = keep_visible(sides, whole_sides)
-        results['gt_bboxes'] = boxes[keep]
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
-            if key in results:
-                results[key] = results[key][keep.numpy()]
-        return results
+        return with_boxes(results, boxes[keep], keep)
 
 
 @TRANSFORMS.register_module()

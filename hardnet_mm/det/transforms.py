@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, Compose
 from mmcv.transforms.utils import cache_randomness
-from mmdet.structures.bbox import HorizontalBoxes, autocast_box_type
+from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes, autocast_box_type
+from torch import Tensor
 
 from ..registry import TRANSFORMS
 from ..utils.errors import InputError
@@ -81,7 +82,7 @@ class AugmentOrKeep(BaseTransform):
         height, width = augmented['img_shape'][:2]
         sides = (boxes[:, 2:] - boxes[:, :2]) / boxes.new_tensor([width, height])
         keep = (sides > self.min_side).all(dim=1)
-        return _with_boxes(augmented, augmented['gt_bboxes'][keep], keep) if keep.any() else results
+        return with_boxes(augmented, augmented['gt_bboxes'][keep], keep) if keep.any() else results
 
 
 @TRANSFORMS.register_module()
@@ -155,7 +156,7 @@ class SSDCrop(BaseTransform):
         boxes = results['gt_bboxes'][inside]
         boxes.translate_([-x1, -y1])
         boxes.clip_(results['img_shape'])
-        return _with_boxes(results, boxes, inside)
+        return with_boxes(results, boxes, inside)
 
 
 @TRANSFORMS.register_module()
@@ -285,8 +286,14 @@ def _stretch(scale, width, height):
     return np.array([int(scale * ratio * width), int(scale / ratio * height)])
 
 
-def _with_boxes(results, boxes, keep):
-    """Set the boxes that a mask keeps, and their labels and marks."""
+def with_boxes(results: dict, boxes: BaseBoxes, keep: Tensor) -> dict:
+    """Set the boxes that a mask keeps, and their labels and marks.
+
+    Args:
+        results (dict): Of the pipeline.
+        boxes (BaseBoxes): Those that are kept.
+        keep (Tensor): bool, one for each of the boxes before.
+    """
     results['gt_bboxes'] = boxes
     for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
         if key in results:

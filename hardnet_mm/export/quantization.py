@@ -2,6 +2,7 @@
 
 import os
 
+from ..utils.files import written_whole
 from .formats.common import need
 
 # What follows the network is too coarse in int8: decoding multiplies, adds and exponentiates.
@@ -23,10 +24,9 @@ def quantize_openvino(path, images):
         subset_size=len(images),
         ignored_scope=nncf.IgnoredScope(types=KEPT_IN_FLOAT, validate=False),
     )
-    new = path.with_name('int8-' + path.name)
-    openvino.save_model(model, new, compress_to_fp16=False)
-    os.replace(new.with_suffix('.bin'), path.with_suffix('.bin'))
-    os.replace(new, path)
+    with written_whole(path) as new:
+        openvino.save_model(model, new, compress_to_fp16=False)
+        os.replace(new.with_suffix('.bin'), path.with_suffix('.bin'))
 
 
 def quantize_onnx(path, images):
@@ -47,25 +47,24 @@ def quantize_onnx(path, images):
     # what follows the network is in no module (/Mul, not /backbone/stem.0/Conv), and would lose
     # boxes and scores to rounding
     nodes = need('onnx').load(path).graph.node
-    new = path.with_name('int8-' + path.name)
-    quantization.quantize_static(
-        path,
-        new,
-        Reader(),
-        quant_format=quantization.QuantFormat.QDQ,
-        per_channel=True,
-        nodes_to_exclude=[node.name for node in nodes if node.name.count('/') < 2],
-        op_types_to_quantize=[
-            'Conv',
-            'Concat',
-            'MaxPool',
-            'AveragePool',
-            'Clip',
-            'Relu',
-            'Softmax',
-        ],
-    )
-    os.replace(new, path)
+    with written_whole(path) as new:
+        quantization.quantize_static(
+            path,
+            new,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            nodes_to_exclude=[node.name for node in nodes if node.name.count('/') < 2],
+            op_types_to_quantize=[
+                'Conv',
+                'Concat',
+                'MaxPool',
+                'AveragePool',
+                'Clip',
+                'Relu',
+                'Softmax',
+            ],
+        )
 
 
 QUANTIZERS = dict(onnx=quantize_onnx, openvino=quantize_openvino)

@@ -2,9 +2,9 @@
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
+from ..utils.files import folder_beside
 from .formats import FORMATS, RUNTIMES
 from .formats.table import existing_files, exists_hint
 
@@ -32,7 +32,7 @@ def export(end_to_end, images, path, name, quantize=None, check=None, overwrite=
     """
     path = Path(path)
     refuse_existing(path, name, overwrite)
-    with _folder_beside(path) as folder:
+    with folder_beside(path) as folder:
         new = folder / path.name
         RUNTIMES[name].convert(end_to_end, images, new)
         if quantize is not None:
@@ -55,20 +55,6 @@ def refuse_existing(path, name, overwrite=False):
     existing = existing_files(path, name, overwrite)
     if existing:
         raise FileExistsError(exists_hint(existing))
-
-
-@contextlib.contextmanager
-def _folder_beside(path):
-    """Give a new folder in a file's future folder; neither is left where it was not there."""
-    made = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix='.export-', dir=path.parent) as folder:
-            yield Path(folder).resolve()
-    finally:
-        for folder in made:
-            with contextlib.suppress(OSError):  # it holds the files
-                folder.rmdir()
 
 
 def _move_in(folder, files):

@@ -85,6 +85,18 @@ def test_priors(config):
     assert (side.max(), side.min()) == (512, pytest.approx(20.48 / math.sqrt(3)))
 
 
+def test_boxes_are_decoded_as_the_originals(detector, config):
+    """By its variances (utils/box_utils.py, decode), and to their last pixel's end."""
+    maps = random_maps(detector.bbox_head, 512)
+    found, _ = detector.bbox_head.decode(*maps, (512, 512))
+    deltas = flatten(maps[1], 4)[0]
+    priors = priors_by_the_book(config.model.bbox_head.anchor_generator)
+    center = priors[:, :2] + deltas[:, :2] * 0.1 * priors[:, 2:]
+    sides = priors[:, 2:] * (deltas[:, 2:] * 0.2).exp()
+    wanted = torch.cat([center - sides / 2, center + sides / 2 + 1], dim=1)
+    torch.testing.assert_close(found[0], wanted, rtol=1e-5, atol=1e-2)
+
+
 def test_predicts(detector):
     """mmdet's own SSDHead fails here."""
     with torch.no_grad():

@@ -176,6 +176,18 @@ def crop_by_the_book(boxes, width, height):
                 return w, h, x, kept
 
 
+def test_a_crop_holds_the_centre_of_a_box():
+    """Also where no overlap is asked for; most crops would miss these two."""
+    np.random.seed(0)
+    crop = SSDCrop(min_ious=())
+    sizes = set()
+    for _ in range(40):
+        results = crop(loaded([[0, 0, 12, 8], [190, 90, 200, 100]]))
+        assert len(results['gt_bboxes']) > 0
+        sizes.add(results['img_shape'])
+    assert len(sizes) > 10
+
+
 def colours_by_the_book(image, added, contrast, steps, saturation):
     """The original's steps, each clipped and cut to whole numbers, in 8 bits (_distort)."""
     image = np.clip(image.astype(float) + added, 0, 255).astype(np.uint8)
@@ -267,3 +279,7 @@ def test_cocos_pipeline_is_the_originals(root):
         'RandomFlip',
     ]
     assert augment.min_side == 0.01
+    # the canvas is what the network takes for 0
+    preprocessor = cfg.model.data_preprocessor
+    assert augment.transforms[2].mean == tuple(preprocessor.mean) == (104, 117, 123)
+    assert preprocessor.std == [1, 1, 1] and not preprocessor.bgr_to_rgb
