@@ -281,5 +281,5 @@ def test_cocos_pipeline_is_the_originals(root):
     assert augment.min_side == 0.01
     # the canvas is what the network takes for 0
     preprocessor = cfg.model.data_preprocessor
-    assert augment.transforms[2].mean == tuple(preprocessor.mean) == (104, 117, 123)
+    assert augment.transforms.transforms[2].mean == tuple(preprocessor.mean) == (104, 117, 123)
     assert preprocessor.std == [1, 1, 1] and not preprocessor.bgr_to_rgb
