@@ -6,7 +6,10 @@ import torch
 from torch import nn
 
 from ..kernels.cpu.buffers import MemoryPool
+from .cuda_graphs import GraphedFunction
 from .fuse import Fusion
+from .fused_stage import FusedStem
+from .linked import can_link
 
 DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 
@@ -18,13 +21,15 @@ def to_deploy(
     dtype: torch.dtype | None = None,
     channels_last: bool = True,
     winograd: bool = True,
+    cuda_graphs: bool = True,
 ) -> nn.Module:
     """Return the inference form of a backbone, classifier, detector or segmentor.
 
     Norms are folded into the convolutions, and activations are computed with them. Tensors are laid
     out channels-last. On a CPU, large 3x3 convolutions are computed by Winograd's algorithm,
     HarDNet blocks without concatenations, and the buffers of intermediate tensors are reused by the
-    next run. The interface stays, and so do the outputs in float32. Images and predictions are
+    next run. On a GPU, HarDNet's convolutions in a half precision read their links where they are,
+    and the kernels of each part are launched at once. The interface stays, and so do the outputs in float32. Images and predictions are
     float32 whatever ``dtype`` is.
 
     Args:
@@ -35,6 +40,9 @@ def to_deploy(
         channels_last (bool): Whether to lay tensors out as (N, H, W, C). Defaults to True.
         winograd (bool): Whether to use Winograd's algorithm on a CPU, which takes tensors that are
             channels-last, and more memory. Defaults to True.
+        cuda_graphs (bool): Whether to launch the kernels of backbone, neck and head as a graph each
+            on a GPU. The first run with a shape of images takes longer, and each shape takes
+            memory. Defaults to True.
 
     Returns:
         nn.Module: In evaluation mode, without gradients. Its ``state_dict`` loads into another
@@ -56,7 +64,10 @@ def to_deploy(
     for end in ends:
         # no hook: toolboxes call some by themselves
         end.forward = _PlainOutputs(end.forward, hasattr(model, 'decode_head'))
-    entry.register_forward_pre_hook(_Entry(dtype, channels_last))
+    entry.forward = _Entry(entry.forward, entry, dtype, channels_last)
+    if cuda_graphs:
+        for part in parts:
+            part.forward = GraphedFunction(part.forward, part)
     return model
 
 
@@ -82,12 +93,19 @@ def _network(model):
 class _Entry:
     """Prepares the images at the network's entry; a model with it can be copied and saved."""
 
-    def __init__(self, dtype, channels_last):
+    def __init__(self, function, module, dtype, channels_last):
+        self.function = function
+        self.module = module
         self.dtype = dtype
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
 
-    def __call__(self, module, inputs):
-        return (inputs[0].to(dtype=self.dtype, memory_format=self.layout), *inputs[1:])
+    def __call__(self, images, *args, **kwargs):
+        stem = getattr(self.module, 'stem', None)
+        # a stem that takes images as they are
+        direct = isinstance(stem, FusedStem) and stem.linkable and can_link(images, self.dtype)
+        if not direct:
+            images = images.to(dtype=self.dtype, memory_format=self.layout)
+        return self.function(images, *args, **kwargs)
 
 
 class _PlainOutputs:

@@ -5,10 +5,11 @@ from mmcv.cnn.bricks.wrappers import Conv2d
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..backbones import HarDBlock
+from ..backbones import HarDBlock, HarDNet
 from ..kernels.cpu.buffers import MemoryPool
 from .fused_block import FusedBlock
 from .fused_conv import FusedConv
+from .fused_stage import FusedStage, FusedStem
 
 PLAIN_FORWARDS = nn.Conv2d.forward, Conv2d.forward
 
@@ -39,6 +40,10 @@ class Fusion:
         for name, child in module._modules.items():
             if child is not None:
                 module._modules[name] = self._replaced(child)
+        if isinstance(module, HarDNet):
+            module.stem = FusedStem(module.stem, module.out_indices)
+            for index, stage in enumerate(module.stages):
+                module.stages[index] = FusedStage(stage, module.out_indices)
 
     def _replaced(self, module):
         if id(module) not in self._done:

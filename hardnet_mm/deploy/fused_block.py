@@ -8,13 +8,15 @@ from ..kernels.cpu.buffers import MemoryPool, runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..kernels.cpu.links_by_source import readers_of, weights_by_source
 from .fused_conv import FusedConv, state_of
+from .linked import can_link, is_linkable, linked_block
 
 
 class FusedBlock(nn.Module):
     """A HarDNet block for inference, which computes its features source by source.
 
     See :mod:`hardnet_mm.kernels.cpu.links_by_source`. It is used where it was measured to be
-    faster: in float32, on a CPU, without depthwise convolutions.
+    faster: in float32, on a CPU, without depthwise convolutions. On a GPU, in a half precision, its
+    layers read their links where they are: see :mod:`hardnet_mm.kernels.triton`.
 
     Args:
         block (HarDBlock): The block, its layers fused.
@@ -28,9 +30,13 @@ class FusedBlock(nn.Module):
         self.out_layers = block.out_layers
         self.pool = pool
         self._made = None, None
+        self._linked = None, None
+        self.linkable = is_linkable(block)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
+        if self.linkable and can_link(x):
+            return self.linked_forward(x)
         dense = all(isinstance(layer, FusedConv) for layer in self.layers)
         by_source = dense and x.dtype == torch.float32 and runs_in_pool(x)
         if by_source and has_onednn_convolutions(x.dtype):
@@ -40,6 +46,18 @@ class FusedBlock(nn.Module):
             for links, layer in zip(self.links, self.layers):
                 features.append(layer(self.pool.concatenate([features[link] for link in links])))
         return self.pool.concatenate([features[layer] for layer in self.out_layers])
+
+    def linked_forward(self, x):
+        """Compute by :mod:`hardnet_mm.kernels.triton`."""
+        from ..kernels.triton.linked_block import pool_into
+
+        state = [state_of(layer.weight) for layer in self.layers]
+        if state != self._linked[0]:
+            self._linked = state, linked_block(self)
+        block = self._linked[1]
+        maps = block.maps((len(x), *x.shape[2:]), x)
+        pool_into(maps, block.starts[1], x)
+        return block.compute(maps)
 
     def _by_source(self, x):
         features = [x]
@@ -85,4 +103,4 @@ class FusedBlock(nn.Module):
 
     def __getstate__(self):
         """Leave the stacked weights out of copies and files; the next run stacks them again."""
-        return {**self.__dict__, '_made': (None, None)}
+        return {**self.__dict__, '_made': (None, None), '_linked': (None, None)}

@@ -22,6 +22,8 @@ ONEDNN_ACTIVATIONS = {
     nn.Sigmoid: lambda act: ('sigmoid', []),
 }
 HALVES = (torch.bfloat16, torch.float16)
+# What the kernels for GPUs compute with it.
+LINKABLE_ACTS = (nn.Identity, nn.ReLU, nn.ReLU6, InPlaceReLU6)
 
 
 class FusedConv(nn.Module):
@@ -64,6 +66,9 @@ class FusedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to the activated ``(N, out_channels, H', W')``."""
+        if type(self.act) is nn.ReLU and self.bias is not None and computes_in_cudnn(x):
+            geometry = (self.stride, self.padding, self.dilation, self.groups)
+            return torch.cudnn_convolution_relu(x, self.weight, self.bias, *geometry)
         if not (runs_in_pool(x) and has_onednn_convolutions(x.dtype)):
             return self.act(self._convolve_plainly(x))
         if self.pool is not None and winograd.is_faster(self.weight, x):
@@ -103,6 +108,18 @@ class FusedConv(nn.Module):
     def __getstate__(self):
         """Leave the packed weights out of copies and files; the next run packs them again."""
         return {**self.__dict__, '_packed': {}}
+
+
+def computes_in_cudnn(x):
+    """Return whether a tensor is an eager computation's on a GPU with cuDNN, without gradients."""
+    return (
+        x.is_cuda
+        and torch.version.cuda is not None
+        and torch.backends.cudnn.enabled
+        and is_eager(x)
+        and not (x.requires_grad and torch.is_grad_enabled())
+        and not torch.is_autocast_enabled()
+    )
 
 
 def state_of(weight: Tensor) -> tuple:

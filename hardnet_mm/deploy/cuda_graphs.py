@@ -1,0 +1,94 @@
+"""A module's function on a GPU as one graph of kernels, which is launched at once."""
+
+import warnings
+from collections import OrderedDict
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from ..utils.tracing import is_eager
+
+MOST_GRAPHS = 8  # sizes of images; each has memory of its own
+
+
+class GraphedFunction:
+    """Calls a module's function by CUDA graphs, one for each shape of its tensors.
+
+    Dozens of short kernels are launched faster at once than one by one from Python. The first call
+    with a shape runs the function, and records it; the weights are what they were then, or it is
+    recorded anew. Outputs are copies, as from the function itself. On a CPU, under tracers, while
+    gradients or another graph are recorded, the function itself is called.
+
+    Args:
+        function (callable): Without values that depend on its tensors' values.
+        module (nn.Module): Whose weights it uses.
+    """
+
+    def __init__(self, function, module) -> None:
+        self.function = function
+        self.module = module
+        self._graphs: OrderedDict = OrderedDict()
+
+    def __call__(self, *args, **kwargs):
+        """Map the arguments as the function does."""
+        if not torch.cuda.is_initialized():
+            return self.function(*args, **kwargs)
+        leaves, spec = tree_flatten((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        if not tensors or not _can_graph(tensors):
+            return self.function(*args, **kwargs)
+        key = (
+            spec,
+            tuple(leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)),
+            tuple((x.shape, x.stride(), x.dtype, x.device) for x in tensors),
+        )
+        state = [(weight.data_ptr(), weight._version) for weight in self.module.parameters()]
+        if self._graphs.get(key, (None,))[0] != state:
+            self._graphs[key] = state, self._record(leaves, spec)
+            if len(self._graphs) > MOST_GRAPHS:
+                self._graphs.popitem(last=False)
+        self._graphs.move_to_end(key)
+        recorded = self._graphs[key][1]
+        if recorded is None:
+            return self.function(*args, **kwargs)
+        graph, inputs, outputs = recorded
+        for static, tensor in zip(inputs, tensors):
+            static.copy_(tensor)
+        graph.replay()
+        return tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, outputs)
+
+    def _record(self, leaves, spec):
+        """Return a graph, its inputs and outputs; None where the function cannot be recorded."""
+        leaves = [x.clone() if isinstance(x, torch.Tensor) else x for x in leaves]
+        args, kwargs = tree_unflatten(leaves, spec)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # what is chosen or compiled at a first run
+            for _ in range(2):
+                self.function(*args, **kwargs)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                outputs = self.function(*args, **kwargs)
+        except RuntimeError as error:
+            warnings.warn(
+                f'{type(self.module).__name__} cannot be recorded as a CUDA graph, and is launched '
+                f'kernel by kernel, more slowly: {error}',
+                stacklevel=2,
+            )
+            torch.cuda.synchronize()
+            return None
+        return graph, [x for x in leaves if isinstance(x, torch.Tensor)], outputs
+
+    def __reduce__(self):
+        """Copy and save without the graphs, which belong to one model's memory."""
+        return GraphedFunction, (self.function, self.module)
+
+
+def _can_graph(tensors):
+    return (
+        all(x.is_cuda and is_eager(x) for x in tensors)
+        and not (torch.is_grad_enabled() and any(x.requires_grad for x in tensors))
+        and not torch.cuda.is_current_stream_capturing()
+    )

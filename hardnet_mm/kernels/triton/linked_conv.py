@@ -1,0 +1,200 @@
+"""A convolution that reads its links where they are."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from triton.tools.tensor_descriptor import TensorDescriptor
+
+from ...training.in_place_relu6 import InPlaceReLU6
+from . import kernels
+from .padded_maps import PaddedMaps, round_up
+
+ACTIVATIONS = {
+    nn.Identity: kernels.NO_ACT.value,
+    nn.ReLU: kernels.RELU.value,
+    nn.ReLU6: kernels.RELU6.value,
+    InPlaceReLU6: kernels.RELU6.value,
+}
+MOST_RUNS = 6  # as the kernel has arguments for
+NEVER = 2**30
+
+
+class Blocks(NamedTuple):
+    """How the work is cut into pieces: what is tuned."""
+
+    rows: int  # positions of a program
+    out: int  # output channels of a program
+    out2: int  # and further ones, since each number is a power of two
+    inner: int  # input channels of a step
+    splits: int  # programs that share a sum
+    warps: int
+    stages: int  # steps that are loaded ahead
+    accelerator: bool  # whether the tensor memory accelerator loads, which Hopper introduced
+
+
+def cover(links: list[tuple[int, int]], window: int) -> list[tuple[int, int]]:
+    """Return runs of windows that hold the links, from the last one on.
+
+    Args:
+        links (list[tuple[int, int]]): First channel and end of each, ascending.
+        window (int): Channels of a window.
+
+    Returns:
+        list[tuple[int, int]]: End of each run, and its windows; they go down from the end. No
+        window ends above the links, since what is there may not be written yet.
+    """
+    joined: list[list[int]] = []
+    for first, end in links:
+        if joined and joined[-1][1] == first:
+            joined[-1][1] = end
+        else:
+            joined.append([first, end])
+    while len(joined) > MOST_RUNS:
+        gaps = [after[0] - before[1] for before, after in zip(joined, joined[1:])]
+        index = gaps.index(min(gaps))
+        joined[index : index + 2] = [[joined[index][0], joined[index + 1][1]]]
+    runs, covered = [], NEVER
+    for first, end in reversed(joined):
+        end = min(end, covered)
+        if end > first:
+            windows = -(-(end - first) // window)
+            covered = end - windows * window
+            runs.append((end, windows))
+    return runs
+
+
+class LinkedConv:
+    """A convolution, its activation, and the places of its links among padded maps.
+
+    Args:
+        weight (Tensor): ``(out_channels, in_channels, k, k)`` with k 1 or 3; padded as its halo.
+        bias (Tensor | None): ``(out_channels,)``.
+        act (nn.Module): A kind of :data:`ACTIVATIONS`.
+        links (list[tuple[int, int]]): First channel and channels of each link, in the order of the
+            weight's input channels.
+        stride (int): Of the convolution. Defaults to 1.
+        slot (int): What each link's channels are rounded up to, and those of the output; the rest
+            are zeros. Defaults to 8.
+    """
+
+    def __init__(self, weight, bias, act, links, stride=1, slot=8):
+        self.weight, self.act = weight, ACTIVATIONS[type(act)]
+        self.kernel, self.stride = weight.shape[-1], stride
+        self.out_channels, self.slot = round_up(len(weight), slot), slot
+        self.bias = weight.new_zeros(self.out_channels, dtype=torch.float32)
+        if bias is not None:
+            self.bias[: len(weight)] = bias
+        self.links = links
+        # which input channel of the weight each channel of the maps is
+        self.sources = {}
+        for first, width in links:
+            for channel in range(first, first + width):
+                self.sources[channel] = len(self.sources)
+        self._packed = {}
+
+    def pack(self, window):
+        """Return the runs of windows, and the weights in the order of the kernel's steps."""
+        if window not in self._packed:
+            spans = sorted(
+                (first, first + round_up(width, self.slot)) for first, width in self.links
+            )
+            runs = cover(spans, window)
+            left, index = dict(self.sources), []
+            nothing = self.weight.shape[1]
+            for end, windows in runs:
+                for number in range(1, windows + 1):
+                    first = max(end - number * window, 0)
+                    channels = range(first, first + window)
+                    index += [left.pop(channel, nothing) for channel in channels]
+            assert not left
+            weight = nn.functional.pad(
+                self.weight, (0, 0, 0, 0, 0, 1, 0, self.out_channels - len(self.weight))
+            )
+            weight = weight[:, torch.tensor(index, device=weight.device)]
+            weight = weight.unflatten(1, (-1, window)).flatten(3).transpose(2, 3)
+            self._packed[window] = runs, weight.flatten(1).contiguous()
+        return self._packed[window]
+
+    def __call__(
+        self,
+        maps: PaddedMaps,
+        out: Tensor,
+        padded: bool,
+        blocks: Blocks,
+        geometry: PaddedMaps | None = None,
+    ) -> None:
+        """Convolve.
+
+        Args:
+            maps (PaddedMaps): Where the links are.
+            out (Tensor): Where the outputs go: with ``padded``, rows as the maps' own; else
+                ``(N * H * W, channels)``. Of either, a view of as many columns as there are output
+                channels, rounded up to a multiple of 8.
+            padded (bool): Whether zeros are written around the outputs.
+            blocks (Blocks): How to compute.
+            geometry (PaddedMaps, optional): Whose rows the outputs have. Defaults to None: the
+                maps'.
+        """
+        geometry = geometry or maps
+        runs, weight = self.pack(blocks.inner)
+        starts, ends = [], []
+        number = 0
+        for end, windows in runs:
+            starts.append(number)
+            ends.append((end + number * blocks.inner) // 8)
+            number += windows
+        starts += [NEVER] * (MOST_RUNS - len(starts))
+        ends += [0] * (MOST_RUNS - len(ends))
+        images, height, width = geometry.shape
+        tiles_out = -(-self.out_channels // (blocks.out + blocks.out2))
+        tiles_rows = -(-geometry.rows // blocks.rows)
+        x, kernel, kernel2 = maps.buffer, weight, weight
+        if blocks.accelerator:
+            x = TensorDescriptor.from_tensor(x, [blocks.rows, blocks.inner])
+            kernel = TensorDescriptor.from_tensor(weight, [blocks.out, blocks.inner])
+            if blocks.out2:
+                kernel2 = TensorDescriptor.from_tensor(weight, [blocks.out2, blocks.inner])
+            else:
+                kernel2 = None
+        partials = arrivals = self.bias  # not used without splits
+        if blocks.splits > 1:
+            tiles = tiles_out * tiles_rows
+            size = tiles * blocks.splits * blocks.rows * (blocks.out + blocks.out2)
+            partials = self.bias.new_empty(size)
+            arrivals = self.bias.new_zeros(tiles, dtype=torch.int32)
+        kernels.linked_conv[tiles_out, tiles_rows, blocks.splits](
+            x,
+            kernel,
+            kernel2,
+            self.bias,
+            out,
+            partials,
+            arrivals,
+            geometry.rows,
+            maps.buffer.shape[1] // 8,
+            number,
+            *starts[1:],
+            *ends,
+            blocks.splits,
+            self.out_channels // 8,
+            out.stride(0) // 8,
+            images,
+            height,
+            width,
+            maps.halo,
+            maps.rows,
+            *maps.shape[1:],
+            KERNEL=self.kernel,
+            STRIDE=self.stride,
+            ACT=self.act,
+            PADDED=padded,
+            SPLIT=blocks.splits > 1,
+            ACCELERATOR=blocks.accelerator,
+            BLOCK_ROWS=blocks.rows,
+            BLOCK_OUT=blocks.out,
+            BLOCK_OUT2=blocks.out2,
+            BLOCK_IN=blocks.inner,
+            num_warps=blocks.warps,
+            num_stages=blocks.stages,
+        )
