@@ -96,7 +96,7 @@ class LinkedStem:
                 out = like.new_empty(shape[0] * shape[1] * shape[2], conv.out_channels)
             else:
                 out = geometry.buffer
-            blocks = tuning.blocks_for(conv, maps, out, not last, maps.buffer.shape[1], geometry)
+            blocks = tuning.blocks_for(conv, maps, out, not last, geometry)
             conv(maps, out, not last, blocks, geometry)
             maps = geometry
             if not last:

@@ -55,16 +55,16 @@ class LinkedBlock:
         """
         for layer, conv in enumerate(self.convs, start=1):
             place = maps.buffer[:, self.starts[layer] :]
-            conv(maps, place, True, tuning.blocks_for(conv, maps, place, True, self.starts[1]))
+            conv(maps, place, True, tuning.blocks_for(conv, maps, place, True))
         if self.transition is None:
             return torch.cat([self.feature(maps, layer) for layer in self.out_layers], dim=1)
         conv = self.transition
         if out is not None:
-            conv(maps, out, True, tuning.blocks_for(conv, maps, out, True, self.starts[1]))
+            conv(maps, out, True, tuning.blocks_for(conv, maps, out, True))
             return None
         images, height, width = maps.shape
         out = maps.buffer.new_empty(images * height * width, conv.out_channels)
-        conv(maps, out, False, tuning.blocks_for(conv, maps, out, False, self.starts[1]))
+        conv(maps, out, False, tuning.blocks_for(conv, maps, out, False))
         out = out.view(images, height, width, -1).permute(0, 3, 1, 2)
         return out[:, : len(conv.weight)]
 

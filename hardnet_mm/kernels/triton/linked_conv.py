@@ -79,13 +79,15 @@ class LinkedConv:
     """
 
     def __init__(self, weight, bias, act, links, stride=1, slot=8):
-        self.weight, self.act = weight, ACTIVATIONS[type(act)]
+        self.weight = weight
+        self.act = act if isinstance(act, int) else ACTIVATIONS[type(act)]
         self.kernel, self.stride = weight.shape[-1], stride
         self.out_channels, self.slot = round_up(len(weight), slot), slot
         self.bias = weight.new_zeros(self.out_channels, dtype=torch.float32)
         if bias is not None:
             self.bias[: len(weight)] = bias
         self.links = links
+        self.reach = max(first + round_up(width, slot) for first, width in links)
         # which input channel of the weight each channel of the maps is
         self.sources = {}
         for first, width in links:
@@ -93,13 +95,17 @@ class LinkedConv:
                 self.sources[channel] = len(self.sources)
         self._packed = {}
 
+    def windows(self, window):
+        """Return how many windows of channels hold the links."""
+        return sum(number for _, number in cover(self._spans(), window))
+
+    def _spans(self):
+        return sorted((first, first + round_up(width, self.slot)) for first, width in self.links)
+
     def pack(self, window):
         """Return the runs of windows, and the weights in the order of the kernel's steps."""
         if window not in self._packed:
-            spans = sorted(
-                (first, first + round_up(width, self.slot)) for first, width in self.links
-            )
-            runs = cover(spans, window)
+            runs = cover(self._spans(), window)
             left, index = dict(self.sources), []
             nothing = self.weight.shape[1]
             for end, windows in runs:

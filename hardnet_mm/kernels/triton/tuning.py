@@ -1,95 +1,173 @@
-"""Which blocks of work a linked convolution is cut into."""
+"""Which blocks of work a linked convolution is cut into: measured, or guessed."""
 
-import itertools
+import contextlib
+import functools
+import json
+import warnings
+from pathlib import Path
 
 import torch
 
 from .linked_conv import Blocks
 
-OUTS = ((16, 0), (32, 0), (64, 0), (128, 0), (256, 0), (16, 16), (32, 16), (64, 16), (64, 32)) + (
-    (128, 16),
-    (128, 32),
-    (128, 64),
-)
+# Output channels of a program: of one sum, and of a second one, since each is a power of two.
+OUTS = ((16, 0), (32, 0), (64, 0), (128, 0), (256, 0), (64, 16), (64, 32), (128, 32), (128, 64))
+MULTIPROCESSORS = 132  # of an H100 or H200; what follows is for GPUs of about that size
+SHARED_MEMORY = 220_000  # bytes of each
+TABLES = Path(__file__).parent
 
-
-SHARED_MEMORY = 220_000  # bytes of a multiprocessor, for Hopper
-
-
-def candidates(conv, rows, width, multiprocessors=132):
-    """Return blocks that may be the fastest."""
-    found = []
-    needed = conv.out_channels
-    channels = sum(number for _, number in conv.links)
-    least = min(-(-needed // (a + b)) * (a + b) for a, b in OUTS if a + b >= min(needed, 64) / 2)
-    for (out, out2), block_rows, inner in itertools.product(OUTS, (64, 128, 256), (32, 64)):
-        tiles_out = -(-needed // (out + out2))
-        area = block_rows * (out + out2)
-        if tiles_out * (out + out2) > 1.35 * max(least, needed) or tiles_out > 8 or inner > width:
-            continue
-        if not 64 * 16 <= area <= 256 * 128 or (block_rows == 256 and rows < 20000):
-            continue
-        if block_rows == 64 and rows > 200_000:
-            continue
-        windows = len(conv.pack(inner)[1][0]) // inner // conv.kernel**2
-        if inner == 64 and windows * inner > 1.8 * channels:
-            continue
-        steps = windows * conv.kernel**2
-        programs = tiles_out * -(-rows // block_rows)
-        for splits in (1, 2, 4):
-            if splits > 1 and (programs * splits > 2 * multiprocessors or steps < 8 * splits):
-                continue
-            per_stage = (block_rows + out + out2) * inner * 2
-            waves = programs * splits / multiprocessors
-            depths = set()
-            for share in (1, 2, 3):  # of programs on a multiprocessor at a time
-                if share == 1 or waves > share - 1:
-                    stages = min(SHARED_MEMORY // share // per_stage, 8 if share == 1 else 5)
-                    depths.add(min(stages, max(steps // splits, 2)))
-            warps = 8 if area > 128 * 160 else 4
-            for stages in depths:
-                if stages >= 3 or steps < 3:
-                    found.append(Blocks(block_rows, out, out2, inner, splits, warps, stages, True))
-    return found
-
-
-def time_of(function, runs=8):
-    """Return the seconds of a run on the GPU: the least of a few."""
-    function()
-    events = [torch.cuda.Event(enable_timing=True) for _ in range(runs + 1)]
-    events[0].record()
-    for event in events[1:]:
-        function()
-        event.record()
-    events[-1].synchronize()
-    return min(a.elapsed_time(b) for a, b in zip(events, events[1:])) / 1e3
-
-
+_noted: dict | None = None
 _chosen: dict = {}
 
 
-def key_of(conv, maps, padded):
-    """Return what the best blocks depend on; rows count by their power of two."""
-    links = tuple(width for _, width in conv.links)
-    return conv.kernel, conv.stride, links, conv.out_channels, maps.rows.bit_length(), padded
+def blocks_for(conv, maps, out, padded, geometry=None):
+    """Return the blocks of a convolution: those that were measured, or a guess.
 
+    Args:
+        conv (LinkedConv): The convolution.
+        maps, out, padded, geometry: As it will be called.
 
-def blocks_for(conv, maps, out, padded, width, geometry=None):
-    """Return the blocks for a convolution: those that were measured, or a guess."""
-    key = key_of(conv, maps, padded)
+    Returns:
+        Blocks: Of the table for GPUs of this kind, from the nearest number of rows.
+    """
+    rows = (geometry or maps).rows
+    key = (*kind_of(conv, padded), rows.bit_length())
+    if _noted is not None:
+        _noted.setdefault(key, (conv, maps, out, padded, geometry))
     if key not in _chosen:
-        _chosen[key] = guess(conv, (geometry or maps).rows, width)
+        measured = table().get(key[:-1])
+        if measured:
+            _chosen[key] = measured[min(measured, key=lambda bits: abs(bits - key[-1]))]
+        else:
+            _chosen[key] = candidates(conv, rows)[0]
     return _chosen[key]
 
 
-def guess(conv, rows, width):
-    """Return blocks that are not far from the best."""
-    inner = 64 if width >= 64 else 32
-    out = next(number for number in (16, 32, 64, 128, 256) if number >= min(conv.out_channels, 128))
-    accelerator = hopper() and conv.stride == 1
-    return Blocks(64 if rows < 20000 else 128, out, 0, inner, 1, 4, 4, accelerator)
+def kind_of(conv, padded):
+    """Return what the best blocks depend on, besides the number of rows."""
+    links = tuple(width for _, width in conv.links)
+    return conv.kernel, conv.stride, links, conv.out_channels, padded
 
 
-def hopper():
-    """Return whether the GPU has a tensor memory accelerator."""
-    return not torch.cuda.is_available() or torch.cuda.get_device_capability() >= (9, 0)
+@functools.cache
+def table():
+    """Return the blocks that were measured on GPUs of this compute capability.
+
+    Returns:
+        dict: Blocks, by the kind of a convolution, and the binary digits of its number of rows.
+    """
+    found: dict = {}
+    if torch.cuda.is_available():
+        major, minor = torch.cuda.get_device_capability()
+        path = TABLES / f'sm{major}{minor}.json'
+        entries = json.loads(path.read_text())['blocks'] if path.is_file() else []
+        for kernel, stride, links, out_channels, padded, bits, blocks in entries:
+            kind = (kernel, stride, tuple(links), out_channels, padded)
+            found.setdefault(kind, {})[bits] = Blocks(*blocks)
+    return found
+
+
+def candidates(conv, rows):
+    """Return blocks that may be the fastest, likely ones first."""
+    windows = {inner: conv.windows(inner) for inner in (32, 64) if inner <= conv.reach}
+    least = min(number * inner for inner, number in windows.items())
+    found = []
+    for inner, number in sorted(windows.items(), reverse=True):
+        steps = number * conv.kernel**2
+        if number * inner <= 1.36 * least:
+            for out in _outs(conv.out_channels):
+                for block in (128, 256) if rows > 20_000 else (64, 128):
+                    if block * sum(out) <= 256 * 128:
+                        tiles = -(-conv.out_channels // sum(out)) * -(-rows // block)
+                        found += _cut(conv, (block, *out, inner), tiles, steps)
+    return found
+
+
+def _outs(channels):
+    """Return the output blocks that waste the least, a tile more counting as some waste."""
+
+    def waste(out):
+        tiles = -(-channels // sum(out))
+        return tiles * sum(out) * (1 + 0.15 * (tiles - 1))
+
+    return sorted(OUTS, key=waste)[:4]
+
+
+def _cut(conv, sizes, tiles, steps):
+    """Yield blocks of some sizes: sums that are split, and numbers of steps that are ahead."""
+    rows, out, out2, inner = sizes
+    memory = (rows + out + out2) * inner * 2
+    warps = 8 if rows * (out + out2) > 128 * 160 else 4
+    # programs that are alone on their multiprocessor load further ahead
+    for splits in (1, 2, 4):
+        if splits > 1 and (tiles * splits > 200 or steps < 16 * splits):
+            continue
+        waves = tiles * splits / MULTIPROCESSORS
+        depths = {}
+        for share in (1,) if waves <= 1 else (2, 1) if waves <= 3 else (3, 2):
+            stages = min(SHARED_MEMORY // share // memory, 8 if share == 1 else 5)
+            depths[max(min(stages, steps // splits), 2)] = share
+        for stages in depths:
+            yield Blocks(rows, out, out2, inner, splits, warps, stages, accelerates(conv))
+
+
+def accelerates(conv):
+    """Return whether the tensor memory accelerator can load a convolution's input."""
+    hopper = not torch.cuda.is_available() or torch.cuda.get_device_capability() >= (9, 0)
+    return hopper and conv.stride == 1
+
+
+def choose(measured):
+    """Use blocks from now on, in this process.
+
+    Args:
+        measured (dict): Blocks, by what :func:`noted` notes.
+    """
+    _chosen.update(measured)
+
+
+@contextlib.contextmanager
+def noted():
+    """Note the convolutions that are computed meanwhile.
+
+    Yields:
+        dict: The arguments of :func:`blocks_for`, by what the blocks depend on.
+    """
+    global _noted
+    _noted = {}
+    try:
+        yield _noted
+    finally:
+        _noted = None
+
+
+def measure(conv, maps, out, padded, geometry=None, runs=6):
+    """Return the candidates' times on this GPU.
+
+    Returns:
+        list[tuple[float, Blocks]]: Microseconds of a run within a CUDA graph, fastest first.
+    """
+    found = []
+    for blocks in candidates(conv, (geometry or maps).rows):
+        try:
+            found.append(
+                (_time_of(lambda: conv(maps, out, padded, blocks, geometry), runs), blocks)
+            )
+        except Exception as error:  # of Triton's compiler, of many kinds
+            warnings.warn(f'{blocks} cannot be computed: {error}', stacklevel=2)
+    return sorted(found)
+
+
+def _time_of(function, runs):
+    function()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(runs):
+            function()
+    graph.replay()
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    graph.replay()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / runs * 1000
