@@ -1,4 +1,4 @@
-"""Receptive Field Blocks: dilated convolutions side by side, as far apart as their kernels are large.
+"""Receptive Field Blocks: kernels of different sizes side by side, the larger ones dilated more.
 
 S. Liu, D. Huang, Y. Wang: Receptive Field Block Net for Accurate and Fast Object Detection,
 ECCV 2018 (arXiv 1711.07767). The widths are those of lzx1413/PytorchSSD, RFB_HarDNet68.

@@ -67,7 +67,7 @@ def test_there_and_back(name, golden):
         ('ssd512_hardnet85_coco', ['bridge.1.conv.weight', 'base.14.conv.weight', 'extras.9.bias']),
         (
             'rfb512_hardnet85_coco',
-            ['Norm.branch3.3.conv.weight', 'base.14.conv', 'extras.6.bn.bias'],
+            ['Norm.branch3.3.conv.weight', 'base.14.conv', 'extras.6.bn'],
         ),
         ('centernet_hardnet68_coco', ['base.11.layers.15.norm.bias', 'denseBlocksUp.2.layers.3']),
     ],

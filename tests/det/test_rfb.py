@@ -86,7 +86,7 @@ def test_the_rest_is_ssds(read, name):
 
 
 def cells_seen(block, side=41):
-    """The cells of the input, around the middle one, that each branch's middle output depends on."""
+    """The rows and columns that the middle output of each branch depends on, from the middle."""
     seen = []
     for branch in block.branches:
         image = torch.zeros(1, 64, side, side, requires_grad=True)

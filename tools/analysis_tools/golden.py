@@ -115,8 +115,8 @@ def multibox(file, num_classes):
 def run_multibox(model, image):
     """Return the encoded boxes and the raw scores.
 
-    SSD's L2Norm divides its input in place. On the PyTorch of its time that made a new tensor, so the
-    layers behind it read the features before normalisation; here it is given a copy.
+    SSD's L2Norm divides its input in place. On the PyTorch of its time that made a new tensor, so
+    the layers behind it read the features before normalisation; here it is given a copy.
     """
     from helpers.stand_in import sample
 
