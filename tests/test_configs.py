@@ -94,6 +94,8 @@ def centernet_rate(iteration, epoch_size, steps, rate):
     [
         ('ssd512_hardnet68_coco', lambda i: ssd_rate(i, 3, (90, 120, 140)), 150),
         ('ssd512_hardnet68_voc0712', lambda i: ssd_rate(i, 3, (150, 200, 250)), 300),
+        ('rfb512_hardnet85_coco', lambda i: ssd_rate(i, 3, (90, 120, 140)), 150),
+        ('rfb512_hardnet68_voc0712', lambda i: ssd_rate(i, 3, (150, 200, 250)), 300),
         ('centernet_hardnet85_coco', lambda i: centernet_rate(i, 3, (230, 280), 1e-2), 300),
         ('centernet_hardnet68_coco', lambda i: centernet_rate(i, 3, (100, 130), 5e-3), 150),
         ('centernet_hardnet85_voc0712', lambda i: centernet_rate(i, 3, (45, 60), 1e-2), 70),
@@ -111,6 +113,9 @@ def test_learning_rates_are_the_originals(config, wanted, epochs):
         ('ssd512_hardnet68_coco', 'hardnet68_base_bridge'),
         ('ssd512_hardnet85_coco', 'hardnet85_base'),
         ('ssd512_hardnet68_voc0712', 'hardnet68_base_bridge'),
+        ('rfb512_hardnet68_coco', 'hardnet68_base_bridge'),
+        ('rfb512_hardnet85_coco', 'hardnet85_base'),
+        ('rfb512_hardnet68_voc0712', 'hardnet68_base_bridge'),
         ('centernet_hardnet85_coco', 'hardnet85_base'),
         ('centernet_hardnet68_coco', 'hardnet68_base'),
     ],
@@ -126,7 +131,7 @@ def test_detectors_start_from_imagenets_weights(config, base):
 def test_small_models_want_no_network():
     """What learns the digits starts from random weights."""
     names = [path for path in CONFIGS if path.startswith('digits/')]
-    assert len(names) == 5 and not any(read(path).get('load_from') for path in names)
+    assert len(names) == 6 and not any(read(path).get('load_from') for path in names)
 
 
 def test_average_precision_is_of_100_boxes():

@@ -33,6 +33,8 @@ PRESETS: dict[str, dict] = dict(
         configs={
             'SSD512-HarDNet68': OWN + 'ssd512_hardnet68_coco.py',
             'SSD512-HarDNet85': OWN + 'ssd512_hardnet85_coco.py',
+            'RFBNet512-HarDNet68': OWN + 'rfb512_hardnet68_coco.py',
+            'RFBNet512-HarDNet85': OWN + 'rfb512_hardnet85_coco.py',
             'SSD512-VGG16': 'mmdet::ssd/ssd512_coco.py',
             'CenterNet-HarDNet85': OWN + 'centernet_hardnet85_coco.py',
             'CenterNet-R18': 'mmdet::centernet/centernet_r18_8xb16-crop512-140e_coco.py',

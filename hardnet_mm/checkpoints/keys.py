@@ -25,8 +25,8 @@ from .paddle import convert_paddle, is_paddle
 
 EXPECTED = (
     'expected is a checkpoint of PingoLH/Pytorch-HarDNet (classification), lzx1413/PytorchSSD '
-    "(SSD512), PingoLH/CenterNet-HarDNet, PingoLH/FCHarDNet or PaddleSeg's FC-HarDNet, or base "
-    'weights of theirs, on '
+    "(SSD512, RFBNet512), PingoLH/CenterNet-HarDNet, PingoLH/FCHarDNet or PaddleSeg's FC-HarDNet, "
+    'or base weights of theirs, on '
     f'one of {list(ARCHITECTURES)}'
 )
 
@@ -41,8 +41,8 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Returns:
         dict[str, Tensor]: ``backbone.*``, and what the model has besides: ``head.*`` of a
         classifier, ``neck.*`` and ``bbox_head.*`` of a detector, ``decode_head.*`` of a segmentor.
-        mmdet counts SSD's background last, so the channels of its class scores are reordered; no
-        other value changes. Of RFBNet, which is no model of this plugin, the backbone alone.
+        mmdet counts the background of SSD and RFBNet last, so the channels of their class scores
+        are reordered; no other value changes.
 
     Raises:
         InputError: If a key is none of the originals'.
@@ -52,9 +52,8 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     state = official_state(state_dict)
     if state is None:
         raise InputError(f'no original checkpoint: its keys are {_head(state_dict)}; {EXPECTED}')
-    if 'Norm.ConvLinear.conv.weight' in state:  # RFBNet
-        state = {key: value for key, value in state.items() if key.startswith('base.')}
-    ours = _rename(state, _module_names(_known_variant(state, 'base.{}.conv.weight')))
+    name = _known_variant(state, 'base.{}.conv.weight')
+    ours = _rename(state, _module_names(name, _has_rfb(state)))
     for key in ours:
         if key.startswith('bbox_head.cls_convs.'):
             ours[key] = _roll_classes(ours, key, -1)
@@ -82,7 +81,8 @@ def to_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for key in state:
         if key.startswith('bbox_head.cls_convs.'):
             state[key] = _roll_classes(state, key, 1)
-    return _rename(state, {ours: theirs for theirs, ours in _module_names(name).items()})
+    names = _module_names(name, _has_rfb(state))
+    return _rename(state, {ours: theirs for theirs, ours in names.items()})
 
 
 def is_official(checkpoint: Any) -> bool:
@@ -125,27 +125,74 @@ def _roll_classes(state, key, shift):
     return state[key].unflatten(0, (len(bias) // 4, -1)).roll(shift, dims=1).flatten(0, 1)
 
 
-def _module_names(name):
-    """Return ``{an original's module: ours}``, all that the originals build on a variant."""
+def _has_rfb(state):
+    """Tell whether a state dict, an original's or ours, has RFBNet's first block."""
+    return any(key.startswith(('Norm.', 'neck.rfb_s.')) for key in state)
+
+
+def _module_names(name, rfb):
+    """Return ``{an original's module: ours}``, all that the originals build on a variant.
+
+    SSD and RFBNet call different layers alike, so one of them is chosen.
+    """
     arch = get_architecture(name)
-    others = _fchardnet(arch) if name == 'fchardnet70' else (*_ssd(name), *_centernet(arch))
+    if name == 'fchardnet70':
+        others = _fchardnet(arch)
+    else:
+        others = (*(_rfb(name) if rfb else _ssd(name)), *_centernet(arch))
     return dict((*base_names(arch), *others))
 
 
 def _ssd(name):
-    if name == 'hardnet68':  # its bridge is inside base, in place of the last pool
-        yield 'base.13.1', 'neck.bridge.1.conv'
-        yield 'base.13.2', 'neck.bridge.1.bn'
-        yield from conv_module_names('base.13.4', 'neck.bridge.2')
+    if name == 'hardnet68':
+        yield from _bridge_inside_base()
     else:
         yield from conv_module_names('bridge.1', 'neck.bridge.1')
         yield from conv_module_names('bridge.2', 'neck.bridge.2')
     yield 'L2Norm', 'neck.l2_norm'
     for level in range(7):
-        yield f'loc.{level}', f'bbox_head.reg_convs.{level}.0'
-        yield f'conf.{level}', f'bbox_head.cls_convs.{level}.0'
         for i in (0, 1):
             yield f'extras.{2 * level + i}', f'neck.extra_layers.{level}.{i}.conv'
+    yield from _ssd_head()
+
+
+def _rfb(name):
+    if name == 'hardnet68':  # HarDNet85's has no bridge
+        yield from _bridge_inside_base()
+    yield from _receptive_field_block('Norm', 'neck.rfb_s', (2, 3, 3, 4))
+    for i in range(5):
+        yield from _receptive_field_block(f'extras.{i}', f'neck.blocks.{i}', (3, 4))
+    for i in (0, 1):
+        yield from _same_parts(f'extras.{5 + i}', f'neck.extra_layers.0.{i}')
+    yield from _ssd_head()
+
+
+def _receptive_field_block(theirs, ours, lengths):
+    """Yield the pairs of a block, by the lengths of its branches."""
+    for branch, length in enumerate(lengths):
+        for i in range(length):
+            yield from _same_parts(f'{theirs}.branch{branch}.{i}', f'{ours}.branches.{branch}.{i}')
+    yield from _same_parts(f'{theirs}.ConvLinear', f'{ours}.linear')
+    yield from _same_parts(f'{theirs}.shortcut', f'{ours}.shortcut')
+
+
+def _same_parts(theirs, ours):
+    """Yield the pairs of a convolution and its norm where both call them as mmcv does."""
+    for part in ('conv', 'bn'):
+        yield f'{theirs}.{part}', f'{ours}.{part}'
+
+
+def _bridge_inside_base():
+    """Yield the pairs of HarDNet68's bridge, which stands in place of the last pool."""
+    yield 'base.13.1', 'neck.bridge.1.conv'
+    yield 'base.13.2', 'neck.bridge.1.bn'
+    yield from conv_module_names('base.13.4', 'neck.bridge.2')
+
+
+def _ssd_head():
+    for level in range(7):
+        yield f'loc.{level}', f'bbox_head.reg_convs.{level}.0'
+        yield f'conf.{level}', f'bbox_head.cls_convs.{level}.0'
 
 
 def _centernet(arch):

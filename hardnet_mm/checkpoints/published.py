@@ -119,7 +119,8 @@ WEIGHTS = dict(
     hardnet68ds=_classifier('hardnet68ds', 'hardnet68ds-632474d2.pth', 74.3, 91.87),
     hardnet68=_classifier('hardnet68', 'hardnet68-5d684880.pth', 76.5, 93.01),
     hardnet85=_classifier('hardnet85', 'hardnet85-a28faa00.pth', 78.0, 93.89, in_repository=False),
-    # What the detectors start from: SSD's of HarDNet68 has its bridge, CenterNet's has not.
+    # What the detectors start from: SSD's and RFBNet's of HarDNet68 has their bridge, CenterNet's
+    # has not.
     hardnet68_base_bridge=_base('hardnet68', SSD, HOST + 'hardnet68_base_bridge.pth'),
     hardnet68_base=_base(
         'hardnet68', CENTERNET, IN_REPOSITORY.format(CENTERNET, 'src/hardnet68_base.pth')
@@ -136,9 +137,12 @@ WEIGHTS = dict(
     ssd512_hardnet85_coco=_detector(
         'hardnet85', 'SSD512_HarDNet85_COCO.pth', SSD, 'ssd512_hardnet85_coco', ap=35.1
     ),
-    # RFBNet is no model of this plugin: its backbone is what loads.
-    rfb512_hardnet68_coco=_detector('hardnet68', 'RFB512_HarDNet68_COCO.pth', SSD, ap=33.9),
-    rfb512_hardnet85_coco=_detector('hardnet85', 'RFB512_HarDNet85_COCO.pth', SSD, ap=36.8),
+    rfb512_hardnet68_coco=_detector(
+        'hardnet68', 'RFB512_HarDNet68_COCO.pth', SSD, 'rfb512_hardnet68_coco', ap=33.9
+    ),
+    rfb512_hardnet85_coco=_detector(
+        'hardnet85', 'RFB512_HarDNet85_COCO.pth', SSD, 'rfb512_hardnet85_coco', ap=36.8
+    ),
     centernet_hardnet85_coco=_detector(
         'hardnet85',
         'centernet_hardnet85_coco.pth',

@@ -1,10 +1,13 @@
 """What detection on HarDNet needs beyond mmdet: name this in ``custom_imports``."""
 
+from .bridge import Bridge
 from .centernet_head import CTHarDNetHead
 from .centernet_neck import CTHarDNetNeck
 from .centernet_transforms import CTColorJitter, LoadOptionalMasks, RandomScaleShift, VisibleBoxes
 from .centernet_tta import CTFlipTTAModel
 from .coco_classes import ClassesFromCOCOHook
+from .rfb import RFB, RFBS, ReceptiveFieldBlock
+from .rfb_neck import RFBNeck
 from .ssd_anchor_generator import ClippedSSDAnchorGenerator
 from .ssd_head import HarDNetSSDHead
 from .ssd_neck import HarDNetSSDNeck
@@ -19,6 +22,7 @@ from .transforms import (
 
 __all__ = [
     'AugmentOrKeep',
+    'Bridge',
     'CTColorJitter',
     'CTFlipTTAModel',
     'CTHarDNetHead',
@@ -29,7 +33,11 @@ __all__ = [
     'HarDNetSSDNeck',
     'InclusiveBoxes',
     'LoadOptionalMasks',
+    'RFB',
+    'RFBNeck',
+    'RFBS',
     'RandomScaleShift',
+    'ReceptiveFieldBlock',
     'SSDColorDistortion',
     'SSDCrop',
     'SSDExpand',

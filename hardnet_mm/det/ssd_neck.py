@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmcv.cnn import ConvModule
 from mmdet.models.necks import SSDNeck
-from mmengine.model import Sequential
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..registry import MODELS
+from .bridge import Bridge
 from .priors import PYTORCH_INIT
 
 
@@ -16,9 +15,7 @@ from .priors import PYTORCH_INIT
 class HarDNetSSDNeck(SSDNeck):
     """mmdet's SSD neck with a bridge between the backbone and the levels.
 
-    The bridge refines the deepest input: MaxPool 3x3 - Conv3x3 - BN - ReLU - Conv1x1 - BN - ReLU,
-    all at stride 1. It stands where VGG has its fc6 and fc7 (lzx1413/PytorchSSD, SSD_HarDNet68 and
-    SSD_HarDNet85).
+    The :class:`Bridge` refines the deepest input.
 
     Args:
         in_channels (Sequence[int]): Channels of the inputs; the bridge has as many as the last one.
@@ -42,19 +39,7 @@ class HarDNetSSDNeck(SSDNeck):
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, init_cfg=init_cfg, **kwargs)
-        self.bridge = Sequential(
-            nn.MaxPool2d(3, stride=1, padding=1),
-            ConvModule(
-                in_channels[-1],
-                bridge_channels,
-                3,
-                padding=bridge_dilation,
-                dilation=bridge_dilation,
-                norm_cfg=bridge_norm_cfg,
-            ),
-            ConvModule(bridge_channels, in_channels[-1], 1, norm_cfg=bridge_norm_cfg),
-            init_cfg=dict(type='Kaiming', layer='Conv2d', mode='fan_out'),
-        )
+        self.bridge = Bridge(in_channels[-1], bridge_channels, bridge_dilation, bridge_norm_cfg)
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Map the backbone's outputs ``(N, in_channels[i], H_i, W_i)`` to all levels, a tuple."""

@@ -46,6 +46,7 @@ GOLDEN = [
     'hardnet68_cls',
     'hardnet85_cls',
     'ssd512_hardnet68',
+    'rfb512_hardnet68_voc',
     'centernet_hardnet85',
     'fchardnet70',
 ]
@@ -64,6 +65,10 @@ def test_there_and_back(name, golden):
     'config, theirs',
     [
         ('ssd512_hardnet85_coco', ['bridge.1.conv.weight', 'base.14.conv.weight', 'extras.9.bias']),
+        (
+            'rfb512_hardnet85_coco',
+            ['Norm.branch3.3.conv.weight', 'base.14.conv', 'extras.6.bn'],
+        ),
         ('centernet_hardnet68_coco', ['base.11.layers.15.norm.bias', 'denseBlocksUp.2.layers.3']),
     ],
 )
@@ -134,13 +139,23 @@ def test_an_unknown_key_among_known_ones(original):
         convert_official({**original, 'auxiliary.0.weight': torch.zeros(1)})
 
 
-def test_the_backbone_of_rfbnet(golden):
-    """RFBNet is no model of this plugin: what its file has of the backbone, and of the bridge."""
+def test_a_backbone_takes_its_part_of_a_detector(golden):
     state = fill_state_dict(golden('rfb512_hardnet68_voc')['state_dict'])
-    converted = convert_official(state)
-    assert len(converted) == sum(key.startswith('base.') for key in state)
-    assert {key.partition('.')[0] for key in converted} == {'backbone', 'neck'}
     backbone = HarDNet('hardnet68', out_indices=(0, 1, 2))
     backbone.load_state_dict(state)
+    converted = convert_official(state)
     for key, value in backbone.state_dict().items():
         assert torch.equal(value, converted[f'backbone.{key}'])
+
+
+@pytest.mark.parametrize('model', ['ssd512', 'rfb512'])
+def test_base_weights_fill_the_backbone_and_the_bridge(root, golden, model):
+    """Of HarDNet68, where the detectors' base weights have a bridge; nothing of them is left."""
+    state = fill_state_dict(golden('rfb512_hardnet68_voc')['state_dict'])
+    base = {key[5:]: value for key, value in state.items() if key.startswith('base.')}
+    init_default_scope('mmdet')
+    cfg = Config.fromfile(root / f'configs/{model}_hardnet68_coco.py')
+    with torch.device('meta'):
+        keys = MODELS.build(cfg.model).state_dict().keys()
+    wanted = {key for key in keys if key.startswith(('backbone.', 'neck.bridge.'))}
+    assert convert_official(base).keys() == wanted and wanted < keys

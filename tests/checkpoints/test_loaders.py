@@ -49,6 +49,15 @@ def test_the_published_pickle_holds_a_numpy_scalar(golden, cache, tmp_path, monk
         assert same(CheckpointLoader.load_checkpoint(name), convert_official(state))
 
 
+def test_a_detector_comes_whole(golden, tmp_path, monkeypatch):
+    """Not its backbone alone: RFBNet, by its name."""
+    state = fill_state_dict(golden('rfb512_hardnet68_voc')['state_dict'])
+    torch.save(state, tmp_path / 'RFB512_HarDNet68_COCO.pth')
+    monkeypatch.setenv('HARDNET_WEIGHTS', str(tmp_path))
+    loaded = CheckpointLoader.load_checkpoint('hardnet://rfb512_hardnet68_coco')
+    assert same(loaded, convert_official(state)) and len(loaded['state_dict']) == len(state)
+
+
 def test_old_format(original, cache, publish):
     """Published in 2019: files of torch.save before 1.6 are no zip archives."""
     path = cache.parent / 'old.pth'

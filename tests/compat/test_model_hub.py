@@ -118,6 +118,8 @@ def test_models_are_listed_in_their_toolbox():
         mmdet=[
             'ssd512_hardnet68_coco',
             'ssd512_hardnet85_coco',
+            'rfb512_hardnet68_coco',
+            'rfb512_hardnet85_coco',
             'centernet_hardnet85_coco',
             'centernet_hardnet85_608_coco',
             'centernet_hardnet85_416_coco',

@@ -174,7 +174,7 @@ def test_weights_that_are_computed_stay_so():
 
 
 @pytest.mark.cpu
-@pytest.mark.parametrize('name', ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70'])
+@pytest.mark.parametrize('name', ['ssd_hardnet', 'rfb_hardnet', 'centernet_hardnet', 'fchardnet70'])
 def test_predictions_stay(root, name):
     cfg = Config.fromfile(root / f'configs/digits/{name}_digits.py')
     model = filled(build_model(cfg))
@@ -195,11 +195,11 @@ def test_predictions_stay(root, name):
 @pytest.mark.cpu
 @pytest.mark.parametrize(
     'name',
-    ['digits/ssd_hardnet', 'digits/centernet_hardnet', 'digits/fchardnet70', 'digits/hardnet39ds'],
+    ['ssd_hardnet', 'rfb_hardnet', 'centernet_hardnet', 'fchardnet70', 'hardnet39ds'],
 )
 def test_bfloat16_is_close(root, name):
     """Inputs and outputs are float32; only what is between is not."""
-    cfg = Config.fromfile(root / f'configs/{name}_digits.py')
+    cfg = Config.fromfile(root / f'configs/digits/{name}_digits.py')
     model = settle(build_model(cfg))
     deployed = to_deploy(model, torch.bfloat16)
     images = torch.rand(2, 3, 64, 96)

@@ -58,6 +58,7 @@ def test_the_same_figure_is_the_same_file(run_tool, tmp_path):
     [
         ('centernet_hardnet', 'block: 8 layers, k 16 → 142|142|16 of them to the output|→ 10'),
         ('ssd_hardnet', 'L2 norm of the channels|4 boxes a cell|192|stride 16'),
+        ('rfb_hardnet', 'RFB-s: 4 branches → 128|RFB: 2 branches → 192|3 × 3 → 128|stride 16'),
         ('fchardnet70', '48|78|160|214|320|1 × 1 → 11|stride 64|block: 4 layers, k 10 → 48'),
         ('hardnet39ds', 'block, depthwise: 16 layers, k 20 → 292|1024|linear → 10|dropout 0.05'),
     ],
@@ -72,7 +73,7 @@ def test_networks_as_their_configs_build_them(root, draw, config, wanted):
 def test_other_networks_are_refused(run_tool, tmp_path):
     config = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
     output = run_tool(TOOL, 'network', config, '--out', tmp_path / 'a.svg', fails=True)
-    assert 'only a classifier, SSD, CenterNet or FC-HarDNet of HarDNet can be drawn' in output
+    assert 'only a classifier, SSD, RFBNet, CenterNet or FC-HarDNet of HarDNet' in output
     assert 'got RetinaNet of ResNet' in output
     assert not list(tmp_path.iterdir())
 

@@ -118,8 +118,7 @@ def test_what_is_no_clone_is_refused(clone, made, run_tool, tmp_path):
     assert 'is there already' in output
 
 
-# PaddleSeg's program needs Paddle, and RFBNet's network is not in this plugin.
-OTHERS = {'paddleseg_fchardnet70', 'rfb512_hardnet68_voc'}
+OTHERS = {'paddleseg_fchardnet70'}  # PaddleSeg's program needs Paddle
 
 
 def test_every_golden_file_has_its_original(root, monkeypatch):

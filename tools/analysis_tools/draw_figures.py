@@ -30,7 +30,9 @@ def parse_args():
     )
     network = figures.add_parser('network', help="a model's parts, channels and strides")
     network.add_argument(
-        'config', type=user_path, help='of a classifier, SSD, CenterNet or FC-HarDNet of HarDNet'
+        'config',
+        type=user_path,
+        help='of a classifier, SSD, RFBNet, CenterNet or FC-HarDNet of HarDNet',
     )
     network.add_argument(
         '--size',

@@ -98,15 +98,30 @@ def run_centernet(model, image):
     return {name: sample(output) for name, output in model(image)[0].items()}
 
 
-def run_ssd(model, image):
+def multibox(file, num_classes):
+    """Return a detector of PytorchSSD."""
+    return Original(
+        repository='lzx1413/PytorchSSD',
+        file=file,
+        build=lambda module: module.build_net(size=512, num_classes=num_classes),
+        outputs=run_multibox,
+        size=(512, 512),
+        note=f'loc (1, priors, 4) encoded with variances 0.1, 0.2; conf (1, priors, {num_classes}) '
+        'raw scores, class 0 is background; priors level by level, row by row, then per cell',
+        facts=dict(num_classes=num_classes),
+    )
+
+
+def run_multibox(model, image):
     """Return the encoded boxes and the raw scores.
 
-    L2Norm divides its input in place. On the PyTorch of its time that made a new tensor, so the
-    layers behind it read the features before normalisation; here it is given a copy.
+    SSD's L2Norm divides its input in place. On the PyTorch of its time that made a new tensor, so
+    the layers behind it read the features before normalisation; here it is given a copy.
     """
     from helpers.stand_in import sample
 
-    model.L2Norm.register_forward_pre_hook(lambda module, inputs: (inputs[0].clone(),))
+    if hasattr(model, 'L2Norm'):  # RFBNet has none
+        model.L2Norm.register_forward_pre_hook(lambda module, inputs: (inputs[0].clone(),))
     boxes, scores = model(image)
     return dict(loc=sample(boxes), conf=sample(scores))
 
@@ -143,16 +158,8 @@ ORIGINALS = dict(
         note='hm raw (before sigmoid), stride 4; wh channels: w, h, offset x, offset y in '
         'feature-map cells',
     ),
-    ssd512_hardnet68=Original(
-        repository='lzx1413/PytorchSSD',
-        file='models/SSD_HarDNet68.py',
-        build=lambda module: module.build_net(size=512, num_classes=81),
-        outputs=run_ssd,
-        size=(512, 512),
-        note='loc (1, priors, 4) encoded with variances 0.1, 0.2; conf (1, priors, 81) raw scores, '
-        'class 0 is background; priors level by level, row by row, then per cell',
-        facts=dict(num_classes=81),
-    ),
+    ssd512_hardnet68=multibox('models/SSD_HarDNet68.py', num_classes=81),
+    rfb512_hardnet68_voc=multibox('models/RFB_HarDNet68.py', num_classes=21),
 )
 
 

@@ -21,6 +21,8 @@ PADDING, GAP = 9, 26  # inside and between boxes, pixels
 MARGIN, TITLE = 106, 66  # pixels for the rows' names at the left, and the title
 ARROW = dict(arrowstyle='-|>', color=FAINT, lw=1.2, shrinkA=0, shrinkB=0, mutation_scale=9)
 LINE_OF_ARROW = dict(color=FAINT, lw=1.2)
+# Receptive Field Blocks as the paper calls them, by type: mmdet need not be there for the others
+RFB_NAMES = dict(RFB='RFB', RFBS='RFB-s')
 
 
 @dataclass
@@ -120,7 +122,7 @@ def choose(model, config):
     """Return the function that describes a model."""
     kinds = [type(getattr(model, part, None)).__name__ for part in ('neck', 'bbox_head')]
     if isinstance(getattr(model, 'backbone', None), HarDNet):
-        if kinds[0] == 'HarDNetSSDNeck':
+        if kinds[0] in ('HarDNetSSDNeck', 'RFBNeck'):
             return describe_ssd
         if kinds[0] == 'CTHarDNetNeck':
             return describe_centernet
@@ -129,8 +131,8 @@ def choose(model, config):
         if type(model).__name__ == 'ImageClassifier':
             return describe_classifier
     raise InputError(
-        f'{config}: only a classifier, SSD, CenterNet or FC-HarDNet of HarDNet can be drawn, got '
-        f'{type(model).__name__} of {type(getattr(model, "backbone", None)).__name__}'
+        f'{config}: only a classifier, SSD, RFBNet, CenterNet or FC-HarDNet of HarDNet can be '
+        f'drawn, got {type(model).__name__} of {type(getattr(model, "backbone", None)).__name__}'
     )
 
 
@@ -148,10 +150,8 @@ def lines_of(*modules, shapes):
 
 def line_of(module, shapes):
     """Say in a line what a module computes, or '' where its parts say it."""
-    if isinstance(module, HarDBlock):
-        kind = 'block, depthwise' if isinstance(module.layers[0], nn.Sequential) else 'block'
-        layers, growth_rate = len(module.layers), shapes.channels(module.layers[0])
-        return f'{kind}: {layers} layers, k {growth_rate} → {shapes.channels(module)}'
+    if isinstance(module, HarDBlock) or type(module).__name__ in RFB_NAMES:
+        return line_of_block(module, shapes)
     if isinstance(module, nn.Conv2d):
         depthwise = 'depthwise ' if module.groups == module.in_channels > 1 else ''
         dilation = f', dilation {module.dilation[0]}' if module.dilation[0] > 1 else ''
@@ -171,14 +171,29 @@ def line_of(module, shapes):
     return ''
 
 
+def line_of_block(module, shapes):
+    """Say in a line what a HarDNet block or a Receptive Field Block computes."""
+    channels = shapes.channels(module)
+    if not isinstance(module, HarDBlock):
+        name, branches = RFB_NAMES[type(module).__name__], len(module.branches)
+        return f'{name}: {branches} branches{step(module.shortcut.conv.stride)} → {channels}'
+    kind = 'block, depthwise' if isinstance(module.layers[0], nn.Sequential) else 'block'
+    layers, growth_rate = len(module.layers), shapes.channels(module.layers[0])
+    return f'{kind}: {layers} layers, k {growth_rate} → {channels}'
+
+
 def window(module):
     """Write a kernel, and its stride where it is not 1."""
     kernel, stride = (
         value if isinstance(value, tuple) else (value, value)
         for value in (module.kernel_size, module.stride)
     )
-    step = f', stride {stride[0]}' if stride[0] > 1 else ''
-    return f'{kernel[0]} × {kernel[1]}{step}'
+    return f'{kernel[0]} × {kernel[1]}{step(stride)}'
+
+
+def step(stride):
+    """Write a stride where it is not 1."""
+    return f', stride {stride[0]}' if stride[0] > 1 else ''
 
 
 def describe_backbone(drawing, model, shapes, image):
@@ -216,19 +231,17 @@ def describe_classifier(drawing, model, shapes, image):
 
 
 def describe_ssd(drawing, model, shapes, image):
-    """Add an SSD's boxes: the levels of the neck, and what is predicted of each."""
+    """Add the boxes of an SSD or RFBNet: the neck's levels, and what is predicted of each."""
     neck, head = model.neck, model.bbox_head
-    first, second = describe_backbone(drawing, model, shapes, image)
-    levels = [
-        ('level 1', [neck.l2_norm], first),
-        ('level 2', [neck.bridge], second),
-        *((f'level {i}', [layer], None) for i, layer in enumerate(neck.extra_layers, start=3)),
-    ]
+    first, second, *rest = levels_of(neck)
+    sources = [*describe_backbone(drawing, model, shapes, image), *[None] * len(rest)]
     before = None
-    for (title, modules, source), classes, boxes in zip(levels, head.cls_convs, head.reg_convs):
+    for number, (modules, source, classes, boxes) in enumerate(
+        zip((first, second, *rest), sources, head.cls_convs, head.reg_convs), start=1
+    ):
         before = drawing.add(
             'neck',
-            title,
+            f'level {number}',
             lines_of(*modules, shapes=shapes),
             shapes.size(modules[-1]),
             sources=[source or (before, '')],
@@ -244,6 +257,16 @@ def describe_ssd(drawing, model, shapes, image):
             before.size,
             sources=[(before, '')],
         )
+
+
+def levels_of(neck):
+    """Return the modules that make each level of an SSD's neck, or of an RFBNet's."""
+    if hasattr(neck, 'l2_norm'):
+        own = [[neck.l2_norm], [neck.bridge]]
+    else:
+        first, *others = neck.blocks
+        own = [[neck.rfb_s], [neck.bridge, first], *([block] for block in others)]
+    return [*own, *([layer] for layer in neck.extra_layers)]
 
 
 def describe_centernet(drawing, model, shapes, image):

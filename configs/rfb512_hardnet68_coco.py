@@ -1,0 +1,9 @@
+# RFBNet512 is SSD512 with another neck. The original trains both by one program, so that all that
+# _base_/schedule_ssd512.py says of the schedule holds here: steps at 90, 120 and 140 of 300 epochs
+# at most.
+_base_ = ['./ssd512_hardnet68_coco.py', './_base_/rfb512.py']
+
+model = dict(
+    neck=dict(_delete_=True, **_base_.rfb512_neck),
+    bbox_head=dict(in_channels=_base_.rfb512_channels),
+)
