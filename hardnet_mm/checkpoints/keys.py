@@ -113,19 +113,20 @@ def _unused_in_mseg(name):
     classifier = next(
         theirs for theirs, ours in base_names(get_architecture(name)) if ours == 'head.fc'
     )
-    return (*UNUSED_IN_MSEG, classifier)
+    return (*UNUSED_IN_MSEG, f'{MSEG_PREFIX}{classifier}')
 
 
 def _without_unused(state, name):
     modules = _unused_in_mseg(name)
-    unused = [key for key in state if key.startswith(tuple(f'{module}.' for module in modules))]
-    if unused:
-        found = [name for name in modules if any(key.startswith(f'{name}.') for key in unused)]
+    starts = tuple(f'{module.removeprefix(MSEG_PREFIX)}.' for module in modules)
+    used = {key: value for key, value in state.items() if not key.startswith(starts)}
+    if len(used) < len(state):
         print_log(
-            f'HarDNet-MSEG never calls {", ".join(found)}: {len(unused)} tensors are left out',
+            f'HarDNet-MSEG never calls {", ".join(modules)}: {len(state) - len(used)} tensors are '
+            'left out',
             logger='current',
         )
-    return {key: value for key, value in state.items() if key not in unused}
+    return used
 
 
 def _as_mseg(state, name):
@@ -221,13 +222,11 @@ def _fchardnet(arch):
 def _mseg():
     for block, theirs in enumerate(('rfb2_1', 'rfb3_1', 'rfb4_1')):
         ours = f'decode_head.receptive_fields.{block}'
-        pairs = [
-            ('branch0.0', 'branches.0.0'),
-            ('conv_cat', 'fusion.0'),
-            ('conv_res', 'shortcut.0'),
-        ]
-        pairs += [(f'branch{i}.{j}', f'branches.{i}.{j}') for i in (1, 2, 3) for j in range(4)]
-        for their_layer, our_layer in pairs:
+        layers = {f'branch{i}.{j}': f'branches.{i}.{j}' for i in (1, 2, 3) for j in range(4)}
+        layers.update(
+            {'branch0.0': 'branches.0.0', 'conv_cat': 'fusion.0', 'conv_res': 'shortcut.0'}
+        )
+        for their_layer, our_layer in layers.items():
             yield from _same_names(f'{theirs}.{their_layer}', f'{ours}.{our_layer}')
     layers = {f'conv_upsample{i + 1}': f'upsampled.{i}' for i in range(5)}
     layers.update(conv_concat2='concatenated.0', conv_concat3='concatenated.1', conv4='last.0')

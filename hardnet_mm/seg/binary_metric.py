@@ -42,8 +42,8 @@ class BinaryMaskMetric(BaseMetric):
     Args:
         threshold (float): Probability above which a pixel is foreground. Defaults to 0.5.
         saliency_measures (bool): Whether to compute those of pysodmetrics. Defaults to False.
-        by_folder (bool): Whether to give the figures of each data set apart, under its name: that of
-            the folder that holds the one of the images, ``NAME/images/...``. Defaults to False.
+        by_folder (bool): Whether to give the figures of each data set apart, under its name: that
+            of the folder that holds the one of the images, ``NAME/images/...``. Defaults to False.
         **kwargs: The other arguments of mmengine's ``BaseMetric``.
 
     Raises:
@@ -165,17 +165,17 @@ def stretched(probabilities: np.ndarray) -> np.ndarray:
 
 
 def at_all_thresholds(grey: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
-    """Return an image's Dice and IoU at the thresholds 255, 254, ... 0, as PraNet's program has them.
+    """Return an image's Dice and IoU at the thresholds 255, 254, ... 0, as PraNet's program.
 
     Args:
         grey (np.ndarray): The stretched map, ``(H, W)`` uint8.
         mask (np.ndarray): Where foreground is, ``(H, W)`` bool.
     """
-    all_counts, counts = (
-        np.bincount(values, minlength=LEVELS)[::-1].cumsum()
-        for values in (grey.ravel(), grey[mask])
+    found, counts = (
+        np.bincount(levels, minlength=LEVELS)[::-1].cumsum()
+        for levels in (grey.ravel(), grey[mask])
     )
-    total = all_counts + np.count_nonzero(mask)  # never 0 where there is something in common
+    total = found + np.count_nonzero(mask)  # never 0 where there is something in common
     return dict(Dice=2 * counts / np.maximum(total, 1), IoU=counts / np.maximum(total - counts, 1))
 
 

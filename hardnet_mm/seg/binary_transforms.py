@@ -21,8 +21,8 @@ class LoadBinaryMask(LoadAnnotations):
     :func:`~hardnet_mm.seg.binary_masks.decode_mask` has the codings and the rule: what is brighter
     than 128 of 255 is foreground. mmseg's ``LoadAnnotations`` takes values for numbers of classes.
 
-    Required keys: seg_map_path, seg_fields, and ori_shape, the image's. Added: gt_seg_map, ``(H, W)``
-    uint8.
+    Required keys: seg_map_path, seg_fields, and ori_shape, the image's. Added: gt_seg_map,
+    ``(H, W)`` uint8.
 
     Args:
         soft (bool): Whether to keep values between background and foreground, 0 to 255, as
@@ -60,7 +60,7 @@ class ResizeSoftMask(Resize):
     mmcv's ``Resize`` takes the nearest value of a mask. ``backend='pillow'`` averages over what it
     leaves out where it makes images smaller, as the programs of PraNet and HarDNet-MSEG do.
 
-    Required keys: img, and gt_seg_map if it is there: ``(H, W)`` uint8, 0 to 255. Both are modified.
+    Required keys: img, and gt_seg_map where there is one, ``(H, W)`` uint8. Both are modified.
     """
 
     def _resize_seg(self, results: dict) -> None:

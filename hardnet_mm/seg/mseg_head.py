@@ -88,7 +88,7 @@ class DensePartialDecoder(nn.Module):
         self.last = nn.Sequential(_conv3x3(self.out_channels, norm_cfg))
 
     def forward(self, shallow: Tensor, middle: Tensor, deep: Tensor) -> Tensor:
-        """Map ``(N, channels, H_i, W_i)``, shallow ones first, to ``(N, out_channels, H_0, W_0)``."""
+        """Map ``(N, channels, H_i, W_i)``, shallow first, to ``(N, out_channels, H_0, W_0)``."""
         up1, up2, up3, up4, up5 = self.upsampled
         deep_in_middle = _enlarged(deep, middle)
         deep_in_shallow = _enlarged(deep_in_middle, shallow)

@@ -17,8 +17,8 @@ class StructureLoss(nn.Module):
     """Cross entropy and IoU of one foreground channel, weighted towards borders.
 
     With a mask m and the probability p that a pixel is foreground, a pixel's weight is
-    ``w = 1 + 5 |mean of m over 31 x 31 - m|``, zeros beyond the border counted. The loss of an image
-    is a cross entropy plus the weighted IoU loss
+    ``w = 1 + 5 |mean of m over 31 x 31 - m|``, zeros beyond the border counted. The loss of an
+    image is a cross entropy plus the weighted IoU loss
     ``1 - (sum wpm + 1) / (sum w(p + m) - sum wpm + 1)``, and that of a batch their mean.
 
     The papers weight the cross entropy, too: ``sum w BCE / sum w``. The programs of PraNet and
@@ -60,8 +60,8 @@ class StructureLoss(nn.Module):
         """
         if pred.shape[1] != 1 or pred.shape[2:] != target.shape[1:]:
             raise ValueError(
-                f'StructureLoss takes one logit for each pixel of the mask, got {tuple(pred.shape)} '
-                f'and a mask of {tuple(target.shape)}: set out_channels=1 in the decode head'
+                f'StructureLoss takes one logit for each pixel of a mask, got {tuple(pred.shape)} and '
+                f'a mask of {tuple(target.shape)}: set out_channels=1 in the decode head'
             )
         if weight is not None:
             raise ValueError("StructureLoss weights pixels itself: leave the head's sampler out")

@@ -5,8 +5,10 @@ from helpers.stand_in import golden_input, sample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 from torch.utils.flop_counter import FlopCounterMode
 
+from hardnet_mm import HarDNet
 from hardnet_mm.seg import HarDNetMSEGHead
 
 CHANNELS = (16, 24, 32)
@@ -54,7 +56,6 @@ def test_outputs_are_the_originals(segmentor, golden):
         difference = torch.tensor(values['values']) - torch.tensor(wanted['values'])
         error = difference.abs().max().item() / wanted['std']
         assert error < 1e-4, f'{name}: {error:.2g} of the standard deviation'
-        print(name, error)
 
 
 def test_size_and_work_are_the_originals(config, segmentor):
@@ -66,3 +67,56 @@ def test_size_and_work_are_the_originals(config, segmentor):
         with FlopCounterMode(display=False) as counter:
             model(torch.zeros(1, 3, side, side, device='meta'), mode='tensor')
         assert counter.get_total_flops() / 2 == pytest.approx(work, rel=1e-3)
+
+
+@pytest.mark.parametrize('arch', ['hardnet39ds', 'hardnet68ds', 'hardnet85'])
+def test_other_variants(arch):
+    """By the channels of their maps, their parameters those of backbone and head."""
+    backbone = HarDNet(arch, out_indices=(1, 2, 3))
+    head = HarDNetMSEGHead(backbone.channels).eval()
+    with torch.no_grad():
+        assert head(backbone.eval()(torch.zeros(1, 3, 64, 96))).shape == (1, 1, 8, 12)
+
+
+def test_starts_as_the_original(small_head):
+    """Convolutions as PyTorch initializes them, none by the module that it is in."""
+    small_head.init_weights()
+    convolutions = [m for m in small_head.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 3 * (1 + 3 * 4 + 2) + 8 + 1
+    for conv in convolutions:
+        limit = conv.weight[0].numel() ** -0.5
+        assert conv.weight.abs().max() <= limit
+        assert conv.weight.std().item() == pytest.approx(limit / 3**0.5, rel=0.25)
+
+
+@pytest.mark.parametrize('size', [(64, 96), (101, 75)])
+def test_predicts_at_any_size(segmentor, size):
+    """Sides that 32 does not divide are padded, and the padding is cut off again."""
+    image = torch.randint(0, 255, (3, *size), dtype=torch.uint8)
+    data = dict(inputs=[image], data_samples=[SegDataSample(metainfo=dict(ori_shape=size))])
+    padded = segmentor.data_preprocessor(data)['inputs']
+    assert padded.shape[2:] == tuple(-(-side // 32) * 32 for side in size)
+    data['data_samples'] = [SegDataSample(metainfo=dict(img_shape=size, ori_shape=size))]
+    with torch.no_grad():
+        (result,) = segmentor.test_step(data)
+        logits = segmentor.encode_decode(padded, [dict(img_shape=padded.shape[2:])])
+    wanted = logits.sigmoid()[0, :, : size[0], : size[1]]
+    torch.testing.assert_close(result.seg_logits.data, wanted)
+    torch.testing.assert_close(result.pred_sem_seg.data, (wanted > 0.5).float())
+
+
+@pytest.mark.parametrize('size', [(70, 100), (33, 47)])
+def test_head_takes_maps_of_any_size(small_head, size):
+    """Where nothing pads: never an error from deep inside."""
+    maps = features(*size)
+    assert small_head(maps).shape == (1, 1, size[0] // 8, size[1] // 8)
+
+
+def test_head_refuses_what_does_not_fit(small_head):
+    with pytest.raises(ValueError, match=r'in_channels are \[16, 24, 32\], but .* \[16, 24, 24\]'):
+        shallow, middle, _ = features(64, 64)
+        small_head([shallow, middle, middle])
+    with pytest.raises(ValueError, match='three values.*strides 8, 16 and 32'):
+        HarDNetMSEGHead((16, 24))
+    with pytest.raises(ValueError, match='num_classes must be 2.*got 3'):
+        HarDNetMSEGHead(CHANNELS, num_classes=3)
