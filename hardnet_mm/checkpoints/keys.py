@@ -223,9 +223,8 @@ def _mseg():
     for block, theirs in enumerate(('rfb2_1', 'rfb3_1', 'rfb4_1')):
         ours = f'decode_head.receptive_fields.{block}'
         layers = {f'branch{i}.{j}': f'branches.{i}.{j}' for i in (1, 2, 3) for j in range(4)}
-        layers.update(
-            {'branch0.0': 'branches.0.0', 'conv_cat': 'fusion.0', 'conv_res': 'shortcut.0'}
-        )
+        layers['branch0.0'] = 'branches.0.0'
+        layers.update(conv_cat='fusion.0', conv_res='shortcut.0')
         for their_layer, our_layer in layers.items():
             yield from _same_names(f'{theirs}.{their_layer}', f'{ours}.{our_layer}')
     layers = {f'conv_upsample{i + 1}': f'upsampled.{i}' for i in range(5)}

@@ -60,8 +60,8 @@ class StructureLoss(nn.Module):
         """
         if pred.shape[1] != 1 or pred.shape[2:] != target.shape[1:]:
             raise ValueError(
-                f'StructureLoss takes one logit for each pixel of a mask, got {tuple(pred.shape)} and '
-                f'a mask of {tuple(target.shape)}: set out_channels=1 in the decode head'
+                f'StructureLoss takes one logit for each pixel of a mask, got {tuple(pred.shape)} '
+                f'and a mask of {tuple(target.shape)}: set out_channels=1 in the decode head'
             )
         if weight is not None:
             raise ValueError("StructureLoss weights pixels itself: leave the head's sampler out")

@@ -97,13 +97,13 @@ def test_soft_edges_stay_soft(disk):
         (lambda disk, other: grey(disk + 2 * other), 'values up to 2, and none above 128'),
         (
             lambda disk, other: grey(disk * 255 + other * 127),
-            r'areas of the values \[0, 127, 255\]',
+            r'areas of.* \[0, 127, 255\]',
         ),
-        (lambda disk, other: grey(disk + other * 255), r'areas of the values \[0, 1, 255\]'),
+        (lambda disk, other: grey(disk + other * 255), r'areas of.* \[0, 1, 255\]'),
         (lambda disk, other: palette(disk + 2 * other), r'uses the colours \[0, 1, 2\]'),
         (
             lambda disk, other: Image.fromarray(
-                (disk[..., None] * np.uint8(RED) + other[..., None] * np.uint8(GREEN))
+                disk[..., None] * np.uint8(RED) + other[..., None] * np.uint8(GREEN)
             ),
             'several colours',
         ),
