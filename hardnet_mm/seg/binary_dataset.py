@@ -52,8 +52,10 @@ class BinaryMaskDataset(BaseSegDataset):
 
     def load_data_list(self) -> list[dict]:
         """List the images, sorted by name or in the order of ``ann_file``, with their masks."""
-        images = self._files('img_path')
-        masks = self._files('seg_map_path') if self.data_prefix.get('seg_map_path') else None
+        images, masks = (
+            image_files(folder, self.backend_args) if folder else None
+            for folder in map(self.data_prefix.get, ('img_path', 'seg_map_path'))
+        )
         names = self._listed() if self.ann_file else sorted(images)
         for kind, files in (('image', images), ('mask', masks)):
             missing = [name for name in names if files is not None and name not in files]
@@ -81,21 +83,29 @@ class BinaryMaskDataset(BaseSegDataset):
         lines = fileio.get_text(self.ann_file, backend_args=self.backend_args).splitlines()
         return [_stem(line.strip()) for line in lines if line.strip()]
 
-    def _files(self, prefix):
-        """Return the paths of a folder's images by their names without the suffix."""
-        folder = self.data_prefix[prefix]
-        if not fileio.isdir(folder, backend_args=self.backend_args):
-            raise InputError(f'there is no folder {folder}: data_prefix.{prefix} names it')
-        files: dict[str, str] = {}
-        for file in fileio.list_dir_or_file(
-            folder, list_dir=False, recursive=True, backend_args=self.backend_args
-        ):
-            if not file.lower().endswith(SUFFIXES):
-                continue
-            if _stem(file) in files:
-                raise InputError(f'{folder} has two images with the name {_stem(file)}')
-            files[_stem(file)] = osp.join(folder, file)
-        return files
+
+def image_files(folder: str, backend_args: dict | None = None) -> dict[str, str]:
+    """Return the paths of a folder's images by their names, without the suffix.
+
+    Args:
+        folder (str): The folder; folders in it are searched, and are part of the names.
+        backend_args (dict, optional): As of mmengine's file backends.
+
+    Raises:
+        InputError: If there is no such folder, or two images have the same name.
+    """
+    if not fileio.isdir(folder, backend_args=backend_args):
+        raise InputError(f'there is no folder {folder}')
+    files: dict[str, str] = {}
+    for file in fileio.list_dir_or_file(
+        folder, list_dir=False, recursive=True, backend_args=backend_args
+    ):
+        if not file.lower().endswith(SUFFIXES):
+            continue
+        if _stem(file) in files:
+            raise InputError(f'{folder} has two images with the name {_stem(file)}')
+        files[_stem(file)] = osp.join(folder, file)
+    return files
 
 
 def _stem(name):
