@@ -8,7 +8,9 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(arch=_base_.digits_arch, out_indices=(0, 1, 2), init_cfg=None),
+    backbone=dict(
+        _delete_=True, type='HarDNet', arch=_base_.digits_arch, out_indices=(0, 1, 2)
+    ),
     decode_head=dict(in_channels=(48, 128, 192), channels=16),
 )
 

@@ -14,7 +14,7 @@ from hardnet_mm.export.writing import export
 from hardnet_mm.utils.configs import build_model
 from helpers.stand_in import fill_tensor
 
-MODELS = ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70', 'hardnet39ds']
+MODELS = ['ssd_hardnet', 'centernet_hardnet', 'fchardnet70', 'mseg_hardnet', 'hardnet39ds']
 
 
 def skip_without(format_name, int8=False):

@@ -6,9 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-import hardnet_mm.seg  # noqa: F401, so that the tool finds it imported
-
-PAIRS = [('images', 'a.jpg'), ('images', 'b.png'), ('masks', 'a.png'), ('masks', 'b.png')]
 TOOL = 'dataset_converters/polyp.py'
 
 
