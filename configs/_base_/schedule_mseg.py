@@ -16,3 +16,5 @@ default_hooks = dict(
     checkpoint=dict(by_epoch=True, interval=9, max_keep_ckpts=3),
 )
 log_processor = dict(by_epoch=True)
+# mmseg's own takes the logistic function of one channel's probabilities again
+tta_model = dict(type='LogitSegTTAModel')

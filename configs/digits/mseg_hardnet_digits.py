@@ -8,9 +8,7 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(
-        _delete_=True, type='HarDNet', arch=_base_.digits_arch, out_indices=(0, 1, 2)
-    ),
+    backbone=dict(_delete_=True, type='HarDNet', arch=_base_.digits_arch, out_indices=(0, 1, 2)),
     decode_head=dict(in_channels=(48, 128, 192), channels=16),
 )
 

@@ -69,7 +69,7 @@ def _get_cfg_metainfo(package_path, cfg_path):
     if not cfg_path.startswith(str(OWN_FILES)):
         return _toolbox_cfg_metainfo(package_path, cfg_path)
     for model in own_models():
-        if model['Config'] == cfg_path:
+        if model['Config'] == cfg_path and 'Weights' in model:
             return model
     raise ValueError(f'{cfg_path} has no published weights')  # mmengine then goes without
 
@@ -84,6 +84,8 @@ def _get_model(cfg_path, pretrained=False, **kwargs):
 def _get_models_from_metafile(dir):  # noqa: A002, its name
     yield from _toolbox_models(dir)
     for model in own_models():
+        if 'Weights' not in model:  # published where no program can fetch them
+            continue
         scope = TASKS[model['Results'][0]['Task']]
         if scope in sys.modules and BaseInferencer._get_repo_or_mim_dir(scope) == dir:
             yield model
