@@ -16,6 +16,7 @@ import mmengine.hub
 from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 
+from ..utils.errors import InputError
 from ..utils.own_files import OWN_FILES, PREFIX, find_config, own_models
 from ..utils.toolboxes import TASKS
 from .when_imported import when_imported
@@ -77,7 +78,10 @@ def _get_cfg_metainfo(package_path, cfg_path):
 @functools.wraps(_toolbox_get_model)
 def _get_model(cfg_path, pretrained=False, **kwargs):
     if cfg_path.startswith(PREFIX):  # what is before the first '::' is the toolbox to build with
-        cfg_path = f'{hub.get_config(cfg_path).default_scope}::{cfg_path}'
+        cfg = hub.get_config(cfg_path, pretrained)
+        if pretrained and 'model_path' not in cfg:
+            raise InputError(f'{cfg_path} has no published weights: pretrained=False builds it')
+        cfg_path = f'{cfg.default_scope}::{cfg_path}'
     return _toolbox_get_model(cfg_path, pretrained, **kwargs)
 
 

@@ -22,7 +22,7 @@ class LoadBinaryMask(LoadAnnotations):
     than 128 of 255 is foreground. mmseg's ``LoadAnnotations`` takes values for numbers of classes.
 
     Required keys: seg_map_path, seg_fields, and ori_shape, the image's. Added: gt_seg_map,
-    ``(H, W)`` uint8.
+    ``(H, W)`` uint8. An image without seg_map_path stays without a mask.
 
     Args:
         soft (bool): Whether to keep values between background and foreground, 0 to 255, as
@@ -40,6 +40,8 @@ class LoadBinaryMask(LoadAnnotations):
         self.foreground = foreground
 
     def _load_seg_map(self, results: dict) -> None:
+        if 'seg_map_path' not in results:  # an image to predict: mmseg leaves out its own loader
+            return
         path = results['seg_map_path']
         mask = decode_mask(fileio.get(path, self.backend_args), path, self.foreground)
         image_size = tuple(results.get('ori_shape', mask.shape)[:2])

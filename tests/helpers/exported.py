@@ -38,6 +38,8 @@ def filled(model):
         for scale, convs in ((0.01, head.cls_convs), (0.03, head.reg_convs)):
             for conv in convs:
                 conv[0].weight.data *= scale
+    elif getattr(model, 'out_channels', None) == 1:  # probabilities that differ, and not 0 or 1
+        model.decode_head.conv_seg.weight.data *= 0.01
     return model.eval()
 
 

@@ -54,7 +54,8 @@ def test_keeps_the_ratio_where_asked(results):
 
 def test_images_without_masks_are_packed(results):
     results[0].pop('seg_map_path')
-    found = PackSoftMask()(ResizeSoftMask(scale=(32, 32))(results[0]))
+    found = LoadBinaryMask(soft=True)(results[0])
+    found = PackSoftMask()(ResizeSoftMask(scale=(32, 32))(found))
     assert found['inputs'].shape == (3, 32, 32) and 'gt_sem_seg' not in found['data_samples']
 
 

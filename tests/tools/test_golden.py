@@ -118,8 +118,8 @@ def test_what_is_no_clone_is_refused(clone, made, run_tool, tmp_path):
     assert 'is there already' in output
 
 
-# PaddleSeg's program needs Paddle, RFBNet's network is not in this plugin, and HarDNet-MSEG's program
-# loads a file of an absolute path.
+# PaddleSeg's program needs Paddle, RFBNet's network is not in this plugin, and HarDNet-MSEG's
+# program loads a file of an absolute path.
 OTHERS = {'hardnet_mseg', 'paddleseg_fchardnet70', 'polyp_losses', 'rfb512_hardnet68_voc'}
 
 

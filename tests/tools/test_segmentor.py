@@ -49,7 +49,7 @@ def test_one_foreground_trains_tests_exports_and_predicts(root, run_tool, option
     flipped = measured(run_tool('test.py', root / MSEG, checkpoint, '--tta', *options))
     assert flipped != plain and abs(flipped['maxDice'] - plain['maxDice']) < 10
 
-    file = tmp_path / 'model.pt'
+    file = tmp_path / 'model.torchscript'
     export = (root / MSEG, checkpoint, '--format', 'torch', '--out', file)
     run_tool('export.py', *export, *options)
     exported = measured(run_tool('test.py', root / MSEG, file, *options))
