@@ -60,13 +60,15 @@ test_evaluator = val_evaluator
 digits_epochs = 2  # of 300 batches, each of them at three sizes
 train_cfg = dict(sizes=(96, 128, 160), max_epochs=digits_epochs, val_interval=digits_epochs)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=2e-3, weight_decay=0.05))
-param_scheduler = [
+param_scheduler = [  # of 1,800 steps, a third of them at each size
+    dict(type='LinearLR', start_factor=0.01, begin=0, end=180, by_epoch=False),
     dict(
-        type='OneCycleLR',
-        eta_max=2e-3,
-        total_steps=digits_epochs,
-        pct_start=0.2,
-        convert_to_iter_based=True,
-    )
+        type='CosineAnnealingLR',
+        T_max=1620,
+        eta_min_ratio=1e-3,
+        begin=180,
+        end=1800,
+        by_epoch=False,
+    ),
 ]
 default_hooks = dict(logger=dict(interval=75), checkpoint=dict(interval=1))

@@ -2,6 +2,7 @@
 
 import os.path as osp
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine import fileio
 from mmseg.datasets import BaseSegDataset
@@ -37,7 +38,7 @@ class BinaryMaskDataset(BaseSegDataset):
     def __init__(
         self,
         data_prefix: dict = dict(img_path='images', seg_map_path='masks'),
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(data_prefix=data_prefix, **kwargs)
 
@@ -52,10 +53,9 @@ class BinaryMaskDataset(BaseSegDataset):
 
     def load_data_list(self) -> list[dict]:
         """List the images, sorted by name or in the order of ``ann_file``, with their masks."""
-        images, masks = (
-            image_files(folder, self.backend_args) if folder else None
-            for folder in map(self.data_prefix.get, ('img_path', 'seg_map_path'))
-        )
+        images = image_files(self.data_prefix['img_path'], self.backend_args)
+        mask_folder = self.data_prefix.get('seg_map_path')
+        masks = image_files(mask_folder, self.backend_args) if mask_folder else None
         names = self._listed() if self.ann_file else sorted(images)
         for kind, files in (('image', images), ('mask', masks)):
             missing = [name for name in names if files is not None and name not in files]
