@@ -127,7 +127,7 @@ def test_registered_types_are_listed_where_they_are():
         for row in rows
     }
     found = {}
-    for kind in ('MODELS', 'HOOKS', 'METRICS', 'TRANSFORMS', 'TASK_UTILS'):
+    for kind in ('DATASETS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'TASK_UTILS', 'TRANSFORMS'):
         for key, value in getattr(registry, kind).module_dict.items():
             package, _, module = inspect.getmodule(value).__name__.partition('.')
             if package == 'hardnet_mm':
