@@ -120,3 +120,18 @@ def test_head_refuses_what_does_not_fit(small_head):
         HarDNetMSEGHead((16, 24))
     with pytest.raises(ValueError, match='num_classes must be 2.*got 3'):
         HarDNetMSEGHead(CHANNELS, num_classes=3)
+
+
+def test_recipe_is_the_originals(config):
+    """james128333/HarDNet-MSEG, the defaults of Train.py."""
+    assert config.optim_wrapper == dict(
+        type='OptimWrapper',
+        optimizer=dict(type='Adam', lr=1e-4),
+        clip_grad=dict(type='value', clip_value=0.5),
+    )
+    assert config.param_scheduler == []
+    assert config.train_cfg.type == 'MultiSizeTrainLoop' and config.train_cfg.max_epochs == 99
+    assert config.train_cfg.sizes == (256, 352, 448)
+    assert config.train_dataloader.batch_size == config.auto_scale_lr.base_batch_size == 16
+    loss = config.model.decode_head.loss_decode
+    assert loss == dict(type='StructureLoss')  # whose cross entropy is not weighted
