@@ -103,6 +103,7 @@ EXTRAS = dict(
     ],
     test=['mypy', 'pytest', 'pytest-xdist', 'ruff', 'scikit-image', 'scikit-learn'],
     docs=['mkdocs', 'mkdocs-material', 'mkdocstrings[python]'],
+    polyp=['pysodmetrics'],
     export=['onnx', 'onnxruntime', 'openvino', 'nncf', 'ncnn', 'pnnx', 'MNN'],
 )
 
@@ -137,6 +138,7 @@ setup(
         'Original SSD': 'https://github.com/lzx1413/PytorchSSD',
         'Original CenterNet': 'https://github.com/PingoLH/CenterNet-HarDNet',
         'Original FC-HarDNet': 'https://github.com/PingoLH/FCHarDNet',
+        'Original HarDNet-MSEG': 'https://github.com/james128333/HarDNet-MSEG',
     },
     python_requires='>=3.10',
     packages=find_packages(include=['hardnet_mm', 'hardnet_mm.*']),

@@ -208,7 +208,9 @@ def data_set(record):
 def test_model_index_is_read_by_mim(root):
     index = load(str(root / 'model-index.yml'))
     index.build_models_with_collections()
-    assert {model.name for model in index.models} == set(PUBLISHED)
+    assert {model.name for model in index.models if model.weights} == set(PUBLISHED)
+    others = {model.name for model in index.models if not model.weights}
+    assert others == {'mseg_hardnet68_kvasir', 'mseg_hardnet68_pranet'}
     assert all((root / collection.readme).is_file() for collection in index.collections)
 
 

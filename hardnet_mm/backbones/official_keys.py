@@ -10,6 +10,8 @@ import torch
 
 from .architectures import ARCHITECTURES, get_architecture, group_blocks
 
+MSEG_PREFIX = 'hardnet.'  # of the classifier within HarDNet-MSEG
+
 
 def adapt_to_backbone(state_dict, prefix, *_):
     """Let a HarDNet load an original's keys, or those of a whole model of ours.
@@ -49,8 +51,10 @@ def unwrap(checkpoint):
 
 
 def official_state(checkpoint):
-    """Return an original's state dict, bare base weights under 'base.'; None if it is no such."""
+    """Return an original's state dict, its backbone under 'base.'; None if it is no such."""
     state = unwrap(checkpoint)
+    if f'{MSEG_PREFIX}base.0.conv.weight' in state:
+        state = {key.removeprefix(MSEG_PREFIX): value for key, value in state.items()}
     if '0.conv.weight' in state:
         state = {f'base.{key}': value for key, value in state.items()}
     first = state.get('base.0.conv.weight')  # a ConvModule of mmcv would have its bn beside it

@@ -36,7 +36,10 @@ class Subject(nn.Module):
             return self.model(images)
         size = tuple(images.shape[2:])
         if self.scope == 'mmseg':
-            return self.model.encode_decode(images, [dict(img_shape=size)]).argmax(dim=1)
+            logits = self.model.encode_decode(images, [dict(img_shape=size)])
+            if self.model.out_channels == 1:
+                return logits[:, 0].sigmoid() > self.model.decode_head.threshold
+            return logits.argmax(dim=1)
         samples = [_sample(size) for _ in images] if self.asks_for_samples else None
         return self.model(images, samples, mode='tensor')
 

@@ -59,6 +59,22 @@ PRESETS: dict[str, dict] = dict(
         },
     ),
 )
+# HarDNet-MSEG beside mmseg's own, as the papers on polyps measure: 352 x 352, one foreground
+_TWO_CLASSES = {'model.decode_head.num_classes': 2, 'model.auxiliary_head': None}
+PRESETS['polyps'] = dict(
+    size=(352, 352),
+    configs={
+        'HarDNet-MSEG': OWN + 'mseg_hardnet68_kvasir.py',
+        'UNet-FCN': MMSEG + 'unet/unet-s5-d16_fcn_4xb4-40k_chase-db1-128x128.py',
+        'PSPNet-R18': MMSEG + 'pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py',
+        'BiSeNetV2': PRESETS['segmentors']['configs']['BiSeNetV2'],
+    },
+    options={
+        'UNet-FCN': {'model.test_cfg': dict(mode='whole', _delete_=True)},
+        'PSPNet-R18': _TWO_CLASSES,
+        'BiSeNetV2': _TWO_CLASSES,
+    },
+)
 # The originals' own measurements: random images, the mean of many runs.
 PRESETS['original'] = dict(
     size=(1024, 1024),

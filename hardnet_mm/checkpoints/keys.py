@@ -8,10 +8,12 @@ parts are here.
 from collections.abc import Mapping
 from typing import Any
 
+from mmengine.logging import print_log
 from torch import Tensor
 
 from ..backbones.architectures import ARCHITECTURES, get_architecture
 from ..backbones.official_keys import (
+    MSEG_PREFIX,
     base_names,
     block_names,
     conv_module_names,
@@ -25,9 +27,17 @@ from .paddle import convert_paddle, is_paddle
 
 EXPECTED = (
     'expected is a checkpoint of PingoLH/Pytorch-HarDNet (classification), lzx1413/PytorchSSD '
-    "(SSD512, RFBNet512), PingoLH/CenterNet-HarDNet, PingoLH/FCHarDNet or PaddleSeg's FC-HarDNet, "
-    'or base weights of theirs, on '
+    "(SSD512, RFBNet512), PingoLH/CenterNet-HarDNet, PingoLH/FCHarDNet, PaddleSeg's FC-HarDNet or "
+    'james128333/HarDNet-MSEG, or base weights of theirs, on '
     f'one of {list(ARCHITECTURES)}'
+)
+_MSEG_OUTPUT = 'agg1.conv5.weight'
+
+# Modules that HarDNet-MSEG has from PraNet and never calls.
+UNUSED_IN_MSEG = (
+    *(f'ra4_conv{i}' for i in range(1, 6)),
+    *(f'ra{level}_conv{i}' for level in (3, 2) for i in range(1, 5)),
+    *(f'conv{i}' for i in range(2, 7)),
 )
 
 
@@ -42,7 +52,8 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         dict[str, Tensor]: ``backbone.*``, and what the model has besides: ``head.*`` of a
         classifier, ``neck.*`` and ``bbox_head.*`` of a detector, ``decode_head.*`` of a segmentor.
         mmdet counts the background of SSD and RFBNet last, so the channels of their class scores
-        are reordered; no other value changes.
+        are reordered; no other value changes. What HarDNet-MSEG has and never computes is left
+        out, and named in the log.
 
     Raises:
         InputError: If a key is none of the originals'.
@@ -53,6 +64,8 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if state is None:
         raise InputError(f'no original checkpoint: its keys are {_head(state_dict)}; {EXPECTED}')
     name = _known_variant(state, 'base.{}.conv.weight')
+    if _MSEG_OUTPUT in state:
+        state = _without_unused(state, name)
     ours = _rename(state, _module_names(name, _has_rfb(state)))
     for key in ours:
         if key.startswith('bbox_head.cls_convs.'):
@@ -69,7 +82,8 @@ def to_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Returns:
         dict[str, Tensor]: What the original program's ``load_state_dict`` takes; from a backbone
-        alone, its ``base.*``.
+        alone, its ``base.*``. HarDNet-MSEG has modules besides that it never calls: they are named
+        in the log, and its program takes the rest with ``strict=False``.
 
     Raises:
         InputError: If the variant is not a published one, or a key has no counterpart there.
@@ -82,7 +96,8 @@ def to_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if key.startswith('bbox_head.cls_convs.'):
             state[key] = _roll_classes(state, key, 1)
     names = _module_names(name, _has_rfb(state))
-    return _rename(state, {ours: theirs for theirs, ours in names.items()})
+    official = _rename(state, {ours: theirs for theirs, ours in names.items()})
+    return _as_mseg(official, name) if _MSEG_OUTPUT in official else official
 
 
 def is_official(checkpoint: Any) -> bool:
@@ -90,6 +105,40 @@ def is_official(checkpoint: Any) -> bool:
     if not isinstance(checkpoint, dict):
         return False
     return is_paddle(unwrap(checkpoint)) or official_state(checkpoint) is not None
+
+
+def _unused_in_mseg(name):
+    """Return the modules of HarDNet-MSEG on a variant that are never called."""
+    classifier = next(
+        theirs for theirs, ours in base_names(get_architecture(name)) if ours == 'head.fc'
+    )
+    return (*UNUSED_IN_MSEG, f'{MSEG_PREFIX}{classifier}')
+
+
+def _without_unused(state, name):
+    modules = _unused_in_mseg(name)
+    starts = tuple(f'{module.removeprefix(MSEG_PREFIX)}.' for module in modules)
+    used = {key: value for key, value in state.items() if not key.startswith(starts)}
+    if len(used) < len(state):
+        print_log(
+            f'HarDNet-MSEG never calls {", ".join(modules)}: {len(state) - len(used)} tensors are '
+            'left out',
+            logger='current',
+        )
+    return used
+
+
+def _as_mseg(state, name):
+    """Put the backbone where HarDNet-MSEG has it."""
+    print_log(
+        f'HarDNet-MSEG has {", ".join(_unused_in_mseg(name))} besides, which it never calls: '
+        'load_state_dict(..., strict=False) there',
+        logger='current',
+    )
+    return {
+        f'{MSEG_PREFIX}{key}' if key.startswith('base.') else key: value
+        for key, value in state.items()
+    }
 
 
 def _head(state_dict):
@@ -137,9 +186,9 @@ def _module_names(name, rfb):
     """
     arch = get_architecture(name)
     if name == 'fchardnet70':
-        others = _fchardnet(arch)
+        others = tuple(_fchardnet(arch))
     else:
-        others = (*(_rfb(name) if rfb else _ssd(name)), *_centernet(arch))
+        others = (*(_rfb(name) if rfb else _ssd(name)), *_centernet(arch), *_mseg())
     return dict((*base_names(arch), *others))
 
 
@@ -211,3 +260,24 @@ def _fchardnet(arch):
         yield from conv_module_names(f'conv1x1_up.{i}', f'decode_head.projections.{i}')
         yield from block_names(f'denseBlocksUp.{i}', f'decode_head.blocks.{i}', num_layers, arch)
     yield 'finalConv', 'decode_head.conv_seg'
+
+
+def _mseg():
+    for block, theirs in enumerate(('rfb2_1', 'rfb3_1', 'rfb4_1')):
+        ours = f'decode_head.receptive_fields.{block}'
+        layers = {f'branch{i}.{j}': f'branches.{i}.{j}' for i in (1, 2, 3) for j in range(4)}
+        layers['branch0.0'] = 'branches.0.0'
+        layers.update(conv_cat='fusion.0', conv_res='shortcut.0')
+        for their_layer, our_layer in layers.items():
+            yield from _same_names(f'{theirs}.{their_layer}', f'{ours}.{our_layer}')
+    layers = {f'conv_upsample{i + 1}': f'upsampled.{i}' for i in range(5)}
+    layers.update(conv_concat2='concatenated.0', conv_concat3='concatenated.1', conv4='last.0')
+    for theirs, ours in layers.items():
+        yield from _same_names(f'agg1.{theirs}', f'decode_head.decoder.{ours}')
+    yield _MSEG_OUTPUT.removesuffix('.weight'), 'decode_head.conv_seg'
+
+
+def _same_names(theirs, ours):
+    """Yield the pairs of a convolution and its norm where they are named as mmcv names them."""
+    for part in ('conv', 'bn'):
+        yield f'{theirs}.{part}', f'{ours}.{part}'

@@ -16,6 +16,7 @@ import mmengine.hub
 from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 
+from ..utils.errors import InputError
 from ..utils.own_files import OWN_FILES, PREFIX, find_config, own_models
 from ..utils.toolboxes import TASKS
 from .when_imported import when_imported
@@ -69,7 +70,7 @@ def _get_cfg_metainfo(package_path, cfg_path):
     if not cfg_path.startswith(str(OWN_FILES)):
         return _toolbox_cfg_metainfo(package_path, cfg_path)
     for model in own_models():
-        if model['Config'] == cfg_path:
+        if model['Config'] == cfg_path and 'Weights' in model:
             return model
     raise ValueError(f'{cfg_path} has no published weights')  # mmengine then goes without
 
@@ -77,13 +78,18 @@ def _get_cfg_metainfo(package_path, cfg_path):
 @functools.wraps(_toolbox_get_model)
 def _get_model(cfg_path, pretrained=False, **kwargs):
     if cfg_path.startswith(PREFIX):  # what is before the first '::' is the toolbox to build with
-        cfg_path = f'{hub.get_config(cfg_path).default_scope}::{cfg_path}'
+        cfg = hub.get_config(cfg_path, pretrained)
+        if pretrained and 'model_path' not in cfg:
+            raise InputError(f'{cfg_path} has no published weights: pretrained=False builds it')
+        cfg_path = f'{cfg.default_scope}::{cfg_path}'
     return _toolbox_get_model(cfg_path, pretrained, **kwargs)
 
 
 def _get_models_from_metafile(dir):  # noqa: A002, its name
     yield from _toolbox_models(dir)
     for model in own_models():
+        if 'Weights' not in model:  # published where no program can fetch them
+            continue
         scope = TASKS[model['Results'][0]['Task']]
         if scope in sys.modules and BaseInferencer._get_repo_or_mim_dir(scope) == dir:
             yield model

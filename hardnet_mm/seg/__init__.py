@@ -1,16 +1,31 @@
 """What segmentation on HarDNet needs beyond mmseg: name this in ``custom_imports``."""
 
+from .binary_dataset import BinaryMaskDataset, PolypDataset
+from .binary_metric import BinaryMaskMetric
+from .binary_transforms import LoadBinaryMask, PackSoftMask, ResizeSoftMask
 from .bootstrapped_loss import BootstrappedCrossEntropyLoss
 from .fchardnet_head import FCHarDNetHead
 from .label_ids import CityscapesLabelIdWriter
 from .logit_tta import LogitSegTTAModel
+from .mseg_head import HarDNetMSEGHead
+from .multi_size_loop import MultiSizeTrainLoop
+from .structure_loss import StructureLoss
 from .transforms import PadBothSides, PillowColorJitter
 
 __all__ = [
+    'BinaryMaskDataset',
+    'BinaryMaskMetric',
     'BootstrappedCrossEntropyLoss',
     'CityscapesLabelIdWriter',
     'FCHarDNetHead',
+    'HarDNetMSEGHead',
+    'LoadBinaryMask',
     'LogitSegTTAModel',
+    'MultiSizeTrainLoop',
+    'PackSoftMask',
     'PadBothSides',
     'PillowColorJitter',
+    'PolypDataset',
+    'ResizeSoftMask',
+    'StructureLoss',
 ]

@@ -1,8 +1,11 @@
+import re
+
 import pytest
 import torch
 from helpers.stand_in import fill_state_dict, fill_tensor
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from hardnet_mm import HarDNet
@@ -83,6 +86,35 @@ def test_back_and_there(config, theirs, root):
     ours = convert_official(official)
     assert ours.keys() == state.keys()
     assert all(torch.equal(ours[key], state[key]) for key in state)
+
+
+def test_there_and_back_without_what_is_unused(golden, caplog):
+    """HarDNet-MSEG's checkpoint: what its program never reads is left out, by name."""
+    state = fill_state_dict(golden('hardnet_mseg')['state_dict'])
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    ours = convert_official(dict(state_dict=state))
+    back = to_official(ours)
+    logger.removeHandler(caplog.handler)
+    prefixes = ('ra2_', 'ra3_', 'ra4_', 'conv', 'hardnet.base.16.')
+    unused = [key for key in state if key.startswith(prefixes)]
+    assert len(unused) == len(state) - len(ours) > 0
+    assert list(back) == [key for key in state if key not in unused]
+    assert all(torch.equal(back[key], state[key]) for key in back)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 and 'tensors are left out' in told[0] and 'strict=False' in told[1]
+    modules = {re.sub(r'(\.(conv|bn))?\.[a-z_]+$', '', key) for key in unused}
+    assert len(modules) == 19
+    assert all(f' {module}' in message for module in modules for message in told)
+
+
+def test_the_backbone_of_mseg(golden):
+    state = fill_state_dict(golden('hardnet_mseg')['state_dict'])
+    backbone = HarDNet('hardnet68', out_indices=(1, 2, 3))
+    backbone.load_state_dict(state)
+    converted = convert_official(state)
+    for key, value in backbone.state_dict().items():
+        assert torch.equal(value, converted[f'backbone.{key}'])
 
 
 def test_a_module_of_mmcv_is_no_original():

@@ -129,6 +129,18 @@ def test_models_are_listed_in_their_toolbox():
     assert 'ssd300_coco' in BaseInferencer.list_models('mmdet')
 
 
+def test_a_model_without_weights_is_named_by_its_config():
+    """HarDNet-MSEG's file is where no program can fetch it."""
+    from mmseg.apis import MMSegInferencer
+
+    with pytest.raises(ValueError, match='Cannot find model: mseg_hardnet68_kvasir'):
+        MMSegInferencer('mseg_hardnet68_kvasir', device='cpu')
+    model = mmengine.hub.get_model('hardnet_mm::mseg_hardnet68_kvasir.py')
+    assert model.decode_head.out_channels == 1
+    with pytest.raises(ValueError, match='kvasir.py has no published weights'):
+        mmengine.hub.get_model('hardnet_mm::mseg_hardnet68_kvasir.py', pretrained=True)
+
+
 def test_inferencers_of_mmdet_and_mmseg(published):
     from mmdet.apis import DetInferencer
     from mmseg.apis import MMSegInferencer

@@ -174,7 +174,9 @@ def test_weights_that_are_computed_stay_so():
 
 
 @pytest.mark.cpu
-@pytest.mark.parametrize('name', ['ssd_hardnet', 'rfb_hardnet', 'centernet_hardnet', 'fchardnet70'])
+@pytest.mark.parametrize(
+    'name', ['ssd_hardnet', 'rfb_hardnet', 'centernet_hardnet', 'fchardnet70', 'mseg_hardnet']
+)
 def test_predictions_stay(root, name):
     cfg = Config.fromfile(root / f'configs/digits/{name}_digits.py')
     model = filled(build_model(cfg))

@@ -12,6 +12,7 @@ import hardnet_mm.seg  # noqa: F401, all three register their types
 from hardnet_mm import registry
 from hardnet_mm.checkpoints.published import SCHEME, WEIGHTS
 from hardnet_mm.export.formats import FORMATS
+from hardnet_mm.utils.own_files import own_models
 
 LINK = re.compile(r'\]\(([^)\s]+)\)')
 FILE = re.compile(r'`((?:configs|docs|examples|hardnet_mm|requirements|tests|tools)/[\w./-]+)`')
@@ -58,15 +59,27 @@ def figures(record):
 
 def test_the_models_of_the_readme_are_the_published_ones():
     rows = table(README, 'task', 'weights')
-    listed = [row['weights'].strip('`').removeprefix(SCHEME) for row in rows]
+    by_name = [row for row in rows if SCHEME in row['weights']]
+    listed = [row['weights'].strip('`').removeprefix(SCHEME) for row in by_name]
     assert sorted(listed) == sorted(SHOWN.values())
-    for key, row in zip(listed, rows):
+    for key, row in zip(listed, by_name):
         record = WEIGHTS[key]
         assert TASKS[row['task']] == record.task
         (metric, *_), split = figures(record)
         assert row['published metric, split'] == f'{metric}, {split}'
         assert row['config'] == f'[{record.config}](configs/{record.config}.py)'
         assert normal(record.architecture) in normal(row['model'])
+    for row in rows:
+        if row in by_name:
+            continue
+        ((name, result),) = (
+            (model['Name'], model['Results'][0])
+            for model in own_models()
+            if f'[{model["Name"]}]' in row['config'] and 'Weights' not in model
+        )
+        assert row['config'] == f'[{name}](configs/{name}.py)'
+        mean_dice = f'{result["Metrics"]["mDice"]} mean Dice, {result["Dataset"]}'
+        assert row['published metric, split'] == mean_dice
 
 
 def normal(text):
@@ -114,7 +127,7 @@ def test_registered_types_are_listed_where_they_are():
         for row in rows
     }
     found = {}
-    for kind in ('MODELS', 'HOOKS', 'METRICS', 'TRANSFORMS', 'TASK_UTILS'):
+    for kind in ('DATASETS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'TASK_UTILS', 'TRANSFORMS'):
         for key, value in getattr(registry, kind).module_dict.items():
             package, _, module = inspect.getmodule(value).__name__.partition('.')
             if package == 'hardnet_mm':

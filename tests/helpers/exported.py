@@ -14,7 +14,10 @@ from hardnet_mm.export.writing import export
 from hardnet_mm.utils.configs import build_model
 from helpers.stand_in import fill_tensor
 
-MODELS = ['ssd_hardnet', 'rfb_hardnet', 'centernet_hardnet', 'fchardnet70', 'hardnet39ds']
+MODELS = [
+    *('ssd_hardnet', 'rfb_hardnet', 'centernet_hardnet', 'fchardnet70', 'mseg_hardnet'),
+    'hardnet39ds',
+]
 
 
 def skip_without(format_name, int8=False):
@@ -38,6 +41,8 @@ def filled(model):
         for scale, convs in ((0.01, head.cls_convs), (0.03, head.reg_convs)):
             for conv in convs:
                 conv[0].weight.data *= scale
+    elif getattr(model, 'out_channels', None) == 1:  # probabilities that differ, and not 0 or 1
+        model.decode_head.conv_seg.weight.data *= 0.01
     return model.eval()
 
 

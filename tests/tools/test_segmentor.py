@@ -1,6 +1,7 @@
 """A real cycle of a segmentor: training, evaluation, drawn overlays, test-time augmentation."""
 
 import importlib.util
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 CONFIG = 'configs/digits/fchardnet70_digits.py'
+MSEG = 'configs/digits/mseg_hardnet_digits.py'
 
 
 @pytest.fixture(scope='module')
@@ -34,6 +36,39 @@ def test_trains_tests_and_draws(root, run_tool, options, tmp_path):
     output = run_tool('test.py', root / CONFIG, checkpoint, *arguments, *options)
     assert 'mIoU' in output
     assert len(list(shown.rglob('*.png'))) == 6
+
+
+def test_one_foreground_trains_tests_exports_and_predicts(root, run_tool, options, tmp_path):
+    """Of digits; each of three batches at three sizes, as the log counts."""
+    work_dir, checkpoint = tmp_path / 'work', tmp_path / 'work/epoch_1.pth'
+    output = run_tool('train.py', root / MSEG, '--work-dir', work_dir, *options)
+    assert 'decode.loss_structure' in output and '[9/9]' in output and 'acc_seg' not in output
+    plain = measured(output)
+    assert {'mDice', 'mIoU', 'F2', 'maxDice', 'meanIoU'} <= plain.keys()
+    flipped = measured(run_tool('test.py', root / MSEG, checkpoint, '--tta', *options))
+    assert flipped != plain and abs(flipped['maxDice'] - plain['maxDice']) < 10
+
+    file = tmp_path / 'model.torchscript'
+    export = (root / MSEG, checkpoint, '--format', 'torch', '--out', file)
+    run_tool('export.py', *export, *options)
+    exported = measured(run_tool('test.py', root / MSEG, file, *options))
+    names = ('mDice', 'mIoU', 'Precision', 'Recall', 'F2', 'Accuracy')
+    assert {name: exported[name] for name in names} == {name: plain[name] for name in names}
+
+    from mmseg.apis import MMSegInferencer
+
+    image = np.random.default_rng(0).integers(0, 255, (100, 75, 3), dtype=np.uint8)
+    segment = MMSegInferencer(str(root / MSEG), str(checkpoint), device='cpu')
+    assert segment.model.dataset_meta['classes'] == ('background', 'digit')
+    prediction = segment(image)['predictions']
+    assert prediction.shape == (100, 75) and set(np.unique(prediction)) <= {0, 1}
+
+
+def measured(output):
+    """The figures in the last line of a log that has them."""
+    (*_, line) = (line for line in output.splitlines() if 'mDice' in line)
+    found = re.findall(r'(\w+): ([\d.]+)', line[line.index('mDice') :])
+    return {name: float(value) for name, value in found if 'time' not in name}
 
 
 def test_augmented_predictions_meet_the_upright_ground_truth(root, digits):

@@ -44,10 +44,12 @@ DATA_SETS = dict(
     CityscapesDataset=('Cityscapes', (1024, 2048)),
     ChaseDB1Dataset=('CHASE_DB1', (128, 128)),
     ADE20KDataset=('ADE20K', (512, 512)),
+    PolypDataset=('polyps', None),
 )
 DIGITS = dict(
     CocoDataset=('digits', None),
     BaseSegDataset=('digits', None),
+    BinaryMaskDataset=('digits', None),
     CustomDataset=('digits, crops', (48, 48)),
 )
 

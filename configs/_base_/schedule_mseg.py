@@ -1,0 +1,20 @@
+# 99 epochs of HarDNet-MSEG: a step at each of three sizes for a batch, a constant rate, gradients
+# clamped value by value. The last epoch's file is what its program keeps.
+_base_ = './mmseg_runtime.py'
+
+train_cfg = dict(type='MultiSizeTrainLoop', sizes=(256, 352, 448), max_epochs=99, val_interval=9)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='Adam', lr=1e-4),
+    clip_grad=dict(type='value', clip_value=0.5),
+)
+param_scheduler = []
+# (1 GPU) x (16 images); --auto-scale-lr scales lr for other batches
+auto_scale_lr = dict(enable=False, base_batch_size=16)
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=True),
+    checkpoint=dict(by_epoch=True, interval=9, max_keep_ckpts=3),
+)
+log_processor = dict(by_epoch=True)
+# mmseg's own takes the logistic function of one channel's probabilities again
+tta_model = dict(type='LogitSegTTAModel')

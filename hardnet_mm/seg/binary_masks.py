@@ -1,0 +1,115 @@
+"""Masks of one foreground, however they are stored."""
+
+import io
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..utils.errors import InputError
+
+FOREGROUND = 128  # of 255: what is brighter is foreground, as in PraNet's evaluation
+NOISE = 8  # grey levels that a file once stored as JPEG is off by
+AREA = 5  # pixels across: no edge, however soft, has one grey level over so much
+
+
+def decode_mask(content: bytes, path: str, foreground: Sequence[int] | None = None) -> np.ndarray:
+    """Decode a mask of a background and one foreground.
+
+    Without ``foreground`` a mask tells its foreground by brightness, and its values are kept, so
+    that soft edges stay soft:
+
+    - grey, 8 or 16 bits: 0 is background and the greatest value foreground;
+    - black and white, 1 bit, or the values 0 and 1: 1 is foreground;
+    - a palette: its first colour is background, one other is foreground;
+    - colours: the brightest channel counts; an alpha channel does not.
+
+    Only values of a file without loss tell its classes. There, three areas of different levels, or
+    no value above 128 but some above 1, are several classes.
+
+    Args:
+        content (bytes): The file.
+        path (str): Its path, for messages.
+        foreground (Sequence[int], optional): The numbers of the classes that are foreground, where
+            values are numbers of classes. Defaults to None.
+
+    Returns:
+        np.ndarray: ``(H, W)``, uint8, 0 to 255; foreground is what exceeds 128.
+
+    Raises:
+        InputError: If the file is no image, or the mask has several classes.
+    """
+    try:
+        image = Image.open(io.BytesIO(content))
+        image.load()
+    except (OSError, SyntaxError, UnidentifiedImageError) as error:
+        raise InputError(f'{path} is no image that can be read: {error}') from error
+    lossless = image.format not in ('JPEG', 'WEBP', 'MPO')
+    if foreground is not None:
+        return _of_classes(image, path, foreground, lossless)
+    if image.mode == 'P':
+        return _of_palette(np.asarray(image), path)
+    values = _brightness(np.asarray(image), path)
+    if lossless:
+        _refuse_several_classes(values, path)
+    return values
+
+
+def _of_classes(image, path, foreground, lossless):
+    values = np.asarray(image)
+    if values.ndim != 2 or not lossless:
+        raise InputError(
+            f'{path} is {image.format} with the mode {image.mode}, and foreground={foreground} '
+            'needs numbers of classes: one channel, in a file without loss'
+        )
+    return np.where(np.isin(values, list(foreground)), 255, 0).astype(np.uint8)
+
+
+def _of_palette(indices, path):
+    used = np.unique(indices)
+    if len(used[used > 0]) > 1:
+        raise _several_classes(path, f'uses the colours {used.tolist()} of its palette')
+    return np.where(indices > 0, 255, 0).astype(np.uint8)
+
+
+def _brightness(values, path):
+    """Return grey values from 0 to 255, uint8."""
+    if values.ndim == 3:
+        alpha = values.shape[2] in (2, 4)
+        values = values[..., :-1] if alpha else values
+        _refuse_several_hues(values, path)
+        values = values.max(axis=2)
+    values = values.astype(np.int64)
+    most = values.max()
+    if most <= 1:  # of one bit, or the numbers of the two classes
+        return (values * 255).astype(np.uint8)
+    return (values // 257 if most > 255 else values).astype(np.uint8)
+
+
+def _refuse_several_hues(colours, path):
+    """Refuse bright pixels of different hues; a hundredth may be noise."""
+    bits = (colours > FOREGROUND) @ (1 << np.arange(colours.shape[2]))
+    counts = np.bincount(bits.ravel())[1:]
+    if (counts > max(counts.sum(), 1) / 100).sum() > 1:
+        raise _several_classes(path, 'has several colours')
+
+
+def _refuse_several_classes(values, path):
+    """Refuse a mask of a file without loss whose values are numbers or levels of classes."""
+    most = values.max()
+    if 0 < most <= FOREGROUND:
+        raise _several_classes(path, f'has values up to {most}, and none above {FOREGROUND}')
+    kernel = np.ones((AREA, AREA), np.uint8)
+    flat = cv2.erode(values, kernel) == cv2.dilate(values, kernel)
+    levels = np.unique(values[flat])
+    distinct = 1 + (np.diff(levels.astype(np.int64)) > NOISE).sum()
+    if distinct > 2 or np.unique(values).tolist() == [0, 1, 255]:
+        raise _several_classes(path, f'has areas of the values {levels.tolist()[:8]}')
+
+
+def _several_classes(path, what):
+    return InputError(
+        f'{path} {what}: a mask of a background and one foreground is expected, such as 0 and 255, '
+        'or 0 and 1. LoadBinaryMask(foreground=[...]) names the classes that are foreground'
+    )
