@@ -68,6 +68,26 @@ def expanded_path(text):
     return Path(user_path(text))
 
 
+def positive(text):
+    """Return a whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
+    return number
+
+
+def import_light(name):
+    """Import a module of hardnet_mm that needs no other, without the seconds that those take."""
+    package = importlib.util.find_spec('hardnet_mm')
+    if package is None:
+        raise ImportError('hardnet_mm is not installed: pip install it first', name='hardnet_mm')
+    path = Path(package.origin).parent.joinpath(*name.split('.')).with_suffix('.py')
+    spec = importlib.util.spec_from_file_location(name.rpartition('.')[2], path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def check_file(parser, kind, path):
     """Refuse a file that is not there; names and addresses are for those who resolve them."""
     if '::' in path or '://' in path or os.path.isfile(path):
