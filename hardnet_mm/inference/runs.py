@@ -14,6 +14,7 @@ from ..utils.errors import InputError
 from .frames import read_frames
 
 PARTS = ('reading', 'preparing', 'network', 'drawing', 'writing')
+SHOWN_PARTS = ('network', 'drawing')
 
 
 @dataclass
@@ -21,12 +22,14 @@ class Outcome:
     """How a run went.
 
     Attributes:
+        expected (int): How many frames there are, as far as is known by now.
         count (int): Frames that were predicted.
         seconds (Counter[str]): The time that each of :data:`PARTS` took.
         skipped (list[str]): What could not be predicted, and why, a line each.
         stopped_by (int): The signal that ended it early. 0: none did.
     """
 
+    expected: int = 0
     count: int = 0
     seconds: Counter = field(default_factory=Counter)
     skipped: list = field(default_factory=list)
@@ -72,14 +75,12 @@ def predict_all(sources, predictor, folder, batch_size=1, draw=True):
     Returns:
         Outcome: How it went.
     """
-    outcome = Outcome()
-    with _progress(len(sources)) as progress, folder, _stopping(outcome):
-        frames = _tell_progress(_read_all(sources, outcome, progress.console), progress, outcome)
+    outcome = Outcome(len(sources))
+    with _progress() as progress, folder, _stopping(outcome):
+        frames = _read_all(sources, outcome, progress.console)
         items = _prepare_all(frames, predictor, outcome, progress.console)
         for batch in _batches(items, batch_size):
-            with outcome.timed('network'):
-                samples = predictor.predict([item for _, item in batch])
-            for (frame, _), sample in zip(batch, samples):
+            for frame, sample in _predict(batch, predictor, outcome, progress.console):
                 drawn = None
                 if draw:
                     with outcome.timed('drawing'):
@@ -87,24 +88,29 @@ def predict_all(sources, predictor, folder, batch_size=1, draw=True):
                 with outcome.timed('writing'):
                     folder.write(frame, sample, drawn)
                 outcome.count += 1
+            _show(outcome, progress)
     return outcome
 
 
 def _read_all(sources, outcome, console):
     """Yield the frames of the sources, until the run is stopped."""
     for source in sources:
-        frames = read_frames(source)
+        frames, read, promised = read_frames(source), 0, 1
         try:
             while not outcome.stopped_by:
                 with outcome.timed('reading'):
                     frame = next(frames, None)
                 if frame is None:
                     break
+                read, before = read + 1, promised
+                promised = frame.of or read + 1  # a camera has another one, as long as it runs
+                outcome.expected += promised - before
                 yield frame
         except (InputError, OSError) as error:
             _skip(source, error, outcome, console)
         finally:
             frames.close()
+        outcome.expected += read - promised
         if outcome.stopped_by:
             return
 
@@ -119,6 +125,18 @@ def _prepare_all(frames, predictor, outcome, console):
             _skip(frame.source, error, outcome, console)
         else:
             yield frame, item
+
+
+def _predict(batch, predictor, outcome, console):
+    """Return the frames of a batch with their predictions; none if its size is not the model's."""
+    try:
+        with outcome.timed('network'):
+            samples = predictor.predict([item for _, item in batch])
+    except InputError as error:
+        for frame, _ in batch:
+            _skip(frame.source, error, outcome, console)
+        return []
+    return [(frame, sample) for (frame, _), sample in zip(batch, samples)]
 
 
 def _batches(pairs, size):
@@ -143,33 +161,20 @@ def _skip(source, error, outcome, console):
     console.print(f'skipped: {line}', markup=False, highlight=False, soft_wrap=True)
 
 
-@contextmanager
-def _progress(total):
-    columns = ('{task.completed}/{task.fields[of]} images', '{task.fields[rate]:.1f} images/s')
-    columns += tuple(f'{part} {{task.fields[{part}]:.0f}} %' for part in ('network', 'drawing'))
-    texts = [TextColumn(column) for column in columns]
-    fields = dict(of=total, rate=0, network=0, drawing=0)
-    with Progress(BarColumn(20), *texts, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
-        bar.add_task('', total=total, **fields)
-        yield bar
+def _progress():
+    columns = ('{task.completed}/{task.total} images', '{task.fields[rate]:.1f} images/s')
+    columns += tuple(f'{part} {{task.fields[{part}]:.0f}} %' for part in SHOWN_PARTS)
+    columns = (BarColumn(20), *map(TextColumn, columns), TimeElapsedColumn())
+    progress = Progress(*columns, console=Console(stderr=True))
+    progress.add_task('', rate=0, **dict.fromkeys(SHOWN_PARTS, 0))
+    return progress
 
 
-def _tell_progress(frames, progress, outcome):
-    """Pass frames on, and keep the progress bar up to date."""
-    (task,) = progress.task_ids
-    total, source = progress.tasks[0].total, None
-    for frame in frames:
-        if frame.source is not source:
-            source, before = frame.source, 1
-        if frame.of is None:
-            total = None  # it may go on for ever
-        elif total is not None:
-            total, before = total + frame.of - before, frame.of
-        shares = {part: outcome.share(part) for part in ('network', 'drawing')}
-        known = dict(of='?' if total is None else total, rate=outcome.rate, **shares)
-        progress.update(task, completed=outcome.count, total=total, **known)
-        yield frame
-    progress.update(task, completed=outcome.count)
+def _show(outcome, progress):
+    """Bring the progress bar up to date."""
+    known = {part: outcome.share(part) for part in SHOWN_PARTS}
+    known |= dict(completed=outcome.count, total=outcome.expected, rate=outcome.rate)
+    progress.update(progress.task_ids[0], **known)
 
 
 @contextmanager
