@@ -76,6 +76,14 @@ def positive(text):
     return number
 
 
+def fraction(text):
+    """Return a number between 0 and 1."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f'must be between 0 and 1, got {text}')
+    return number
+
+
 def import_light(name):
     """Import a module of hardnet_mm that needs no other, without the seconds that those take."""
     package = importlib.util.find_spec('hardnet_mm')

@@ -18,6 +18,7 @@ from command_line import (
     check_file,
     check_new_folder,
     expanded_path,
+    fraction,
     import_light,
     make_parser,
     positive,
@@ -81,14 +82,6 @@ def take_weights(parser, inputs):
     if not inputs:
         parser.error('there is nothing to predict on: name an input')
     return weights
-
-
-def fraction(text):
-    """Return a number between 0 and 1."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f'must be between 0 and 1, got {text}')
-    return number
 
 
 def main(args):

@@ -91,6 +91,10 @@ class Predictor:
         """Return the classes of the pixels, ``(H, W)``, of a model that has label maps."""
         raise NotImplementedError
 
+    def rows(self, sample):
+        """Return what a person is told, a list of class and score, the best first."""
+        raise NotImplementedError
+
 
 class Detector(Predictor):
     """Boxes, and masks where the model has some, as COCO's results."""
@@ -134,6 +138,13 @@ class Detector(Predictor):
             entries.append(entry)
         return entries
 
+    def rows(self, sample):
+        """Return the class and the score of each instance."""
+        instances = sample.pred_instances
+        best = instances.scores.argsort(descending=True).tolist()
+        classes, scores = instances.labels.tolist(), instances.scores.tolist()
+        return [[self.model.classes[classes[i]], round(scores[i], 3)] for i in best]
+
 
 class Segmentor(Predictor):
     """Label maps, by the numbers of the classes."""
@@ -175,6 +186,13 @@ class Segmentor(Predictor):
         """Return the classes of the pixels."""
         labels = sample.pred_sem_seg.data[0].numpy()
         return labels.astype(np.uint8 if len(self.model.classes) <= LEFT_OUT else np.uint16)
+
+    def rows(self, sample):
+        """Return each class, and its share of the pixels."""
+        labels, counts = np.unique(self.label_map(sample), return_counts=True)
+        shares = sorted(zip(-counts / counts.sum(), labels))
+        names = self.model.classes
+        return [[names[i], round(-share, 3)] for share, i in shares if i < len(names)]
 
 
 class Classifier(Predictor):
@@ -218,6 +236,11 @@ class Classifier(Predictor):
         best = [label for label in best if scores[label] >= self.score_thr]
         names = [self.model.classes[label] for label in best]
         return [dict(classes=names, labels=best, scores=[scores[label].item() for label in best])]
+
+    def rows(self, sample):
+        """Return the best classes and their scores."""
+        (entry,) = self.entries(sample)
+        return [[name, round(score, 3)] for name, score in zip(entry['classes'], entry['scores'])]
 
 
 PREDICTORS = dict(mmdet=Detector, mmseg=Segmentor, mmpretrain=Classifier)

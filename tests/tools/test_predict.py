@@ -20,6 +20,7 @@ from pycocotools.coco import COCO
 from hardnet_mm.checkpoints.published import WEIGHTS
 from hardnet_mm.inference import frames, runs
 from hardnet_mm.inference.models import find_model
+from hardnet_mm.inference.results import ResultFolder
 from hardnet_mm.inference.sources import Source, find_sources
 from hardnet_mm.utils.configs import build_model
 from hardnet_mm.utils.errors import InputError
@@ -327,16 +328,11 @@ def test_batches_are_of_one_size(tmp_path):
     for number, size in enumerate([(48, 64), (48, 64), (48, 64), (32, 32), (32, 32)]):
         cv2.imwrite(str(tmp_path / f'{number}.png'), image(size=size))
     predictor = Told()
-    folder = runs.ResultFolder(tmp_path / 'out', predictor)
+    folder = ResultFolder(tmp_path / 'out', predictor)
     outcome = runs.predict_all(find_sources(str(tmp_path)), predictor, folder, batch_size=2)
     assert outcome.count == outcome.expected == 5 and predictor.batches == [2, 1, 2]
-    assert [entry['batch'] for entry in read(tmp_path / 'out', 'predictions.json')] == [
-        1,
-        1,
-        2,
-        3,
-        3,
-    ]
+    found = [entry['batch'] for entry in read(tmp_path / 'out', 'predictions.json')]
+    assert found == [1, 1, 2, 3, 3]
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -350,7 +346,7 @@ def test_a_signal_leaves_whole_files(tmp_path, monkeypatch, number):
         return Told.predict(predictor, items)
 
     monkeypatch.setattr(predictor, 'predict', predict)
-    folder = runs.ResultFolder(tmp_path / 'out', predictor)
+    folder = ResultFolder(tmp_path / 'out', predictor)
     outcome = runs.predict_all(find_sources(str(path)), predictor, folder)
     assert outcome.stopped_by == number and outcome.count == outcome.expected == 3
     assert len(read_video(tmp_path / 'out/drawn/clip.mp4')) == 3
@@ -368,7 +364,7 @@ def test_an_error_leaves_whole_files(tmp_path, monkeypatch):
         return image
 
     monkeypatch.setattr(predictor, 'draw', draw)
-    folder = runs.ResultFolder(tmp_path / 'out', predictor)
+    folder = ResultFolder(tmp_path / 'out', predictor)
     with pytest.raises(RuntimeError, match='a bug'):
         runs.predict_all(find_sources(str(path)), predictor, folder)
     assert len(read_video(tmp_path / 'out/drawn/clip.mp4')) == 3
