@@ -63,11 +63,7 @@ def parse_args():
     if args.model.endswith('.py'):
         check_file(parser, 'config', args.model)
     args.weights = take_weights(parser, args.inputs)
-    find_sources = import_light('inference.sources').find_sources
-    try:
-        args.sources = [source for text in args.inputs for source in find_sources(text)]
-    except ValueError as error:
-        parser.error(str(error))
+    args.sources = find_inputs(parser, args.inputs)
     return args
 
 
@@ -82,6 +78,15 @@ def take_weights(parser, inputs):
     if not inputs:
         parser.error('there is nothing to predict on: name an input')
     return weights
+
+
+def find_inputs(parser, texts):
+    """Return the sources that the inputs name; refuse what is not there."""
+    find_sources = import_light('inference.sources').find_sources
+    try:
+        return [source for text in texts for source in find_sources(text)]
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def main(args):
