@@ -23,7 +23,7 @@ def script(toolbox, name):
 
 
 @pytest.fixture(scope='module')
-def look(root, run_tool, digits):
+def look(root, run_tool, digits, tmp_path_factory):
     """Return a function that runs a toolbox's script on its digits config."""
 
     def run(toolbox, name, *arguments):
@@ -36,7 +36,9 @@ def look(root, run_tool, digits):
         ]
         config = root / f'configs/digits/{model}_digits.py'
         path = script(toolbox, name) if '/' not in name else str(root / name)
-        return run_tool(path, config, *arguments, '--cfg-options', *options)
+        # mmseg's print_config leaves an example.py where it runs
+        folder = tmp_path_factory.mktemp('cwd')
+        return run_tool(path, config, *arguments, '--cfg-options', *options, cwd=folder)
 
     return run
 

@@ -1,51 +1,24 @@
 """tools/predict.py on what people have, the unreadable included."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from helpers.exported import filled, skip_without
+from helpers.pictures import image, read_video, write_video
 from mmengine.config import Config
 from pycocotools.coco import COCO
 
-from hardnet_mm.checkpoints.published import WEIGHTS
-from hardnet_mm.inference import frames, runs
-from hardnet_mm.inference.models import find_model
-from hardnet_mm.inference.results import ResultFolder
-from hardnet_mm.inference.sources import Source, find_sources
 from hardnet_mm.utils.configs import build_model
-from hardnet_mm.utils.errors import InputError
 
 MODELS = ('ssd_hardnet', 'fchardnet70', 'hardnet39ds')
-
-
-def image(seed=0, size=(48, 64)):
-    return np.random.default_rng(seed).integers(0, 255, (*size, 3), np.uint8)
-
-
-def write_video(path, count, fourcc='mp4v', size=(48, 64)):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*fourcc), 10, size[::-1])
-    for number in range(count):
-        writer.write(np.full((*size, 3), 20 * number % 256, np.uint8))
-    writer.release()
-    return path
-
-
-def read_video(path):
-    video = cv2.VideoCapture(str(path))
-    found = []
-    while (answer := video.read())[0]:
-        found.append(answer[1])
-    return found
 
 
 def read(folder, name):
@@ -240,21 +213,6 @@ def test_an_exported_file(predict, run_tool, root, weights, pictures, tmp_path):
         assert 'an exported file computes on the CPU' in run_tool(*command, fails=True)
 
 
-def test_a_name_brings_config_and_weights():
-    for name in ('ssd512_hardnet68_coco', 'hardnet://ssd512_hardnet68_coco'):
-        assert find_model(name) == (
-            'hardnet_mm::ssd512_hardnet68_coco.py',
-            'hardnet://ssd512_hardnet68_coco',
-        )
-    assert find_model('hardnet68', 'own.pth') == ('hardnet_mm::hardnet68_imagenet.py', 'own.pth')
-    part = next(name for name, record in WEIGHTS.items() if record.config is None)
-    for name in (part, 'nothing'):
-        with pytest.raises(InputError, match='no published model: those are .*hardnet68'):
-            find_model(name)
-    with pytest.raises(InputError, match='is a config: name the weights'):
-        find_model('a.py')
-
-
 def test_a_published_model_by_its_name(run_tool, cache, publish, original, pictures, tmp_path):
     """Its downloaded weights, and ImageNet's names."""
     publish(original)
@@ -273,102 +231,6 @@ def test_weights_of_another_model(predict, run_tool, root, weights, pictures, tm
     output = run_tool(*command, '--out-dir', tmp_path / 'out', fails=True)
     assert 'hardnet39ds.pth is not one of this config' in output.splitlines()[-1]
     assert not (tmp_path / 'out').exists()
-
-
-# the rooms behind it
-
-
-def test_sources_of_a_text(pictures, tmp_path, monkeypatch):
-    monkeypatch.chdir(pictures)
-    assert find_sources('0') == [Source('camera', '0', 'camera-0')]
-    assert find_sources('rtsp://host/1') == [Source('camera', 'rtsp://host/1', 'camera')]
-    assert find_sources('https://host/a/b.MP4?x=1.jpg')[0][::2] == ('video', 'b')
-    assert find_sources('https://host/a/%2e%2e')[0][::2] == ('image', 'image')
-    assert [source.name for source in find_sources('.')] == ['a', 'b', 'inner/a']
-    for text in ('missing.jpg', '*.mp4', str(tmp_path)):
-        with pytest.raises(ValueError, match='no '):
-            find_sources(text)
-
-
-def test_an_image_is_read_as_the_toolboxes_read_it(pictures, tmp_path):
-    for name in ('a.jpg', 'b.png'):
-        wanted = cv2.imread(str(pictures / name))
-        assert np.array_equal(frames.read_image(str(pictures / name)), wanted)
-    for name, pixels in (('grey', image()[..., 0]), ('deep', image().astype(np.uint16) * 257)):
-        path = str(tmp_path / f'{name}.png')
-        cv2.imwrite(path, pixels)
-        found = frames.read_image(path)
-        assert found.shape == (48, 64, 3) and found.dtype == np.uint8
-
-
-class Told:
-    """A predictor that tells how many frames it is given, and draws them as they are."""
-
-    has_label_maps, category_ids = False, [0]
-    model = SimpleNamespace(classes=['a'], palette=[(0, 0, 0)])
-
-    def __init__(self):
-        self.batches = []
-
-    def prepare(self, image):
-        return dict(inputs=torch.zeros(image.shape), data_samples=None)
-
-    def predict(self, items):
-        self.batches.append(len(items))
-        return [len(self.batches)] * len(items)
-
-    def draw(self, image, sample):
-        return image
-
-    def entries(self, sample):
-        return [dict(batch=sample)]
-
-
-def test_batches_are_of_one_size(tmp_path):
-    for number, size in enumerate([(48, 64), (48, 64), (48, 64), (32, 32), (32, 32)]):
-        cv2.imwrite(str(tmp_path / f'{number}.png'), image(size=size))
-    predictor = Told()
-    folder = ResultFolder(tmp_path / 'out', predictor)
-    outcome = runs.predict_all(find_sources(str(tmp_path)), predictor, folder, batch_size=2)
-    assert outcome.count == outcome.expected == 5 and predictor.batches == [2, 1, 2]
-    found = [entry['batch'] for entry in read(tmp_path / 'out', 'predictions.json')]
-    assert found == [1, 1, 2, 3, 3]
-
-
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_whole_files(tmp_path, monkeypatch, number):
-    path = write_video(tmp_path / 'clip.mp4', 9)
-    predictor, handler = Told(), signal.getsignal(number)
-
-    def predict(items):
-        if len(predictor.batches) == 2:
-            os.kill(os.getpid(), number)
-        return Told.predict(predictor, items)
-
-    monkeypatch.setattr(predictor, 'predict', predict)
-    folder = ResultFolder(tmp_path / 'out', predictor)
-    outcome = runs.predict_all(find_sources(str(path)), predictor, folder)
-    assert outcome.stopped_by == number and outcome.count == outcome.expected == 3
-    assert len(read_video(tmp_path / 'out/drawn/clip.mp4')) == 3
-    assert len(read(tmp_path / 'out', 'predictions.json')) == 3
-    assert signal.getsignal(number) is handler
-
-
-def test_an_error_leaves_whole_files(tmp_path, monkeypatch):
-    path = write_video(tmp_path / 'clip.mp4', 5)
-    predictor = Told()
-
-    def draw(image, sample):
-        if sample == 4:
-            raise RuntimeError('a bug')
-        return image
-
-    monkeypatch.setattr(predictor, 'draw', draw)
-    folder = ResultFolder(tmp_path / 'out', predictor)
-    with pytest.raises(RuntimeError, match='a bug'):
-        runs.predict_all(find_sources(str(path)), predictor, folder)
-    assert len(read_video(tmp_path / 'out/drawn/clip.mp4')) == 3
-    assert len(read(tmp_path / 'out', 'images.json')['images']) == 3
 
 
 @pytest.mark.slow
