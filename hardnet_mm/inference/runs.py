@@ -157,6 +157,8 @@ def _batches(pairs, size):
 def _skip(source, error, outcome, console):
     words = ' '.join(str(error).split())
     line = words if str(source) in words else f'{source}: {words}'
+    if line in outcome.skipped:  # of every frame of a video the same
+        return
     outcome.skipped.append(line)
     console.print(f'skipped: {line}', markup=False, highlight=False, soft_wrap=True)
 
