@@ -102,6 +102,7 @@ EXTRAS = dict(
         'torchvision',
     ],
     test=['mypy', 'pytest', 'pytest-xdist', 'ruff', 'scikit-image', 'scikit-learn'],
+    demo=['gradio>=6'],
     docs=['mkdocs', 'mkdocs-material', 'mkdocstrings[python]'],
     polyp=['pysodmetrics'],
     export=['onnx', 'onnxruntime', 'openvino', 'nncf', 'ncnn', 'pnnx', 'MNN'],

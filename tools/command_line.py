@@ -14,7 +14,6 @@ import traceback
 from pathlib import Path
 
 TRACEBACK_VARIABLE = 'HARDNET_TRACEBACK'
-TOOLBOXES = ('mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg')
 
 
 class Settings(argparse.Action):
@@ -64,6 +63,39 @@ def user_path(text):
     return os.path.expanduser(text)
 
 
+def expanded_path(text):
+    """Return the same as a Path."""
+    return Path(user_path(text))
+
+
+def positive(text):
+    """Return a whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
+    return number
+
+
+def fraction(text):
+    """Return a number between 0 and 1."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f'must be between 0 and 1, got {text}')
+    return number
+
+
+def import_light(name):
+    """Import a module of hardnet_mm that needs no other, without the seconds that those take."""
+    package = importlib.util.find_spec('hardnet_mm')
+    if package is None:
+        raise ImportError('hardnet_mm is not installed: pip install it first', name='hardnet_mm')
+    path = Path(package.origin).parent.joinpath(*name.split('.')).with_suffix('.py')
+    spec = importlib.util.spec_from_file_location(name.rpartition('.')[2], path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def check_file(parser, kind, path):
     """Refuse a file that is not there; names and addresses are for those who resolve them."""
     if '::' in path or '://' in path or os.path.isfile(path):
@@ -84,6 +116,12 @@ def check_new_file(parser, option, path, overwrite=False, suffixes=('',)):
     if os.path.exists(path) and not overwrite:
         way = '' if overwrite is None else ', or pass --overwrite'
         parser.error(f'{wanted}, and {path} is there already: choose another{way}')
+
+
+def check_new_folder(parser, option, path):
+    """Refuse a folder to write to that is there."""
+    if os.path.lexists(path):
+        parser.error(f'{option} {path} is there already: choose a new folder')
 
 
 def run(parse_args, main):
@@ -116,8 +154,9 @@ def is_of_user(error):
     ):
         return True  # what a config says, and the class that it names refuses
     if isinstance(error, AssertionError):  # how a toolbox checks its config, if it says something
-        module = frames[-1].f_globals.get('__name__', '')
-        return bool(str(error)) and module.partition('.')[0] in TOOLBOXES
+        package = frames[-1].f_globals.get('__name__', '').partition('.')[0]
+        toolboxes = sys.modules.get('hardnet_mm.utils.toolboxes')
+        return bool(str(error)) and bool(toolboxes) and package in toolboxes.PACKAGES
     if isinstance(error, OSError):  # a file; without one, nobody could tell what it is about
         return bool(error.filename) or error.errno is None
     errors = sys.modules.get('hardnet_mm.utils.errors')

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import matplotlib
 import torch
+from command_line import expanded_path
 from mmengine.config import Config
 
 matplotlib.use('Agg')
@@ -28,7 +29,7 @@ def parse_args():
     parser.add_argument('config', help='config of a detector that trains in minutes')
     parser.add_argument(
         '--work-dir',
-        type=lambda path: Path(path).expanduser(),
+        type=expanded_path,
         required=True,
         help='where everything is left',
     )

@@ -4,27 +4,21 @@ The file takes images as OpenCV reads them (BGR, 0..255, float32, N x 3 x H x W)
 the model is tested at. It is not written where it differs from PyTorch by more than is stated.
 """
 
-import argparse
-import importlib.util
 import logging
 import signal
 import sys
 from functools import partial
 from pathlib import Path
 
-from command_line import Settings, check_file, make_parser, run, user_path
-
-
-def import_light(name):
-    """Import a module of hardnet_mm that needs no other, without the seconds that those take."""
-    package = importlib.util.find_spec('hardnet_mm')
-    if package is None:
-        raise ImportError('hardnet_mm is not installed: pip install it first', name='hardnet_mm')
-    path = Path(package.origin).parent.joinpath(*name.split('.')).with_suffix('.py')
-    spec = importlib.util.spec_from_file_location(name.rpartition('.')[2], path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from command_line import (
+    Settings,
+    check_file,
+    import_light,
+    make_parser,
+    positive,
+    run,
+    user_path,
+)
 
 
 def parse_args():
@@ -80,13 +74,6 @@ def parse_args():
     return args
 
 
-def positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
-    return number
-
-
 class Exporter:
     """Exports a model as the arguments say."""
 
@@ -130,24 +117,16 @@ class Exporter:
 
     def read_model(self):
         """Return the trained model, and its end-to-end model."""
-        from mmengine.runner import load_checkpoint
-
+        from hardnet_mm.checkpoints.loaders import load_whole
         from hardnet_mm.deploy import to_deploy
         from hardnet_mm.export.end_to_end import build_end_to_end
         from hardnet_mm.utils.configs import build_model
-        from hardnet_mm.utils.datasets import class_names
-        from hardnet_mm.utils.errors import InputError
+        from hardnet_mm.utils.datasets import class_names, count_classes
 
-        model, path = build_model(self.cfg), self.args.checkpoint
+        model = build_model(self.cfg)
         # what a file cannot hold is refused before the weights are read
         build_end_to_end(model, self.format.inside)
-        try:
-            checkpoint = load_checkpoint(
-                model, path, map_location='cpu', strict=True, logger='silent'
-            )
-        except RuntimeError as error:
-            raise InputError(f'{path} is not one of this config: {error}') from error
-        classes = class_names(self.cfg, checkpoint.get('meta') or {})
+        classes = class_names(self.cfg, load_whole(model, self.args.checkpoint))
         if classes and len(classes) != count_classes(model):
             classes = None
         deployed = to_deploy(model, channels_last=False)
@@ -242,12 +221,6 @@ class Exporter:
                 f'the {self.args.format} file differs from PyTorch, and was not written: '
                 f'{"; ".join(far)}. --allow-difference keeps such a file'
             )
-
-
-def count_classes(model):
-    """Return how many classes a model has, or None."""
-    heads = [model, *(getattr(model, name, None) for name in ('bbox_head', 'head'))]
-    return next((head.num_classes for head in heads if hasattr(head, 'num_classes')), None)
 
 
 def main(args):

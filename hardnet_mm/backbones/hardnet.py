@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import BACKBONES
+from ..utils.errors import InputError
 from .architectures import get_architecture, plan_stages
 from .groups import check_groups
 from .official_keys import adapt_to_backbone
@@ -136,7 +137,7 @@ class HarDNet(BaseModule):
             rounded as the pools round them, in the order of ``out_indices``.
 
         Raises:
-            ValueError: If H or W is smaller than the deepest stride can divide.
+            InputError: If H or W is smaller than the deepest stride can divide.
         """
         self._check_size(x.shape[-2], x.shape[-1])
         outputs = {}
@@ -155,7 +156,7 @@ class HarDNet(BaseModule):
         smallest = max(MIN_INPUT_SIZE, *self.out_strides)
         # symbols of a tracer are not compared: they stand for any size
         if isinstance(height, int) and isinstance(width, int) and min(height, width) < smallest:
-            raise ValueError(
+            raise InputError(
                 f'HarDNet needs an input of at least {smallest} x {smallest} pixels, '
                 f'got {height} x {width}'
             )

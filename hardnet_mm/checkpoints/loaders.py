@@ -7,12 +7,12 @@ local copies, end in a loaded model as well.
 import functools
 
 import torch
-from mmengine.runner import CheckpointLoader
+from mmengine.runner import CheckpointLoader, load_checkpoint
 from mmengine.runner.checkpoint import load_from_http, load_from_local
 
 from ..utils.errors import InputError
 from .download import as_checkpoint, find_weights, load_original
-from .files import load_weights
+from .files import check_checkpoint, load_weights
 from .keys import is_official
 from .paddle import SUFFIX as PADDLE_SUFFIX
 from .published import SCHEME, WEIGHTS, get_weights
@@ -66,6 +66,28 @@ def load_local(filename: str, map_location: str | torch.device | None = None) ->
     if str(filename).endswith(PADDLE_SUFFIX):
         return load_weights(str(filename), map_location)
     return load_from_local(filename, map_location)
+
+
+def load_whole(model: torch.nn.Module, path: str) -> dict:
+    """Load into a model the checkpoint that is of it, every tensor.
+
+    Args:
+        model (nn.Module): As the checkpoint's config builds it.
+        path (str): A file, an address, or ``hardnet://NAME``.
+
+    Returns:
+        dict: ``meta`` of the checkpoint, of mmengine's.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        InputError: If it is damaged, or of another model.
+    """
+    check_checkpoint(path)
+    try:
+        checkpoint = load_checkpoint(model, path, map_location='cpu', strict=True, logger='silent')
+    except RuntimeError as error:
+        raise InputError(f'{path} is not one of this config: {error}') from error
+    return checkpoint.get('meta') or {}
 
 
 def _converting(loader):

@@ -70,6 +70,27 @@ def class_names(cfg, meta):
         cfg (Config): Its config.
         meta (dict): ``meta`` of its checkpoint.
     """
+    return _told(cfg, meta, 'classes')
+
+
+def class_colors(cfg, meta):
+    """Return R, G, B of a trained model's classes, or None where nothing tells them.
+
+    Args:
+        cfg (Config): Its config.
+        meta (dict): ``meta`` of its checkpoint.
+    """
+    return _told(cfg, meta, 'palette')
+
+
+def count_classes(model):
+    """Return how many classes a model has, or None where none of its heads tells."""
+    heads = [model, *(getattr(model, name, None) for name in ('bbox_head', 'head'))]
+    return next((head.num_classes for head in heads if hasattr(head, 'num_classes')), None)
+
+
+def _told(cfg, meta, key):
+    """Return the list that the checkpoint, the config or its data set has by a key, or None."""
     leaf = next(leaf_datasets(cfg.test_dataloader.dataset))
     registry = import_modules_from_strings(f'{cfg.default_scope}.registry')
     kind = leaf['type'] if isinstance(leaf['type'], type) else registry.DATASETS.get(leaf['type'])
@@ -80,7 +101,7 @@ def class_names(cfg, meta):
         getattr(kind, 'METAINFO', None),
     )
     for source in sources:
-        names = (source or {}).get('classes')
-        if isinstance(names, (list, tuple)):
-            return list(names)
+        values = (source or {}).get(key)
+        if isinstance(values, (list, tuple)):
+            return list(values)
     return None

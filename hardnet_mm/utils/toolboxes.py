@@ -11,6 +11,7 @@ TASKS = {
     'Semantic Segmentation': 'mmseg',
 }
 TOOLBOXES = tuple(TASKS.values())
+PACKAGES = (*TOOLBOXES, 'mmcv', 'mmengine')
 
 
 def register_toolbox(scope):

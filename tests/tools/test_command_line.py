@@ -23,6 +23,19 @@ MISTAKES = [
         ['test.py', CONFIG, CONFIG, '--out', 'a.txt'],
         'must be .* in .pkl or .pickle, got a.txt',
     ),
+    (['predict.py', 'missing.py', 'a.jpg', '--out-dir', 'a'], 'there is no config missing.py'),
+    (
+        ['predict.py', CONFIG, 'a.pth', 'a.jpg', '--out-dir', 'a'],
+        'checkpoint or exported file a',
+    ),
+    (['predict.py', 'hardnet68', 'a.jpg', '--out-dir', 'a'], 'no image, folder or video a.jpg'),
+    (['predict.py', 'hardnet68', '*.mp4', '--out-dir', 'a'], r'no video matches \*.mp4'),
+    (
+        ['predict.py', 'hardnet68', '0', '--out-dir', 'tests'],
+        'tests is there already: choose',
+    ),
+    (['predict.py', 'hardnet68', 'hardnet://hardnet68', '--out-dir', 'a'], 'nothing to predict on'),
+    (['demo_page.py', '--model', 'missing.py', 'a.pth'], 'there is no config missing.py'),
     (['swap_backbone.py', 'missing.py'], 'there is no config missing.py'),
     (['swap_backbone.py', CONFIG, '--out', CONFIG], 'is there already: .* or pass --overwrite'),
     (['swap_backbone.py', CONFIG, '--out', 'a.json'], 'that ends in .py, got a.json'),
@@ -50,7 +63,15 @@ def test_a_mistake_costs_no_import(root, command, words):
 
 
 @pytest.mark.parametrize(
-    'script', ['train.py', 'test.py', 'swap_backbone.py', 'model_converters/hardnet_to_mm.py']
+    'script',
+    [
+        'train.py',
+        'test.py',
+        'predict.py',
+        'demo_page.py',
+        'swap_backbone.py',
+        'model_converters/hardnet_to_mm.py',
+    ],
 )
 def test_help_costs_no_import(root, script):
     status, last, imported = run(root, script, '--help')

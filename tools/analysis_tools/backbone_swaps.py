@@ -9,6 +9,7 @@ import argparse
 import importlib
 import logging
 import re
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ from hardnet_mm.swap.trial import loss, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 from hardnet_mm.utils.errors import InputError
 from hardnet_mm.utils.files import written_whole
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from command_line import expanded_path  # noqa: E402
 
 CONFIGS = {
     'mmdet': [
@@ -294,7 +298,7 @@ def parse_args():
     parser.add_argument('--arch', default='hardnet39ds')
     parser.add_argument(
         '--out',
-        type=lambda path: Path(path).expanduser(),
+        type=expanded_path,
         required=True,
         help='Markdown page; what its column of the installed stack has is not done again, if the '
         'stack and --arch are the same',

@@ -8,6 +8,7 @@ import argparse
 import copy
 import logging
 import statistics
+import sys
 from pathlib import Path
 
 import torch
@@ -18,6 +19,9 @@ from hardnet_mm.benchmark.models import Subject, published
 from hardnet_mm.benchmark.presets import PRESETS
 from hardnet_mm.benchmark.report import machine, table, write
 from hardnet_mm.utils.configs import build_model, read_config
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from command_line import check_new_folder, expanded_path  # noqa: E402
 
 
 def parse_args():
@@ -43,7 +47,7 @@ def parse_args():
     add('--threads', type=int, help='of the CPU')
     add(
         '--out-dir',
-        type=lambda path: Path(path).expanduser(),
+        type=expanded_path,
         help='new folder for table.md, results.json and latency.png',
     )
     args = parser.parse_args()
@@ -53,8 +57,8 @@ def parse_args():
         folder, _, name = entry.rpartition(':')
         if not name or not Path(folder, 'hubconf.py').is_file():
             parser.error(f'--hub takes FOLDER:NAME with a hubconf.py in the folder, got {entry!r}')
-    if args.out_dir is not None and args.out_dir.exists():
-        parser.error(f'--out-dir {args.out_dir} is there already: choose a new folder')
+    if args.out_dir is not None:
+        check_new_folder(parser, '--out-dir', args.out_dir)
     preset = PRESETS.get(args.preset, {})
     args.configs = {**preset.get('configs', {}), **{Path(c).stem: c for c in args.configs}}
     args.options = preset.get('options', {})

@@ -15,7 +15,11 @@ from hardnet_mm.checkpoints.files import check_checkpoint
 from hardnet_mm.utils.command_line import load_config
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from command_line import add_common_arguments  # noqa: E402
+from command_line import (  # noqa: E402
+    add_common_arguments,
+    check_new_folder,
+    expanded_path,
+)
 
 
 def parse_args():
@@ -24,7 +28,7 @@ def parse_args():
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
         '--out-dir',
-        type=lambda path: Path(path).expanduser(),
+        type=expanded_path,
         required=True,
         help='new folder for the images',
     )
@@ -32,8 +36,7 @@ def parse_args():
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a drawn box')
     add_common_arguments(parser)
     args = parser.parse_args()
-    if args.out_dir.exists():
-        parser.error(f'--out-dir {args.out_dir} is there already: choose a new folder')
+    check_new_folder(parser, '--out-dir', args.out_dir)
     return args
 
 

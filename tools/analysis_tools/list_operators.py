@@ -14,8 +14,8 @@ from pathlib import Path
 from hardnet_mm.compat.mmcv_operators import OPERATORS
 from hardnet_mm.utils.files import written_whole
 from hardnet_mm.utils.own_files import OWN_FILES
+from hardnet_mm.utils.toolboxes import TOOLBOXES
 
-TOOLBOXES = ('mmdet', 'mmseg', 'mmpretrain')
 PAGE = OWN_FILES / 'docs/operators.md'
 BEGIN = '<!-- written by tools/analysis_tools/list_operators.py, from here -->'
 END = '<!-- to here -->'

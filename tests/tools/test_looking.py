@@ -1,0 +1,98 @@
+"""The toolboxes' own scripts that look at data and results, on our configs: docs/looking.md."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+OPTIONS = {
+    'ssd_hardnet': [
+        '{key}_dataloader.dataset.data_root={data}/',
+        '{key}_evaluator.ann_file={data}/annotations/val.json',
+    ],
+    'fchardnet70': ['{key}_dataloader.dataset.data_root={data}'],
+}
+MODELS = dict(mmdet='ssd_hardnet', mmseg='fchardnet70')
+
+
+def script(toolbox, name):
+    tools = Path(importlib.import_module(toolbox).__file__).parent / '.mim/tools'
+    return str(sorted(tools.rglob(f'{name}.py'))[0])
+
+
+@pytest.fixture(scope='module')
+def look(root, run_tool, digits, tmp_path_factory):
+    """Return a function that runs a toolbox's script on its digits config."""
+
+    def run(toolbox, name, *arguments):
+        model = MODELS[toolbox]
+        options = [
+            option.format(key=key, data=digits)
+            for key in ('train', 'val', 'test')
+            for option in OPTIONS[model]
+            if 'evaluator' not in option or key != 'train'
+        ]
+        config = root / f'configs/digits/{model}_digits.py'
+        path = script(toolbox, name) if '/' not in name else str(root / name)
+        # mmseg's print_config leaves an example.py where it runs
+        folder = tmp_path_factory.mktemp('cwd')
+        return run_tool(path, config, *arguments, '--cfg-options', *options, cwd=folder)
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def results(look, models, tmp_path_factory):
+    """What tools/test.py dumps of a toolbox's model, on stand-in weights."""
+    folder = tmp_path_factory.mktemp('results')
+    for toolbox, model in MODELS.items():
+        weights, out = folder / f'{model}.pth', folder / f'{toolbox}.pkl'
+        torch.save(dict(state_dict=models(model)[0].state_dict(), meta={}), weights)
+        look(toolbox, 'tools/test.py', weights, '--out', out, '--work-dir', folder / toolbox)
+    return folder
+
+
+@pytest.mark.parametrize('toolbox', MODELS)
+def test_data_is_drawn(look, toolbox, tmp_path):
+    look(toolbox, 'browse_dataset', '--output-dir', tmp_path, '--not-show')
+    assert len([path for path in tmp_path.rglob('*') if path.suffix in ('.jpg', '.png')]) == 12
+
+
+@pytest.mark.parametrize('toolbox', MODELS)
+def test_a_config_is_printed(look, toolbox):
+    assert 'HarDNet' in look(toolbox, 'print_config')
+
+
+@pytest.mark.parametrize('toolbox', MODELS)
+def test_work_is_counted(look, toolbox):
+    arguments = ['--num-images', 1] if toolbox == 'mmdet' else ['--shape', 128, 128]
+    output = look(toolbox, 'get_flops', *arguments)
+    assert 'Flops' in output and 'Params' in output
+
+
+@pytest.mark.parametrize('toolbox', MODELS)
+def test_confusions_are_drawn(look, results, toolbox, tmp_path):
+    look(toolbox, 'confusion_matrix', results / f'{toolbox}.pkl', tmp_path)
+    assert list(tmp_path.glob('*.png'))
+
+
+def test_the_best_and_worst_images_are_drawn(look, results, tmp_path):
+    look('mmdet', 'analyze_results', results / 'mmdet.pkl', tmp_path, '--topk', 2)
+    assert len(list(tmp_path.rglob('*.jpg'))) == 4
+
+
+@pytest.mark.parametrize('toolbox', MODELS)
+def test_logs_are_drawn(run_tool, toolbox, tmp_path):
+    lines = [dict(loss=3.0 - step, lr=1.0, epoch=1, iter=step, step=step) for step in (1, 2)]
+    log, out = tmp_path / 'scalars.json', tmp_path / 'loss.png'
+    log.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    path, command = script(toolbox, 'analyze_logs'), ['plot_curve'] * (toolbox == 'mmdet')
+    style = []
+    if 'seaborn' in Path(path).read_text():
+        pytest.importorskip('seaborn', reason='the script needs seaborn')
+    else:  # its own default is a style of seaborn
+        style = ['--style', 'default']
+    run_tool(path, *command, log, *style, '--keys', 'loss', '--out', out)
+    assert out.is_file()

@@ -1,0 +1,113 @@
+"""Predict with a detector, a segmentor or a classifier on images, folders, videos and cameras.
+
+INPUT is an image, a folder with images and videos, a pattern in quotes ('photos/**/*.jpg'), an
+address (https://...), a video, a camera's number, or a camera's address (rtsp://...). Drawn images
+and videos, and what was found as JSON or label maps, are stored in --out-dir.
+
+The exit status is 0 if all went well, 1 if something was skipped, 2 if nothing could be tried, and
+130 after Ctrl-C, which leaves whole files.
+"""
+
+import argparse
+import logging
+import sys
+import warnings
+
+from command_line import (
+    Settings,
+    check_file,
+    check_new_folder,
+    expanded_path,
+    fraction,
+    import_light,
+    make_parser,
+    positive,
+    run,
+    user_path,
+)
+
+WEIGHTS = ('.pth', '.pt', '.pkl', '.pdparams', '.ckpt')
+
+
+def parse_args():
+    parser = make_parser(__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add('model', metavar='CONFIG_OR_NAME', type=user_path, help='a config, or published weights')
+    add(
+        'inputs',
+        metavar='[WEIGHTS] INPUT',
+        nargs='+',
+        help='a checkpoint, or a file that tools/export.py wrote; not needed of published weights; '
+        'and what to predict on',
+    )
+    add('--out-dir', type=expanded_path, required=True, help='new folder for the results')
+    add(
+        '--score-thr',
+        type=fraction,
+        help='least score of what is drawn and stored; 0.3 for a detector where not given, 0 for a '
+        'classifier',
+    )
+    add('--classes', nargs='+', help='names of the classes that are drawn and stored')
+    add('--device', default='cpu', help='where the network computes, as cpu, cuda or cuda:1')
+    add('--batch-size', type=positive, default=1, help='images through the network at once')
+    add(
+        '--deploy',
+        choices=['float32', 'bfloat16', 'float16'],
+        help='predict with the inference form, hardnet_mm.deploy.to_deploy, in this type',
+    )
+    add('--no-draw', action='store_true', help='store what was found alone')
+    add('--cfg-options', nargs='+', action=Settings, help='override settings of the config')
+    args = parser.parse_args()
+    check_new_folder(parser, '--out-dir', args.out_dir)
+    if args.model.endswith('.py'):
+        check_file(parser, 'config', args.model)
+    args.weights = take_weights(parser, args.inputs)
+    args.sources = find_inputs(parser, args.inputs)
+    return args
+
+
+def take_weights(parser, inputs):
+    """Take the weights from the front of the inputs; return them, or None where there are none."""
+    formats = import_light('export.formats.table').FORMATS.values()
+    suffixes = (*WEIGHTS, *(row.suffix for row in formats))
+    if not inputs[0].startswith('hardnet://') and not inputs[0].endswith(suffixes):
+        return None
+    weights = user_path(inputs.pop(0))
+    check_file(parser, 'checkpoint or exported file', weights)
+    if not inputs:
+        parser.error('there is nothing to predict on: name an input')
+    return weights
+
+
+def find_inputs(parser, texts):
+    """Return the sources that the inputs name; refuse what is not there."""
+    find_sources = import_light('inference.sources').find_sources
+    try:
+        return [source for text in texts for source in find_sources(text)]
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def main(args):
+    from hardnet_mm.inference.models import find_model, load_model
+    from hardnet_mm.inference.predictors import make_predictor
+    from hardnet_mm.inference.results import ResultFolder
+    from hardnet_mm.inference.runs import predict_all
+
+    # what the toolboxes say of inferencers of their own, and of boxes at the edge of an image
+    logging.disable(logging.WARNING)
+    warnings.filterwarnings('ignore', module='mmengine.visualization')
+    found = find_model(args.model, args.weights)
+    model = load_model(*found, args.device, args.deploy, args.cfg_options)
+    predictor = make_predictor(model, args.score_thr, args.classes)
+    folder = ResultFolder(args.out_dir, predictor)
+    outcome = predict_all(args.sources, predictor, folder, args.batch_size, not args.no_draw)
+    print(f'{args.out_dir}: {outcome}' if outcome.count else 'nothing was predicted')
+    if outcome.skipped:
+        print(f'{len(outcome.skipped)} of {len(args.sources)} inputs skipped, named above')
+    sys.exit(128 + outcome.stopped_by if outcome.stopped_by else int(bool(outcome.skipped)))
+
+
+if __name__ == '__main__':
+    run(parse_args, main)
