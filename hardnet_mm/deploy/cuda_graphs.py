@@ -2,8 +2,10 @@
 
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
+from torch import nn
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from ..utils.tracing import is_eager
@@ -24,7 +26,7 @@ class GraphedFunction:
         module (nn.Module): Whose weights it uses.
     """
 
-    def __init__(self, function, module) -> None:
+    def __init__(self, function: Callable, module: nn.Module) -> None:
         self.function = function
         self.module = module
         self._graphs: OrderedDict = OrderedDict()

@@ -29,8 +29,8 @@ def to_deploy(
     out channels-last. On a CPU, large 3x3 convolutions are computed by Winograd's algorithm,
     HarDNet blocks without concatenations, and the buffers of intermediate tensors are reused by the
     next run. On a GPU, HarDNet's convolutions in a half precision read their links where they are,
-    and the kernels of each part are launched at once. The interface stays, and so do the outputs in float32. Images and predictions are
-    float32 whatever ``dtype`` is.
+    and the kernels of each part are launched at once. The interface stays, and so do the outputs in
+    float32. Images and predictions are float32 whatever ``dtype`` is.
 
     Args:
         model (nn.Module): The trained model; it is left as it is.

@@ -1,5 +1,7 @@
 """The HarDNet block for inference, without concatenations."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -8,7 +10,7 @@ from ..kernels.cpu.buffers import MemoryPool, runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..kernels.cpu.links_by_source import readers_of, weights_by_source
 from .fused_conv import FusedConv, state_of
-from .linked import can_link, is_linkable, linked_block
+from .linked import Packed, can_link, is_linkable
 
 
 class FusedBlock(nn.Module):
@@ -30,8 +32,11 @@ class FusedBlock(nn.Module):
         self.out_layers = block.out_layers
         self.pool = pool
         self._made = None, None
-        self._linked = None, None
-        self.linkable = is_linkable(block)
+        dilation = self.layers[0].dilation[0] if isinstance(self.layers[0], FusedConv) else 1
+        self.linkable = all(
+            is_linkable(layer, dilation) and layer.stride == [1, 1] for layer in self.layers
+        )
+        self._linked = Packed(make_linked_block)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
@@ -47,14 +52,11 @@ class FusedBlock(nn.Module):
                 features.append(layer(self.pool.concatenate([features[link] for link in links])))
         return self.pool.concatenate([features[layer] for layer in self.out_layers])
 
-    def linked_forward(self, x):
+    def linked_forward(self, x: Tensor) -> Tensor:
         """Compute by :mod:`hardnet_mm.kernels.triton`."""
-        from ..kernels.triton.linked_block import pool_into
+        from ..kernels.triton.pool import pool_into
 
-        state = [state_of(layer.weight) for layer in self.layers]
-        if state != self._linked[0]:
-            self._linked = state, linked_block(self)
-        block = self._linked[1]
+        block = self._linked(list(self.layers), self)
         maps = block.maps((len(x), *x.shape[2:]), x)
         pool_into(maps, block.starts[1], x)
         return block.compute(maps)
@@ -103,4 +105,16 @@ class FusedBlock(nn.Module):
 
     def __getstate__(self):
         """Leave the stacked weights out of copies and files; the next run stacks them again."""
-        return {**self.__dict__, '_made': (None, None), '_linked': (None, None)}
+        return {**self.__dict__, '_made': (None, None)}
+
+
+def make_linked_block(block: FusedBlock, transition: FusedConv | None = None) -> Any:
+    """Return a :class:`hardnet_mm.kernels.triton.linked_block.LinkedBlock`.
+
+    Args:
+        block (FusedBlock): The block.
+        transition (FusedConv, optional): The only reader of its output. Defaults to None.
+    """
+    from ..kernels.triton.linked_block import LinkedBlock
+
+    return LinkedBlock(list(block.layers), block.links, block.out_layers, transition)

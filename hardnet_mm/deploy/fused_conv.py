@@ -22,8 +22,6 @@ ONEDNN_ACTIVATIONS = {
     nn.Sigmoid: lambda act: ('sigmoid', []),
 }
 HALVES = (torch.bfloat16, torch.float16)
-# What the kernels for GPUs compute with it.
-LINKABLE_ACTS = (nn.Identity, nn.ReLU, nn.ReLU6, InPlaceReLU6)
 
 
 class FusedConv(nn.Module):
@@ -110,7 +108,7 @@ class FusedConv(nn.Module):
         return {**self.__dict__, '_packed': {}}
 
 
-def computes_in_cudnn(x):
+def computes_in_cudnn(x: Tensor) -> bool:
     """Return whether a tensor is an eager computation's on a GPU with cuDNN, without gradients."""
     return (
         x.is_cuda

@@ -1,24 +1,28 @@
-"""When blocks and stages are computed by the kernels for GPUs."""
+"""When convolutions are computed by :mod:`hardnet_mm.kernels.triton`, on a GPU."""
 
 import functools
 import importlib.util
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from ..training.in_place_relu6 import InPlaceReLU6
 from ..utils.tracing import is_eager
-from .fused_conv import FusedConv
+from .fused_conv import FusedConv, state_of
 
 HALVES = (torch.float16, torch.bfloat16)
+ACTIVATIONS = (nn.Identity, nn.ReLU, nn.ReLU6, InPlaceReLU6)
 OLDEST = (8, 0)  # Ampere, the first that computes in bfloat16 and copies past the registers
 
 
 @functools.cache
-def has_triton():
+def has_triton() -> bool:
     """Return whether Triton is installed."""
     return importlib.util.find_spec('triton') is not None
 
 
-def can_link(x, dtype=None):
+def can_link(x: Tensor, dtype: torch.dtype | None = None) -> bool:
     """Return whether a tensor is computed by the kernels, on its GPU.
 
     Args:
@@ -37,37 +41,44 @@ def can_link(x, dtype=None):
     )
 
 
-def is_linkable(block):
-    """Return whether a block has the layers that the kernels compute."""
-    layers = list(block.layers)
+def is_linkable(layer: nn.Module, halo: int = 1) -> bool:
+    """Return whether the kernels compute a layer: a Conv3x3 or Conv1x1 that keeps the map's size.
+
+    Args:
+        layer (nn.Module): Any.
+        halo (int): The Conv3x3s' padding and dilation. Defaults to 1.
+    """
+    if not isinstance(layer, FusedConv) or not isinstance(layer.act, ACTIVATIONS):
+        return False
+    kernel = tuple(layer.weight.shape[2:])
+    padding, dilation = (halo, halo) if kernel == (3, 3) else (0, 1)
     return (
-        all(isinstance(layer, FusedConv) for layer in layers)
-        and layers[0].weight.shape[1] >= 16
-        and all(is_linkable_conv(layer, layers[0].dilation[0]) for layer in layers)
+        kernel in ((3, 3), (1, 1))
+        and layer.groups == 1
+        and layer.padding == [padding] * 2
+        and layer.dilation == [dilation] * 2
     )
 
 
-def is_linkable_conv(conv, halo):
-    """Return whether the kernels compute a convolution of maps padded by ``halo``."""
-    from .fused_conv import LINKABLE_ACTS
+class Packed:
+    """What is made of layers' weights, until these change; copies and files leave it out.
 
-    kernel = conv.weight.shape[-1]
-    geometry = (
-        [1, 1],
-        1,
-        [halo] * 2 if kernel == 3 else [1, 1],
-        [halo] * 2 if kernel == 3 else [0, 0],
-    )
-    return (
-        conv.weight.shape[2:] in ((1, 1), (3, 3))
-        and (conv.stride, conv.groups, conv.dilation, conv.padding) == geometry
-        and isinstance(conv.act, LINKABLE_ACTS)
-    )
+    Args:
+        make (callable): Makes it of the layers.
+    """
 
+    def __init__(self, make: Any) -> None:
+        self.make = make
+        self._made: tuple = (None, None)
 
-def linked_block(block, transition=None):
-    """Return a block, and the transition after it, for the kernels."""
-    from ..kernels.triton.linked_block import LinkedBlock
+    def __call__(self, layers: list[FusedConv], *args: Any) -> Any:
+        """Return what was made of the layers' present weights."""
+        state = [state_of(layer.weight) for layer in layers]
+        if state != self._made[0]:
+            with torch.inference_mode(False), torch.no_grad():
+                self._made = state, self.make(*args)
+        return self._made[1]
 
-    with torch.inference_mode(False), torch.no_grad():
-        return LinkedBlock(block.layers, block.links, block.out_layers, transition)
+    def __reduce__(self) -> tuple:
+        """Copy and save without what was made."""
+        return Packed, (self.make,)

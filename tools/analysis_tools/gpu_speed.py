@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -94,6 +95,7 @@ class Report:
 
     @property
     def seconds(self):
+        """Seconds since the beginning."""
         return time.monotonic() - self.begin
 
     def say(self, text):
@@ -293,7 +295,7 @@ def measure(report, name, subject, compiled):
     for form, function in forms.items():
         with torch.no_grad():
             function(images)
-            milliseconds = time_of(graphed(lambda: function(images)), 30)
+            milliseconds = time_of(graphed(partial(function, images)), 30)
         report.add(
             'networks',
             network=name,

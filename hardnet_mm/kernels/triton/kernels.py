@@ -1,4 +1,9 @@
-"""The kernels, in Triton's language: compiled where there is a GPU, interpreted elsewhere."""
+"""The kernels, in Triton's language: compiled where there is a GPU, interpreted elsewhere.
+
+A row is a position of :class:`~hardnet_mm.kernels.triton.padded_maps.PaddedMaps`. Numbers that are
+multiples of 8 come as groups, divided by 8, so that the compiler sees that 16 bytes can be moved at
+a time.
+"""
 
 import inspect
 
@@ -20,7 +25,7 @@ def jit(function):
     return triton.jit(function, do_not_specialize=numbers)
 
 
-# What follows the convolution.
+# What follows a convolution.
 NO_ACT, RELU, RELU6 = (tl.constexpr(number) for number in range(3))
 
 
@@ -33,8 +38,18 @@ def linked_conv(
     out,
     partials,
     arrivals,
-    rows,
+    in_rows,
+    in_height,
+    in_width,
     in_groups,
+    rows,
+    images,
+    height,
+    width,
+    halo,
+    out_groups,
+    out_stride_groups,
+    splits,
     windows,
     run1,
     run2,
@@ -47,16 +62,6 @@ def linked_conv(
     end3,
     end4,
     end5,
-    splits,
-    out_groups,
-    out_stride_groups,
-    images,
-    height,
-    width,
-    halo,
-    in_rows,
-    in_height,
-    in_width,
     KERNEL: tl.constexpr,
     STRIDE: tl.constexpr,
     ACT: tl.constexpr,
@@ -72,21 +77,15 @@ def linked_conv(
 
     A step takes a window of channels, at the positions that one tap of the kernel reads: since maps
     are padded, these are the rows of the output's positions, all shifted by the same number. Up to
-    six runs of windows hold the links; a run is taken from its end, window by window.
+    six runs of windows hold the links; a run is taken from its end, window by window. A program has
+    two blocks of output channels, since a block is a power of two.
     """
-    # what is a multiple of 8 comes divided by it, so that the compiler sees 16 bytes at a time
-    in_stride, out_channels, out_stride = in_groups * 8, out_groups * 8, out_stride_groups * 8
-    tiles_out = tl.num_programs(0)
     tile_out, tile_rows, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
-    first_row = tile_rows * BLOCK_ROWS
-    first_out = tile_out * (BLOCK_OUT + BLOCK_OUT2)
+    first_row, first_out = tile_rows * BLOCK_ROWS, tile_out * (BLOCK_OUT + BLOCK_OUT2)
     row = first_row + tl.arange(0, BLOCK_ROWS)
-    # which position of which image a row is; some are zeros around them
-    line, column = row // (width + halo), row % (width + halo)
-    image, y = line // (height + halo), line % (height + halo) - halo
-    if STRIDE == 1:
-        in_row = row
-    else:
+    image, y, column, real = locate(row, images, height, width, halo)
+    in_row = row
+    if STRIDE > 1:
         in_row = (image * (in_height + halo) + halo + y * STRIDE) * (in_width + halo)
         in_row += column * STRIDE
     inner = tl.arange(0, BLOCK_IN)
@@ -109,63 +108,102 @@ def linked_conv(
         channel = tl.maximum(end * 8 - (window + 1) * BLOCK_IN, 0)
         if ACCELERATOR:
             taken = x.load([first_row + shift, channel])
-            kernel = weight.load([first_out, step * BLOCK_IN])
         else:
             shifted = in_row + shift
             inside = (shifted >= 0) & (shifted < in_rows)
-            place = shifted.to(tl.int64)[:, None] * in_stride + (
-                tl.multiple_of(channel, 8) + inner[None, :]
-            )
+            place = shifted.to(tl.int64)[:, None] * (in_groups * 8)
+            place += tl.multiple_of(channel, 8) + inner[None, :]
             taken = tl.load(x + place, mask=inside[:, None], other=0.0)
-            place = outer[:, None] * (steps * BLOCK_IN) + (step * BLOCK_IN + inner)[None, :]
-            kernel = tl.load(weight + place, mask=(outer < out_channels)[:, None], other=0.0)
+        depth, first_in = steps * BLOCK_IN, step * BLOCK_IN
+        kernel = take_weights(
+            weight, first_out, first_in, depth, out_groups, ACCELERATOR, BLOCK_OUT, BLOCK_IN
+        )
         total = tl.dot(taken, tl.trans(kernel), total)
         if BLOCK_OUT2 > 0:
-            if ACCELERATOR:
-                kernel2 = weight2.load([first_out + BLOCK_OUT, step * BLOCK_IN])
-            else:
-                place = outer2[:, None] * (steps * BLOCK_IN) + (step * BLOCK_IN + inner)[None, :]
-                kernel2 = tl.load(weight + place, mask=(outer2 < out_channels)[:, None], other=0.0)
-            total2 = tl.dot(taken, tl.trans(kernel2), total2)
+            second = first_out + BLOCK_OUT
+            kernel = take_weights(
+                weight2, second, first_in, depth, out_groups, ACCELERATOR, BLOCK_OUT2, BLOCK_IN
+            )
+            total2 = tl.dot(taken, tl.trans(kernel), total2)
 
-    real = (column < width) & (y >= 0) & (image < images)
-    place = row.to(tl.int64) if PADDED else ((image * height + y) * width + column).to(tl.int64)
-    place = place * out_stride
-    wanted = (row < rows) if PADDED else real
-    if not SPLIT:
-        store(total, bias, out, outer, out_channels, place, real, wanted, ACT)
-        if BLOCK_OUT2 > 0:
-            store(total2, bias, out, outer2, out_channels, place, real, wanted, ACT)
+    place = row.to(tl.int64)
+    wanted = row < rows
+    if not PADDED:
+        place = ((image * height + y) * width + column).to(tl.int64)
+        wanted = real
+    place = place * (out_stride_groups * 8)
+    # a place for the parts of each sum
+    tile = tile_rows * tl.num_programs(0) + tile_out
+    parts = partials + (tile * splits).to(tl.int64) * (BLOCK_ROWS * (BLOCK_OUT + BLOCK_OUT2))
+    arrivals += tile * 2
+    if SPLIT:
+        last, total = add_parts(total, parts, arrivals, split, splits, BLOCK_ROWS, BLOCK_OUT)
+        wanted_here = wanted & last
     else:
-        # each part of the sum is put down, and who comes last adds them up, in their order
-        tile = tile_rows * tiles_out + tile_out
-        local = tl.arange(0, BLOCK_ROWS)[:, None]
-        size = BLOCK_ROWS * (BLOCK_OUT + BLOCK_OUT2)
-        part = partials + (tile * splits).to(tl.int64) * size
-        own = part + split * size
-        inside = local * BLOCK_OUT + tl.arange(0, BLOCK_OUT)[None, :]
-        tl.store(own + inside, total)
-        if BLOCK_OUT2 > 0:
-            inside2 = BLOCK_ROWS * BLOCK_OUT + local * BLOCK_OUT2
-            inside2 += tl.arange(0, BLOCK_OUT2)[None, :]
-            tl.store(own + inside2, total2)
-        tl.debug_barrier()
-        if tl.atomic_add(arrivals + tile, 1, sem='acq_rel') == splits - 1:
-            total = tl.full((BLOCK_ROWS, BLOCK_OUT), 0.0, tl.float32)
-            for number in range(splits):
-                total += tl.load(part + number * size + inside, cache_modifier='.cg')
-            store(total, bias, out, outer, out_channels, place, real, wanted, ACT)
-            if BLOCK_OUT2 > 0:
-                total2 = tl.full((BLOCK_ROWS, BLOCK_OUT2), 0.0, tl.float32)
-                for number in range(splits):
-                    total2 += tl.load(part + number * size + inside2, cache_modifier='.cg')
-                store(total2, bias, out, outer2, out_channels, place, real, wanted, ACT)
+        wanted_here = wanted
+    store(total, bias, out, outer, out_groups, place, real, wanted_here, ACT)
+    if BLOCK_OUT2 > 0:
+        if SPLIT:
+            parts += splits * (BLOCK_ROWS * BLOCK_OUT)
+            last, total2 = add_parts(
+                total2, parts, arrivals + 1, split, splits, BLOCK_ROWS, BLOCK_OUT2
+            )
+            wanted = wanted & last
+        store(total2, bias, out, outer2, out_groups, place, real, wanted, ACT)
 
 
 @jit
-def store(total, bias, out, channels, out_channels, place, real, wanted, ACT: tl.constexpr):
+def locate(row, images, height, width, halo):
+    """Return the image, y and x of rows, and which are positions of an image: others are zeros."""
+    line, column = row // (width + halo), row % (width + halo)
+    image, y = line // (height + halo), line % (height + halo) - halo
+    return image, y, column, (column < width) & (y >= 0) & (image < images)
+
+
+@jit
+def take_weights(
+    weight,
+    first_out,
+    first_in,
+    depth,
+    out_groups,
+    ACCELERATOR: tl.constexpr,
+    BLOCK_OUT: tl.constexpr,
+    BLOCK_IN: tl.constexpr,
+):
+    """Return a step's weights, output channels by input channels."""
+    if ACCELERATOR:
+        kernel = weight.load([first_out, first_in])
+    else:
+        outer = first_out + tl.arange(0, BLOCK_OUT)
+        place = outer[:, None] * depth + (first_in + tl.arange(0, BLOCK_IN))[None, :]
+        kernel = tl.load(weight + place, mask=(outer < out_groups * 8)[:, None], other=0.0)
+    return kernel
+
+
+@jit
+def add_parts(
+    total, parts, arrivals, split, splits, BLOCK_ROWS: tl.constexpr, BLOCK_OUT: tl.constexpr
+):
+    """Put a part of a sum down; whoever comes last adds all of them up, in their order.
+
+    Returns whether this program is the last, and the sum, which others do not have.
+    """
+    size = BLOCK_ROWS * BLOCK_OUT
+    inside = tl.arange(0, BLOCK_ROWS)[:, None] * BLOCK_OUT + tl.arange(0, BLOCK_OUT)[None, :]
+    tl.store(parts + split * size + inside, total)
+    tl.debug_barrier()
+    last = tl.atomic_add(arrivals, 1, sem='acq_rel') == splits - 1
+    total = tl.full((BLOCK_ROWS, BLOCK_OUT), 0.0, tl.float32)
+    for number in range(tl.where(last, splits, 0)):
+        total += tl.load(parts + number * size + inside, cache_modifier='.cg')
+    return last, total
+
+
+@jit
+def store(total, bias, out, channels, out_groups, place, real, wanted, ACT: tl.constexpr):
     """Add the bias, activate, and write; 0 where a row is no position of an image."""
-    inside = channels < out_channels
+    inside = channels < out_groups * 8
     value = total + tl.load(bias + channels, mask=inside, other=0.0)[None, :]
     if ACT == RELU:
         value = tl.maximum(value, 0.0)
@@ -180,19 +218,19 @@ def store(total, bias, out, channels, out_channels, place, real, wanted, ACT: tl
 def pool(
     x,
     out,
-    groups,
+    in_groups,
     in_stride_image,
     in_stride_row,
     in_stride_column,
     in_height,
     in_width,
     rows,
-    out_groups,
-    out_stride_groups,
     images,
     height,
     width,
     halo,
+    out_groups,
+    out_stride_groups,
     KERNEL: tl.constexpr,
     STRIDE: tl.constexpr,
     PADDING: tl.constexpr,
@@ -203,18 +241,14 @@ def pool(
 ):
     """Pool channels-last maps into some channels of padded maps; a pool of 1 x 1 copies.
 
-    The strides of what is read are divided by ``GROUP``, 8 where all of them can be.
+    The channels and strides of what is read are divided by ``GROUP``, 8 where all of them can be.
     """
-    channels, out_channels, out_stride = groups * GROUP, out_groups * 8, out_stride_groups * 8
     row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     channel = tl.program_id(1) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)
-    line, column = row // (width + halo), row % (width + halo)
-    image, y = line // (height + halo), line % (height + halo) - halo
-    real = (column < width) & (y >= 0) & (image < images)
-    if AVERAGE:
-        value = tl.full((BLOCK_ROWS, BLOCK_CHANNELS), 0.0, tl.float32)
-    else:
-        value = tl.full((BLOCK_ROWS, BLOCK_CHANNELS), float('-inf'), tl.float32)
+    image, y, column, real = locate(row, images, height, width, halo)
+    there = (channel < in_groups * GROUP)[None, :]
+    nothing = 0.0 if AVERAGE else float('-inf')
+    value = tl.full((BLOCK_ROWS, BLOCK_CHANNELS), nothing, tl.float32)
     count = tl.full((BLOCK_ROWS,), 0.0, tl.float32)
     for tap in tl.static_range(KERNEL * KERNEL):
         from_y = y * STRIDE - PADDING + tap // KERNEL
@@ -223,9 +257,7 @@ def pool(
         place = image.to(tl.int64) * in_stride_image + from_y * in_stride_row
         place = (place + from_x * in_stride_column) * GROUP
         taken = tl.load(
-            x + place[:, None] + channel[None, :],
-            mask=inside[:, None] & (channel < channels)[None, :],
-            other=0.0 if AVERAGE else float('-inf'),
+            x + place[:, None] + channel[None, :], mask=inside[:, None] & there, other=nothing
         ).to(tl.float32)
         if AVERAGE:
             value += taken
@@ -235,12 +267,10 @@ def pool(
             value = tl.maximum(value, taken)
     if AVERAGE:
         value = value / tl.maximum(count, 1.0)[:, None]
-    value = tl.where(real[:, None] & (channel < channels)[None, :], value, 0.0)
-    tl.store(
-        out + row.to(tl.int64)[:, None] * out_stride + channel[None, :],
-        value.to(out.dtype.element_ty),
-        mask=(row < rows)[:, None] & (channel < out_channels)[None, :],
-    )
+    value = tl.where(real[:, None] & there, value, 0.0)
+    target = out + row.to(tl.int64)[:, None] * (out_stride_groups * 8) + channel[None, :]
+    wanted = (row < rows)[:, None] & (channel < out_groups * 8)[None, :]
+    tl.store(target, value.to(out.dtype.element_ty), mask=wanted)
 
 
 @jit
@@ -256,12 +286,12 @@ def image_conv(
     in_height,
     in_width,
     rows,
-    out_groups,
-    out_stride_groups,
     images,
     height,
     width,
     halo,
+    out_groups,
+    out_stride_groups,
     CHANNELS: tl.constexpr,
     KERNEL: tl.constexpr,
     STRIDE: tl.constexpr,
@@ -271,26 +301,20 @@ def image_conv(
     BLOCK_OUT: tl.constexpr,
 ):
     """Convolve images of a few channels, of any type and layout, into padded maps."""
-    out_channels, out_stride = out_groups * 8, out_stride_groups * 8
     row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     outer = tl.program_id(1) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
-    line, column = row // (width + halo), row % (width + halo)
-    image, y = line // (height + halo), line % (height + halo) - halo
-    real = (column < width) & (y >= 0) & (image < images)
+    image, y, column, real = locate(row, images, height, width, halo)
     inner = tl.arange(0, DEPTH)
     tap, channel = inner // CHANNELS, inner % CHANNELS
     from_y = (y * STRIDE - KERNEL // 2)[:, None] + (tap // KERNEL)[None, :]
     from_x = (column * STRIDE - KERNEL // 2)[:, None] + (tap % KERNEL)[None, :]
     inside = (from_y >= 0) & (from_y < in_height) & (from_x >= 0) & (from_x < in_width)
+    inside = inside & real[:, None] & (tap < KERNEL * KERNEL)[None, :]
     place = (image.to(tl.int64) * in_stride_image)[:, None] + from_y * in_stride_row
     place += from_x * in_stride_column + (channel * in_stride_channel)[None, :]
-    inside = inside & real[:, None] & (tap < KERNEL * KERNEL)[None, :]
     taken = tl.load(x + place, mask=inside, other=0.0).to(weight.dtype.element_ty)
-    kernel = tl.load(
-        weight + outer[:, None] * DEPTH + inner[None, :],
-        mask=(outer < out_channels)[:, None],
-        other=0.0,
-    )
+    there = (outer < out_groups * 8)[:, None]
+    kernel = tl.load(weight + outer[:, None] * DEPTH + inner[None, :], mask=there, other=0.0)
     total = tl.dot(taken, tl.trans(kernel))
-    place = row.to(tl.int64) * out_stride
-    store(total, bias, out, outer, out_channels, place, real, row < rows, ACT)
+    place = row.to(tl.int64) * (out_stride_groups * 8)
+    store(total, bias, out, outer, out_groups, place, real, row < rows, ACT)

@@ -1,13 +1,13 @@
 """A HarDNet block whose layers read their links where they are, without concatenations."""
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
-from . import kernels, tuning
+from . import tuning
 from .linked_conv import LinkedConv
-from . import padded_maps
-from .padded_maps import PaddedMaps, round_up
-
-BLOCK_ROWS, BLOCK_CHANNELS = 64, 64  # of the pool's programs
+from .padded_maps import SLOT, PaddedMaps, round_up
 
 
 class LinkedBlock:
@@ -21,14 +21,16 @@ class LinkedBlock:
             concatenated.
     """
 
-    def __init__(self, layers, links, out_layers, transition=None):
+    def __init__(
+        self, layers: list, links: list[list[int]], out_layers: list[int], transition: Any = None
+    ) -> None:
         self.halo = layers[0].dilation[0]
         self.in_channels = layers[0].weight.shape[1]
         self.widths = [self.in_channels] + [len(layer.weight) for layer in layers]
         self.starts, end = [], 0
         for width in self.widths:
             self.starts.append(end)
-            end += round_up(width, padded_maps.SLOT)
+            end += round_up(width, SLOT)
         self.channels = end
         self.out_layers = out_layers
         self.convs = [self._conv(layer, reads) for layer, reads in zip(layers, links)]
@@ -36,13 +38,13 @@ class LinkedBlock:
 
     def _conv(self, layer, links):
         places = [(self.starts[link], self.widths[link]) for link in links]
-        return LinkedConv(layer.weight, layer.bias, layer.act, places, slot=padded_maps.SLOT)
+        return LinkedConv(layer.weight, layer.bias, layer.act, places, slot=SLOT)
 
-    def maps(self, shape, like):
+    def maps(self, shape: tuple, like: Tensor) -> PaddedMaps:
         """Return padded maps for a block's features: of images, height and width."""
         return PaddedMaps(shape, self.halo, self.channels, like)
 
-    def compute(self, maps, out=None):
+    def compute(self, maps: PaddedMaps, out: Tensor | None = None) -> Tensor | None:
         """Compute all layers; the input is in its place.
 
         Args:
@@ -57,7 +59,7 @@ class LinkedBlock:
             place = maps.buffer[:, self.starts[layer] :]
             conv(maps, place, True, tuning.blocks_for(conv, maps, place, True))
         if self.transition is None:
-            return torch.cat([self.feature(maps, layer) for layer in self.out_layers], dim=1)
+            return self.output(maps)
         conv = self.transition
         if out is not None:
             conv(maps, out, True, tuning.blocks_for(conv, maps, out, True))
@@ -68,37 +70,7 @@ class LinkedBlock:
         out = out.view(images, height, width, -1).permute(0, 3, 1, 2)
         return out[:, : len(conv.weight)]
 
-    def feature(self, maps, layer):
-        """Return a view of a layer's feature, ``(N, C, H, W)``."""
-        return maps.channels(self.starts[layer], self.widths[layer])
-
-
-def pool_into(maps, channels, x, kernel=1, stride=1, padding=0, average=False):
-    """Pool ``(N, C, H, W)``, channels-last, into the first ``channels`` of padded maps.
-
-    With the defaults, it is a copy.
-    """
-    images, height, width = maps.shape
-    grid = (-(-maps.rows // BLOCK_ROWS), -(-channels // BLOCK_CHANNELS))
-    numbers = (x.shape[1], x.stride(0), x.stride(2), x.stride(3))
-    group = 8 if all(number % 8 == 0 for number in numbers) and x.data_ptr() % 16 == 0 else 1
-    kernels.pool[grid](
-        x,
-        maps.buffer,
-        *(number // group for number in numbers),
-        *x.shape[2:],
-        maps.rows,
-        channels // 8,
-        maps.buffer.stride(0) // 8,
-        images,
-        height,
-        width,
-        maps.halo,
-        KERNEL=kernel,
-        STRIDE=stride,
-        PADDING=padding,
-        AVERAGE=average,
-        GROUP=group,
-        BLOCK_ROWS=BLOCK_ROWS,
-        BLOCK_CHANNELS=BLOCK_CHANNELS,
-    )
+    def output(self, maps: PaddedMaps) -> Tensor:
+        """Return the block's output, ``(N, C, H, W)``."""
+        features = [maps.channels(self.starts[n], self.widths[n]) for n in self.out_layers]
+        return torch.cat(features, dim=1)

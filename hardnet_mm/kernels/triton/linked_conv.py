@@ -70,7 +70,7 @@ class LinkedConv:
     Args:
         weight (Tensor): ``(out_channels, in_channels, k, k)`` with k 1 or 3; padded as its halo.
         bias (Tensor | None): ``(out_channels,)``.
-        act (nn.Module): A kind of :data:`ACTIVATIONS`.
+        act (nn.Module | int): A kind of :data:`ACTIVATIONS`, or its number.
         links (list[tuple[int, int]]): First channel and channels of each link, in the order of the
             weight's input channels.
         stride (int): Of the convolution. Defaults to 1.
@@ -78,7 +78,15 @@ class LinkedConv:
             are zeros. Defaults to 8.
     """
 
-    def __init__(self, weight, bias, act, links, stride=1, slot=8):
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        act: nn.Module | int,
+        links: list[tuple[int, int]],
+        stride: int = 1,
+        slot: int = 8,
+    ) -> None:
         self.weight = weight
         self.act = act if isinstance(act, int) else ACTIVATIONS[type(act)]
         self.kernel, self.stride = weight.shape[-1], stride
@@ -89,20 +97,20 @@ class LinkedConv:
         self.links = links
         self.reach = max(first + round_up(width, slot) for first, width in links)
         # which input channel of the weight each channel of the maps is
-        self.sources = {}
+        self.sources: dict[int, int] = {}
         for first, width in links:
             for channel in range(first, first + width):
                 self.sources[channel] = len(self.sources)
-        self._packed = {}
+        self._packed: dict[int, tuple] = {}
 
-    def windows(self, window):
+    def windows(self, window: int) -> int:
         """Return how many windows of channels hold the links."""
         return sum(number for _, number in cover(self._spans(), window))
 
     def _spans(self):
         return sorted((first, first + round_up(width, self.slot)) for first, width in self.links)
 
-    def pack(self, window):
+    def pack(self, window: int) -> tuple[list[tuple[int, int]], Tensor]:
         """Return the runs of windows, and the weights in the order of the kernel's steps."""
         if window not in self._packed:
             runs = cover(self._spans(), window)
@@ -168,7 +176,7 @@ class LinkedConv:
             tiles = tiles_out * tiles_rows
             size = tiles * blocks.splits * blocks.rows * (blocks.out + blocks.out2)
             partials = self.bias.new_empty(size)
-            arrivals = self.bias.new_zeros(tiles, dtype=torch.int32)
+            arrivals = self.bias.new_zeros(2 * tiles, dtype=torch.int32)
         kernels.linked_conv[tiles_out, tiles_rows, blocks.splits](
             x,
             kernel,
@@ -177,20 +185,18 @@ class LinkedConv:
             out,
             partials,
             arrivals,
-            geometry.rows,
+            maps.rows,
+            *maps.shape[1:],
             maps.buffer.shape[1] // 8,
+            geometry.rows,
+            *geometry.shape,
+            maps.halo,
+            self.out_channels // 8,
+            out.stride(0) // 8,
+            blocks.splits,
             number,
             *starts[1:],
             *ends,
-            blocks.splits,
-            self.out_channels // 8,
-            out.stride(0) // 8,
-            images,
-            height,
-            width,
-            maps.halo,
-            maps.rows,
-            *maps.shape[1:],
             KERNEL=self.kernel,
             STRIDE=self.stride,
             ACT=self.act,

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-
 # Channels that a feature begins at a multiple of: 64 bytes, or the loads of its windows are slow.
 SLOT = 32
 

@@ -150,9 +150,8 @@ def measure(conv, maps, out, padded, geometry=None, runs=6):
     found = []
     for blocks in candidates(conv, (geometry or maps).rows):
         try:
-            found.append(
-                (_time_of(lambda: conv(maps, out, padded, blocks, geometry), runs), blocks)
-            )
+            run = functools.partial(conv, maps, out, padded, blocks, geometry)
+            found.append((_time_of(run, runs), blocks))
         except Exception as error:  # of Triton's compiler, of many kinds
             warnings.warn(f'{blocks} cannot be computed: {error}', stacklevel=2)
     return sorted(found)
