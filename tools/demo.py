@@ -51,7 +51,9 @@ def training(args, work_dir):
     """
     options = [f'randomness.seed={args.seed}', 'train_cfg.val_begin=1000']  # tested once, below
     command = [TOOLS / 'train.py', args.config, '--work-dir', work_dir, '--cfg-options', *options]
-    if torch.cuda.is_available() or (os.cpu_count() or 1) < 2:
+    if torch.cuda.is_available():  # which waits for images that one process reads
+        return [*command, f'train_dataloader.num_workers={min(8, os.cpu_count() or 1)}']
+    if (os.cpu_count() or 1) < 2:
         return command
     batch_size = Config.fromfile(args.config).train_dataloader.batch_size
     launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', PROCESSES]
