@@ -56,9 +56,9 @@ SYSTEMS = dict(
     ),
     fchardnet=System(
         'fchardnet70_cityscapes.py',
-        (128, 192),
+        (256, 384),
         'digits/fchardnet70_digits.py',
-        (64, 96),
+        (128, 192),
         LEAST,
     ),
 )
@@ -72,7 +72,7 @@ def build(name, device='cpu', **options):
         device (str): ``cpu`` takes the small model. The model itself is on the CPU.
         **options: Settings of the config, dots as ``__``.
     """
-    model, cfg, size = copy.deepcopy(_built(name, device, tuple(sorted(options.items()))))
+    model, cfg, size = copy.deepcopy(_built(name, str(device), tuple(sorted(options.items()))))
     return model, cfg, batch_of(cfg, size)
 
 
