@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from helpers.systems import SYSTEMS, build, predict, values
+from mmengine.config import ConfigDict
 from mmengine.registry import MODELS, DefaultScope
 
 from hardnet_mm.deploy import to_deploy
@@ -81,7 +82,7 @@ def test_time_augmentation(device, name):
 TTA = dict(
     ssd=dict(
         type='DetTTAModel',
-        tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
+        tta_cfg=ConfigDict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
     ),
     centernet=dict(type='CTFlipTTAModel'),
     fchardnet=dict(type='LogitSegTTAModel'),
