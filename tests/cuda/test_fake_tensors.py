@@ -3,7 +3,7 @@
 import pytest
 import torch
 from helpers.fake_cuda import FakeCuda, needs_fake_cuda
-from helpers.systems import SYSTEMS, build
+from helpers.systems import build
 from mmengine.registry import DefaultScope
 
 from hardnet_mm.det import centernet_targets
@@ -78,9 +78,7 @@ def test_losses(step, monkeypatch, name, recompute):
 
 def test_class_weights_follow_their_scores(step, monkeypatch):
     without_accuracy(monkeypatch)
-    fake, model, data = step(
-        'fchardnet', model__decode_head__loss_decode__class_weight=(1.0,) * 11
-    )
+    fake, model, data = step('fchardnet', model__decode_head__loss_decode__class_weight=(1.0,) * 11)
     with fake:
         assert model(**data, mode='loss')['decode.loss_bootstrapped'].device.type == 'cuda'
 

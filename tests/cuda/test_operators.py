@@ -229,7 +229,9 @@ def test_masked_convolution(device):
     features, mask = images(1, 3, 5, 6).to(device), (torch.rand(1, 5, 6) > 0.5).to(device)
     conv = ops.MaskedConv2d(3, 4, 3, padding=1).to(device)
     with torch.no_grad():
-        torch.testing.assert_close(conv(features, mask), conv(features) * mask, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            conv(features, mask), conv(features) * mask, rtol=1e-3, atol=1e-4
+        )
 
 
 def test_focal_losses_of_the_toolboxes(device):

@@ -100,13 +100,15 @@ def test_frozen_stages(device, name):
     before = copy.deepcopy(model.state_dict())
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1))
     wrapper.update_params(loss_of(model, cfg, batch))
-    moved = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
+    moved = {
+        key for key, value in model.state_dict().items() if not torch.equal(value, before[key])
+    }
     frozen = ('backbone.stem', 'backbone.stages.0', 'backbone.stages.1')
     assert not [key for key in moved if key.startswith(frozen)]
     assert [key for key in moved if key.startswith('backbone.stages.2')]
 
 
-# What the toolboxes' own code waits for is allowed; of ours, CenterNet's targets do once, and say so.
+# What the toolboxes' own code waits for is allowed; of ours, CenterNet's targets do once.
 WAITS = dict(centernet={'det/centernet_targets.py': 1})
 
 
