@@ -26,7 +26,10 @@ def pytest_addoption(parser):
         '--device',
         choices=('cuda', 'cpu'),
         default='cuda',
-        help='where the tests of tests/cuda run; cpu tries the tests themselves, small',
+        help='where the tests of tests/cuda run; cpu tries the tests themselves',
+    )
+    parser.addoption(
+        '--published', action='store_true', help='tests/cuda: published models, not the digits'
     )
     parser.addoption(
         '--all-swaps', action='store_true', help='tests/cuda: every config of the swap list'

@@ -2,8 +2,8 @@
 
 - mmcv without its compiled operators gets stand-ins for them: :mod:`.mmcv_operators`.
 - mmdet's SSDHead predicts: :mod:`.mmdet_fixes`.
-- mmpretrain does without its multimodal models where transformers lacks what they import, as version
-  5 does: :mod:`.mmpretrain_fixes`.
+- mmpretrain does without its multimodal models where transformers lacks what they import, as
+  version 5 does: :mod:`.mmpretrain_fixes`.
 - mmengine reads its own checkpoints on PyTorch 2.6 and newer, and finds mmseg's configs by name in
   the toolbox's maintained continuation: :mod:`.mmengine_fixes`.
 - mmengine and the toolboxes find the configs and models of this plugin by name: :mod:`.model_hub`.

@@ -1,7 +1,9 @@
+import functools
 import logging
 
 import pytest
 import torch
+from helpers.systems import build
 
 
 @pytest.fixture(scope='session')
@@ -11,6 +13,12 @@ def device(request):
     if name == 'cuda' and not torch.cuda.is_available():
         pytest.skip('needs a GPU (--device cpu tries the test itself)')
     return torch.device(name, 0) if name == 'cuda' else torch.device(name)
+
+
+@pytest.fixture(scope='session')
+def system(request):
+    """:func:`helpers.systems.build`, of the models that were asked for."""
+    return functools.partial(build, published=request.config.getoption('--published'))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from helpers.systems import SYSTEMS, build, predict, values
+from helpers.systems import SYSTEMS, predict, values
 from mmengine.config import ConfigDict
 from mmengine.registry import MODELS, DefaultScope
 
@@ -55,8 +55,8 @@ def flat(outputs):
 
 @pytest.mark.parametrize('form', ['plain', 'channels-last', 'to_deploy'])
 @pytest.mark.parametrize('name', SYSTEMS)
-def test_predictions_are_those_of_the_cpu(device, name, form):
-    model, cfg, batch = build(name, device.type)
+def test_predictions_are_those_of_the_cpu(device, system, name, form):
+    model, cfg, batch = system(name)
     wanted = predict(model, cfg, batch)
     if form == 'to_deploy':
         model = to_deploy(model)
@@ -67,8 +67,8 @@ def test_predictions_are_those_of_the_cpu(device, name, form):
 
 
 @pytest.mark.parametrize('name', ['ssd', 'centernet', 'fchardnet'])
-def test_time_augmentation(device, name):
-    model, cfg, batch = build(name, device.type)
+def test_time_augmentation(device, system, name):
+    model, cfg, batch = system(name)
     tta = dict(TTA[name])
     views = augmented(batch)
     results = []
@@ -100,11 +100,11 @@ def augmented(batch):
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('name', SYSTEMS)
-def test_deployed_in_16_bits(device, name, dtype, record_property):
+def test_deployed_in_16_bits(device, system, name, dtype, record_property):
     """Moved after it was made and before: both work, and predict."""
     if device.type == 'cpu' and dtype == torch.float16:
         pytest.skip('float16 is for GPUs')
-    model, cfg, batch = build(name, device.type)
+    model, cfg, batch = system(name)
     with torch.no_grad():
         images = model.data_preprocessor(copy.deepcopy(batch), False)['inputs']
     wanted = raw(model, images)
@@ -118,9 +118,9 @@ def test_deployed_in_16_bits(device, name, dtype, record_property):
 
 
 @pytest.mark.parametrize('name', SYSTEMS)
-def test_cuda_graph(device, on_cuda, name):
+def test_cuda_graph(device, system, on_cuda, name):
     """A captured network, on other images."""
-    model, cfg, batch = build(name, device.type)
+    model, cfg, batch = system(name)
     images = model.data_preprocessor(copy.deepcopy(batch), False)['inputs'].to(device)
     deployed = to_deploy(model.to(device), torch.float16)
     static = torch.zeros_like(images)
@@ -142,9 +142,9 @@ def test_cuda_graph(device, on_cuda, name):
 
 
 @pytest.mark.parametrize('name', ['classifier', 'ssd', 'centernet', 'fchardnet'])
-def test_torchscript_written_on_a_cpu_runs(device, name, tmp_path):
+def test_torchscript_written_on_a_cpu_runs(device, system, name, tmp_path):
     """The network's file, loaded onto the device."""
-    model, cfg, batch = build(name, device.type)
+    model, cfg, batch = system(name)
     inside = 'decode' if cfg.default_scope == 'mmdet' else 'network'
     end_to_end = build_end_to_end(to_deploy(model, channels_last=False), inside).eval()
     images = torch.stack(batch['inputs']).float()

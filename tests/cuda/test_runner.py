@@ -93,6 +93,8 @@ def test_one_process_of_a_distributed_training(config, device, monkeypatch, tmp_
     if cuda:
         config.sync_bn = 'torch'
         config.optim_wrapper.type = 'AmpOptimWrapper'
+    else:  # mmengine chooses a GPU even so, which a PyTorch with CUDA refuses without one
+        monkeypatch.setattr(torch.cuda, 'set_device', lambda index: None)
     try:
         runner = run(config)
         assert is_distributed()

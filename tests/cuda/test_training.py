@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.systems import SYSTEMS, build, gradients, loss_of
+from helpers.systems import SYSTEMS, gradients, loss_of
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import DefaultScope
 
@@ -36,9 +36,9 @@ def distance(found, wanted):
 
 @pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize('name', SYSTEMS)
-def test_a_step_is_that_of_the_cpu(device, name, layout, record_property):
+def test_a_step_is_that_of_the_cpu(device, system, name, layout, record_property):
     """Both are as far from float64's, which the device computes; and that one is the CPU's."""
-    model, cfg, batch = build(name, device.type)
+    model, cfg, batch = system(name)
     on_cpu = step(copy.deepcopy(model), cfg, batch)
     exact = step(in_float64(copy.deepcopy(model)).to(device), cfg, batch)
     on_device = step(copy.deepcopy(model).to(device, memory_format=layout), cfg, batch)
@@ -51,11 +51,11 @@ def test_a_step_is_that_of_the_cpu(device, name, layout, record_property):
 
 
 @pytest.mark.parametrize('name', SYSTEMS)
-def test_recomputation_changes_no_gradient(device, name, record_property):
+def test_recomputation_changes_no_gradient(device, system, name, record_property):
     results = {}
     for way in ('plain', 'memory_efficient', 'with_cp'):
         options = {} if way == 'plain' else {f'model__backbone__{way}': True}
-        model, cfg, batch = build(name, device.type, **options)
+        model, cfg, batch = system(name, **options)
         model.to(device)
         if device.type == 'cuda':
             torch.cuda.reset_peak_memory_stats()
@@ -72,9 +72,9 @@ def test_recomputation_changes_no_gradient(device, name, record_property):
 
 @pytest.mark.parametrize('dtype', BIT_16)
 @pytest.mark.parametrize('name', SYSTEMS)
-def test_amp(device, on_cuda, name, dtype, record_property):
+def test_amp(device, system, on_cuda, name, dtype, record_property):
     """mmengine's wrapper: near float32's loss, finite gradients, a step that moves the weights."""
-    model, cfg, batch = build(name, device.type)
+    model, cfg, batch = system(name)
     wanted, _ = step(copy.deepcopy(model).to(device), cfg, batch)
     model.to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
@@ -94,8 +94,8 @@ def test_amp(device, on_cuda, name, dtype, record_property):
 
 
 @pytest.mark.parametrize('name', ['classifier', 'depthwise'])
-def test_frozen_stages(device, name):
-    model, cfg, batch = build(name, device.type, model__backbone__frozen_stages=2)
+def test_frozen_stages(device, system, name):
+    model, cfg, batch = system(name, model__backbone__frozen_stages=2)
     model.to(device).train()
     before = copy.deepcopy(model.state_dict())
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1))
@@ -113,8 +113,8 @@ WAITS = dict(centernet={'det/centernet_targets.py': 1})
 
 
 @pytest.mark.parametrize('name', SYSTEMS)
-def test_a_step_does_not_wait(device, on_cuda, name, record_property):
-    model, cfg, batch = build(name, device.type)
+def test_a_step_does_not_wait(device, system, on_cuda, name, record_property):
+    model, cfg, batch = system(name)
     model.to(device).train()
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         data = model.data_preprocessor(copy.deepcopy(batch), True)
@@ -138,9 +138,9 @@ def test_a_step_does_not_wait(device, on_cuda, name, record_property):
 
 
 @pytest.mark.parametrize('dynamic', [False, True])
-def test_compiled_backbone(device, on_cuda, dynamic):
+def test_compiled_backbone(device, system, on_cuda, dynamic):
     """By inductor: outputs and gradients."""
-    model, _, _ = build('depthwise' if dynamic else 'classifier', device.type)
+    model, _, _ = system('depthwise' if dynamic else 'classifier')
     plain = model.backbone.to(device).eval()
     compiled = torch.compile(copy.deepcopy(plain), dynamic=dynamic)
     images = torch.randn(2, 3, 96, 96, device=device)

@@ -20,65 +20,60 @@ class System:
     """A model to train and test.
 
     Attributes:
-        config (str): Of the published model, a path in configs/.
-        size (tuple[int]): Height and width of its images, as small as it takes.
-        small (str): A config of the same parts that a CPU trains a step of in no time.
-        small_size (tuple[int]): Likewise.
+        small (str): Its config, a path in configs/, that a CPU trains a step of in no time.
+        small_size (tuple[int]): Height and width of its images, as small as it takes.
+        published (str): A config of the same parts, of a published model.
+        size (tuple[int]): Likewise.
         options (dict): Settings of both.
     """
 
-    config: str
-    size: tuple
     small: str
     small_size: tuple
+    published: str
+    size: tuple
     options: dict = field(default_factory=dict)
-
-    def on(self, device):
-        """Return the config and the image size for a device."""
-        config, size = (
-            (self.config, self.size) if device == 'cuda' else (self.small, self.small_size)
-        )
-        return read_config(str(ROOT / 'configs' / config), dict(self.options)), size
 
 
 # A loss that keeps the hardest pixels, and as many as the image has, is one of all pixels.
 LEAST = {'model.decode_head.loss_decode.min_kept': 1000}
 SYSTEMS = dict(
-    classifier=System(
-        'hardnet68_imagenet.py', (128, 128), 'digits/hardnet39ds_digits.py', (64, 64)
-    ),
+    classifier=System('hardnet68_imagenet.py', (64, 64), 'hardnet85_imagenet.py', (128, 128)),
     depthwise=System(
-        'hardnet39ds_imagenet.py', (128, 128), 'digits/hardnet39ds_digits.py', (64, 64)
+        'digits/hardnet39ds_digits.py', (64, 64), 'hardnet68ds_imagenet.py', (128, 128)
     ),
-    ssd=System('ssd512_hardnet68_coco.py', (512, 512), 'digits/ssd_hardnet_digits.py', (128, 128)),
+    ssd=System('digits/ssd_hardnet_digits.py', (128, 128), 'ssd512_hardnet68_coco.py', (512, 512)),
     centernet=System(
-        'centernet_hardnet85_coco.py', (128, 160), 'digits/centernet_hardnet_digits.py', (64, 96)
+        'digits/centernet_hardnet_digits.py', (64, 96), 'centernet_hardnet85_coco.py', (128, 160)
     ),
     fchardnet=System(
+        'digits/fchardnet70_digits.py',
+        (64, 96),
         'fchardnet70_cityscapes.py',
         (256, 384),
-        'digits/fchardnet70_digits.py',
-        (128, 192),
         LEAST,
     ),
 )
 
 
-def build(name, device='cpu', **options):
+def build(name, published=False, **options):
     """Return a system's model on stand-in weights, its config, and a training batch on the CPU.
 
     Args:
         name (str): Of :data:`SYSTEMS`.
-        device (str): ``cpu`` takes the small model. The model itself is on the CPU.
+        published (bool): Whether to take the larger model.
         **options: Settings of the config, dots as ``__``.
     """
-    model, cfg, size = copy.deepcopy(_built(name, str(device), tuple(sorted(options.items()))))
+    model, cfg, size = copy.deepcopy(_built(name, published, tuple(sorted(options.items()))))
     return model, cfg, batch_of(cfg, size)
 
 
-@functools.lru_cache(maxsize=4)
-def _built(name, device, options):
-    cfg, size = SYSTEMS[name].on(device)
+@functools.lru_cache(maxsize=16)
+def _built(name, published, options):
+    system = SYSTEMS[name]
+    config, size = system.small, system.small_size
+    if published:
+        config, size = system.published, system.size
+    cfg = read_config(str(ROOT / 'configs' / config), dict(system.options))
     cfg.merge_from_dict({key.replace('__', '.'): value for key, value in options})
     model = filled(build_model(cfg))
     for module in model.modules():  # what is drawn at random differs between devices
