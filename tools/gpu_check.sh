@@ -2,7 +2,7 @@
 # Whether everything works on this machine's GPU, and how fast: one command, under nine minutes.
 #
 #   tools/gpu_check.sh [--parts env,tests,speed,demo] [--wheels wheels] [--out-dir work_dirs/gpu]
-#                      [--archive FILE.tar.gz] [--device cuda|cpu] [--all] [--processes 6]
+#                      [--archive FILE.tar.gz] [--device cuda|cpu] [--all] [--processes 8]
 #
 # It needs Python, PyTorch with CUDA and Triton, and no package index: what else is missing comes
 # from a folder of wheels, which `make gpu-wheels` fills. Nothing is installed in the environment.
@@ -14,14 +14,15 @@
 #
 # A part that fails or takes too long does not stop the others. Each leaves its log in --out-dir,
 # and summary.md is written anew after each. --archive packs the folder after each part.
-# --all runs every config of the swap list, which takes longer. --device cpu tries the script itself
-# on a machine without a GPU.
-# PYTHON names the interpreter. TESTS_LIMIT, SPEED_LIMIT and DEMO_LIMIT are seconds.
+# --all runs every config of the swap list, and the published models in place of the digits', which
+# takes longer: raise TESTS_LIMIT. --device cpu tries the script itself on a machine without a GPU.
+# PYTHON names the interpreter. TESTS_LIMIT, SPEED_LIMIT and DEMO_LIMIT are seconds. The demo fails
+# below an AP of LEAST_AP.
 set -u
 
 cd "$(dirname "$0")/.."
 root=$PWD
-parts=env,tests,speed,demo wheels=wheels out=work_dirs/gpu archive= device=cuda processes=6
+parts=env,tests,speed,demo wheels=wheels out=work_dirs/gpu archive= device=cuda processes=8
 pytest_options=()
 python=${PYTHON:-python3}
 
@@ -43,7 +44,7 @@ while [ $# -gt 0 ]; do
         --archive) archive=$2 && shift ;;
         --device) device=$2 && shift ;;
         --processes) processes=$2 && shift ;;
-        --all) pytest_options+=(--all-swaps) ;;
+        --all) pytest_options+=(--all-swaps --published) ;;
         -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit ;;
         *) fail "no option is called $1 (see --help)." ;;
     esac
@@ -73,6 +74,8 @@ if compgen -G "$wheels/*.whl" >/dev/null; then
     "$python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-compile \
         --target "$packages" "$wheels"/*.whl >"$out/packages.log" 2>&1 ||
         fail "the wheels of $wheels cannot be installed: see $out/packages.log"
+    # once, on all cores, rather than by each process of the tests at once
+    "$python" -m compileall -q -j 0 "$packages" >>"$out/packages.log" 2>&1
 else
     echo "gpu_check: no wheels in $wheels: the packages must be installed already" >&2
 fi
@@ -81,6 +84,7 @@ export PYTHONDONTWRITEBYTECODE= PYTHONUNBUFFERED=1
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
 # what a CUDA kernel is compiled into stays out of the home folder
 export TRITON_CACHE_DIR=$packages/triton TORCHINDUCTOR_CACHE_DIR=$packages/inductor
+export TORCHINDUCTOR_COMPILE_THREADS=2 # by each process of the tests
 
 rows=()
 failed=0
@@ -132,14 +136,14 @@ if asked demo && [ ! -f data/digits/digits.json ]; then # made while the GPU has
 fi
 
 if asked env; then
-    part env 30 "$python" tools/analysis_tools/gpu_environment.py
+    part env 20 "$python" tools/analysis_tools/gpu_environment.py
 fi
 
 if asked tests; then
     options=(-m cuda --device "$device" -p no:cacheprovider --durations 15 -ra)
     "$python" -c 'import xdist' 2>/dev/null && options+=(-n "$processes" --dist worksteal)
-    "$python" -c 'import pytest_timeout' 2>/dev/null && options+=(--timeout 100)
-    part tests "${TESTS_LIMIT:-240}" "$python" -m pytest "${options[@]}" "${pytest_options[@]}" \
+    "$python" -c 'import pytest_timeout' 2>/dev/null && options+=(--timeout 90)
+    part tests "${TESTS_LIMIT:-170}" "$python" -m pytest "${options[@]}" "${pytest_options[@]}" \
         --junitxml "$out/tests.xml" tests/cuda
 fi
 
@@ -150,8 +154,8 @@ fi
 
 if asked demo; then
     [ -z "$digits" ] || wait "$digits"
-    part demo "${DEMO_LIMIT:-100}" "$python" tools/demo.py configs/digits/ssd_hardnet_digits.py \
-        --work-dir "$out/demo"
+    part demo "${DEMO_LIMIT:-110}" "$python" tools/demo.py configs/digits/ssd_hardnet_digits.py \
+        --work-dir "$out/demo" --least-ap "${LEAST_AP:-0.70}"
     rm -f "$out"/demo/train/*.pth # megabytes that tell nothing
 fi
 

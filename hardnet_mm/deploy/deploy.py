@@ -87,7 +87,10 @@ class _Entry:
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, module, inputs):
-        return (inputs[0].to(dtype=self.dtype, memory_format=self.layout), *inputs[1:])
+        images = inputs[0]
+        # with a dtype in any case: without one, a tracer records the device as a constant
+        dtype = images.dtype if self.dtype is None else self.dtype
+        return (images.to(dtype, memory_format=self.layout), *inputs[1:])
 
 
 class _PlainOutputs:

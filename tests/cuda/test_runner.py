@@ -77,8 +77,8 @@ def test_save_and_resume(config, device, tmp_path):
     assert all(value.isfinite().all() for value in saved['state_dict'].values())
 
 
-def test_one_process_of_a_distributed_training(config, device, monkeypatch, tmp_path):
-    """Synchronized norms, AMP where there is a GPU, gradients by NCCL."""
+def test_one_process_of_a_distributed_training(config, device, on_cuda, monkeypatch, tmp_path):
+    """Synchronized norms, AMP, gradients by NCCL."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -87,21 +87,16 @@ def test_one_process_of_a_distributed_training(config, device, monkeypatch, tmp_
     )
     for key, value in environment.items():
         monkeypatch.setenv(key, str(value))
-    cuda = device.type == 'cuda'
     config.launcher = 'pytorch'
-    config.env_cfg.dist_cfg = dict(backend='nccl' if cuda else 'gloo')
-    if cuda:
-        config.sync_bn = 'torch'
-        config.optim_wrapper.type = 'AmpOptimWrapper'
-    else:  # mmengine chooses a GPU even so, which a PyTorch with CUDA refuses without one
-        monkeypatch.setattr(torch.cuda, 'set_device', lambda index: None)
+    config.env_cfg.dist_cfg = dict(backend='nccl')
+    config.sync_bn = 'torch'
+    config.optim_wrapper.type = 'AmpOptimWrapper'
     try:
         runner = run(config)
         assert is_distributed()
         network = runner.model.module
-        if cuda:
-            kinds = {type(module) for module in network.modules()}
-            assert torch.nn.SyncBatchNorm in kinds and torch.nn.BatchNorm2d not in kinds
+        kinds = {type(module) for module in network.modules()}
+        assert torch.nn.SyncBatchNorm in kinds and torch.nn.BatchNorm2d not in kinds
         assert all(parameter.isfinite().all() for parameter in network.parameters())
     finally:
         if torch.distributed.is_initialized():

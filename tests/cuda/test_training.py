@@ -77,18 +77,17 @@ def test_amp(device, system, on_cuda, name, dtype, record_property):
     model, cfg, batch = system(name)
     wanted, _ = step(copy.deepcopy(model).to(device), cfg, batch)
     model.to(device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
-    short = str(dtype).partition('.')[2]
     wrapper = AmpOptimWrapper(
-        loss_scale='dynamic' if dtype == torch.float16 else 1.0, dtype=short, optimizer=optimizer
+        loss_scale=dict(init_scale=128.0),
+        dtype=str(dtype).partition('.')[2],
+        optimizer=torch.optim.SGD(model.parameters(), lr=1e-3),
     )
-    wrapper.loss_scaler = torch.amp.GradScaler('cuda', init_scale=128.0)
     before = model.backbone.stem[0].conv.weight.detach().clone()
     with wrapper.optim_context(model):
         loss = loss_of(model, cfg, batch)
     wrapper.update_params(loss)
     record_property('loss, float32 and 16 bits', (wanted, loss.item()))
-    assert loss.item() == pytest.approx(wanted, rel=0.1)
+    assert loss.item() == pytest.approx(wanted, rel=0.1 if dtype == torch.float16 else 0.2)
     assert wrapper.loss_scaler.get_scale() == 128  # no gradient was infinite
     assert not torch.equal(before, model.backbone.stem[0].conv.weight)
 
@@ -138,10 +137,10 @@ def test_a_step_does_not_wait(device, system, on_cuda, name, record_property):
 
 
 @pytest.mark.parametrize('dynamic', [False, True])
-def test_compiled_backbone(device, system, on_cuda, dynamic):
+def test_compiled_backbone(device, on_cuda, dynamic):
     """By inductor: outputs and gradients."""
-    model, _, _ = system('depthwise' if dynamic else 'classifier')
-    plain = model.backbone.to(device).eval()
+    arch = 'hardnet39ds' if dynamic else 'fchardnet70'
+    plain = hardnet_mm.HarDNet(arch, out_indices=(0,)).to(device).eval()
     compiled = torch.compile(copy.deepcopy(plain), dynamic=dynamic)
     images = torch.randn(2, 3, 96, 96, device=device)
     results = []

@@ -37,7 +37,7 @@ class System:
 # A loss that keeps the hardest pixels, and as many as the image has, is one of all pixels.
 LEAST = {'model.decode_head.loss_decode.min_kept': 1000}
 SYSTEMS = dict(
-    classifier=System('hardnet68_imagenet.py', (64, 64), 'hardnet85_imagenet.py', (128, 128)),
+    classifier=System('hardnet68_imagenet.py', (96, 128), 'hardnet85_imagenet.py', (128, 128)),
     depthwise=System(
         'digits/hardnet39ds_digits.py', (64, 64), 'hardnet68ds_imagenet.py', (128, 128)
     ),
@@ -90,6 +90,8 @@ def batch_of(cfg, size):
         torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for _ in range(2)
     ]
     meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0), batch_input_shape=size)
+    if 'head' in cfg.model:
+        meta['num_classes'] = cfg.model.head.num_classes
     return dict(
         inputs=images, data_samples=[SAMPLES[cfg.default_scope](i, size, meta) for i in range(2)]
     )
@@ -119,7 +121,7 @@ def _segmentation(number, size, meta):
 def _classification(number, size, meta):
     from mmpretrain.structures import DataSample
 
-    return DataSample(metainfo=dict(meta, num_classes=10)).set_gt_label(number + 3)
+    return DataSample(metainfo=meta).set_gt_label(number + 3)
 
 
 SAMPLES = dict(mmdet=_detection, mmseg=_segmentation, mmpretrain=_classification)
