@@ -57,13 +57,17 @@ def without_accuracy(monkeypatch):
     monkeypatch.setattr(decode_head, 'accuracy', lambda scores, labels, **_: scores.sum())
 
 
+RECOMPUTED = dict(model__backbone__memory_efficient=True)
+WEIGHTED = dict(model__decode_head__loss_decode__class_weight=(1.0,) * 11)
+
+
 # SSD's targets are mmdet's, whose assigner asks which priors are positive.
 @pytest.mark.parametrize(
-    'name, recompute',
-    [('classifier', False), ('classifier', True), ('centernet', False), ('fchardnet', False)],
+    'name, options',
+    [('depthwise', {}), ('depthwise', RECOMPUTED), ('centernet', {}), ('fchardnet', WEIGHTED)],
 )
-def test_losses(step, monkeypatch, name, recompute):
-    fake, model, data = step(name, model__backbone__memory_efficient=recompute)
+def test_losses(step, monkeypatch, name, options):
+    fake, model, data = step(name, **options)
     if name == 'centernet':
         keep_known(monkeypatch)
         without_questions(model.bbox_head)
@@ -76,45 +80,20 @@ def test_losses(step, monkeypatch, name, recompute):
             assert loss.device.type == 'cuda' and loss.shape == ()
 
 
-def test_class_weights_follow_their_scores(step, monkeypatch):
-    without_accuracy(monkeypatch)
-    fake, model, data = step('fchardnet', model__decode_head__loss_decode__class_weight=(1.0,) * 11)
-    with fake:
-        assert model(**data, mode='loss')['decode.loss_bootstrapped'].device.type == 'cuda'
-
-
-@pytest.mark.parametrize('name', ['classifier', 'ssd', 'centernet', 'fchardnet'])
-def test_forward(step, name):
-    fake, model, data = step(name, 'test')
-    with fake, torch.no_grad():
-        outputs = model(data['inputs'], mode='tensor')
-        assert all(output.device.type == 'cuda' for output in flat(outputs))
-
-
-def flat(outputs):
-    if isinstance(outputs, torch.Tensor):
-        return [outputs]
-    return [tensor for output in outputs for tensor in flat(output)]
-
-
-@pytest.mark.parametrize('name', ['ssd', 'centernet'])
-def test_decoding(step, name):
+def test_decoding(step):
     """What follows, the suppression of boxes, has sizes that depend on values."""
-    fake, model, data = step(name, 'test')
+    fake, model, data = step('ssd', 'test')
     size = data['inputs'].shape[-2:]
     with fake, torch.no_grad():
         maps = model(data['inputs'], mode='tensor')
-        if name == 'ssd':
-            model.bbox_head.inclusive_boxes = True
-            priors = model.bbox_head.prior_generator  # mmdet keeps its priors on the CPU
-            priors.base_anchors = fake.like(priors.base_anchors)
-            decoded = model.bbox_head.decode(*maps, size)
-        else:
-            decoded = model.bbox_head.decode(*(levels[0] for levels in maps))
+        model.bbox_head.inclusive_boxes = True
+        priors = model.bbox_head.prior_generator  # mmdet keeps its priors on the CPU
+        priors.base_anchors = fake.like(priors.base_anchors)
+        decoded = model.bbox_head.decode(*maps, size)
         assert all(output.device.type == 'cuda' for output in decoded)
 
 
-@pytest.mark.parametrize('name', ['classifier', 'fchardnet', 'centernet'])
+@pytest.mark.parametrize('name', ['depthwise', 'centernet'])
 def test_predictions(step, name):
     fake, model, data = step(name, 'test')
     with fake, torch.no_grad():
@@ -126,8 +105,6 @@ def test_predictions(step, name):
 def found(sample):
     if 'pred_instances' in sample:
         return sample.pred_instances.values()
-    if 'seg_logits' in sample:
-        return [sample.seg_logits.data, sample.pred_sem_seg.data]
     return [sample.pred_score, sample.pred_label]
 
 
