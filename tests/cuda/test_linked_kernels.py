@@ -4,11 +4,12 @@ With --device cpu Triton's interpreter runs them, on few and small networks.
 """
 
 import copy
-import functools
+import sys
 
 import pytest
 import torch
 from helpers.stand_in import fill_tensor
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 pytest.importorskip('triton.tools.tensor_descriptor')
@@ -18,7 +19,7 @@ from hardnet_mm.deploy.fused_stage import FusedStage  # noqa: E402
 from hardnet_mm.kernels.triton.linked_conv import LinkedConv  # noqa: E402
 
 from hardnet_mm import HarDNet  # noqa: E402
-from hardnet_mm.deploy import fused_block, fused_stage, to_deploy  # noqa: E402
+from hardnet_mm.deploy import to_deploy  # noqa: E402
 from hardnet_mm.deploy.fused_block import FusedBlock  # noqa: E402
 
 pytestmark = pytest.mark.cuda
@@ -72,13 +73,18 @@ def calls(monkeypatch, device):
 
     monkeypatch.setattr(LinkedConv, '__call__', noting)
     if device.type == 'cpu':
-        for module in (fused_block, fused_stage):
-            monkeypatch.setattr(module, 'can_link', can_interpret)
+        replace_can_link(monkeypatch, can_interpret)
     return called
 
 
-def can_interpret(x, any_layout=False):
-    return x.dtype in HALVES and (any_layout or x.stride(1) == 1)
+def replace_can_link(patch, function):
+    for name, module in list(sys.modules.items()):
+        if name.startswith('hardnet_mm.deploy.') and hasattr(module, 'can_link'):
+            patch.setattr(module, 'can_link', function)
+
+
+def can_interpret(x, dtype=None):
+    return (dtype or x.dtype) in HALVES and (dtype is not None or x.stride(1) == 1)
 
 
 def assert_linked(deployed, calls):
@@ -94,12 +100,11 @@ def _blocks(stage):
     return [module for module in stage.modules() if isinstance(module, FusedBlock)]
 
 
-def unlinked(monkeypatch, run):
+def unlinked(monkeypatch, model, dtype, images, **options):
     """Return what PyTorch's own convolutions compute, in the same precision."""
     with monkeypatch.context() as patch:
-        for module in (fused_block, fused_stage):
-            patch.setattr(module, 'can_link', lambda x, **_: False)
-        return run()
+        replace_can_link(patch, lambda *_: False)
+        return flat(to_deploy(model, dtype).to(images.device)(images, **options))
 
 
 def assert_as_exact(found, plain, wanted, dtype):
@@ -142,12 +147,11 @@ def test_backbones(device, calls, monkeypatch, name, record_property):
         wanted = backbone(images)
     for dtype in dtypes:
         deployed = to_deploy(backbone, dtype).to(device)
-        run = functools.partial(deployed, images.to(device))
         del calls[:]
         with torch.inference_mode():
-            found = run()
+            found = deployed(images.to(device))
             assert_linked(deployed, calls)
-            plain = unlinked(monkeypatch, run)
+            plain = unlinked(monkeypatch, backbone, dtype, images.to(device))
         record_property(f'{dtype}', [distance(*pair) for pair in zip(found, wanted)])
         assert_as_exact(found, plain, wanted, dtype)
 
@@ -162,13 +166,9 @@ def test_systems(device, on_cuda, system, calls, monkeypatch, name, dtype, recor
     with torch.no_grad():
         wanted = flat(model(images, mode='tensor'))
         deployed = to_deploy(model, dtype).to(device)
-
-        def run():
-            return flat(deployed(images.to(device), mode='tensor'))
-
-        found = run()
+        found = flat(deployed(images.to(device), mode='tensor'))
         assert_linked(deployed, calls)
-        plain = unlinked(monkeypatch, run)
+        plain = unlinked(monkeypatch, model, dtype, images.to(device), mode='tensor')
     record_property('errors', [distance(*pair) for pair in zip(found, wanted)])
     assert_as_exact(found, plain, wanted, dtype)
 
@@ -211,7 +211,7 @@ class TestGraphedFunction:
             called.append(tuple(images.shape))
             return dict(outputs=deployed(images * scale), scale=scale)
 
-        return GraphedFunction(function), called
+        return GraphedFunction(function, deployed), called
 
     def test_other_images_and_sizes(self, device, graphed):
         function, called = graphed
@@ -242,7 +242,7 @@ class TestGraphedFunction:
             called.append(len(x))
             return x + 1
 
-        graphed = GraphedFunction(function)
+        graphed = GraphedFunction(function, nn.Identity())
         for length in (*range(1, MOST_GRAPHS + 3), 1):
             assert torch.equal(
                 graphed(torch.ones(length, device=device)).cpu(), 2 * torch.ones(length)
@@ -250,8 +250,17 @@ class TestGraphedFunction:
         assert len(graphed._graphs) == (MOST_GRAPHS if device.type == 'cuda' else 0)
         assert called[-1] == 1
 
+    def test_replaced_weights_are_used(self, device):
+        layer = nn.Linear(3, 3).to(device)
+        graphed = GraphedFunction(layer.forward, layer)
+        x = torch.ones(2, 3, device=device)
+        with torch.no_grad():
+            first = graphed(x)
+            layer.weight.add_(1.0)
+            assert torch.allclose(graphed(x), first + 3, atol=1e-5)
+
     def test_gradients_pass(self, device):
-        graphed = GraphedFunction(torch.square)
+        graphed = GraphedFunction(torch.square, nn.Identity())
         with torch.no_grad():
             graphed(torch.ones(3, device=device))
         leaf = torch.full((3,), 2.0, device=device, requires_grad=True)
@@ -259,6 +268,6 @@ class TestGraphedFunction:
         assert leaf.grad.tolist() == [4.0] * 3
 
     def test_a_copy_has_no_graphs(self, device):
-        graphed = GraphedFunction(torch.square)
+        graphed = GraphedFunction(torch.square, nn.Identity())
         graphed(torch.ones(3, device=device))
         assert not copy.deepcopy(graphed)._graphs
