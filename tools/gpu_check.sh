@@ -111,7 +111,8 @@ part() {
     shift 2
     echo "== $name (at most $limit s)"
     begin=$SECONDS
-    timeout --kill-after 10 "$limit" "$@" >"$out/$name.log" 2>&1
+    # an interrupt, upon which pytest still says what failed
+    timeout --signal INT --kill-after 15 "$limit" "$@" >"$out/$name.log" 2>&1
     status=$?
     case $status in
         0) result=passed ;;
@@ -140,7 +141,7 @@ if asked env; then
 fi
 
 if asked tests; then
-    options=(-m cuda --device "$device" -p no:cacheprovider --durations 15 -ra)
+    options=(-m cuda --device "$device" -p no:cacheprovider --durations 15 -ra -v)
     "$python" -c 'import xdist' 2>/dev/null && options+=(-n "$processes" --dist worksteal)
     "$python" -c 'import pytest_timeout' 2>/dev/null && options+=(--timeout 90)
     part tests "${TESTS_LIMIT:-170}" "$python" -m pytest "${options[@]}" "${pytest_options[@]}" \
