@@ -22,6 +22,18 @@ LACKING = ('onednn', 'onednn-convolutions', 'bfloat16')
 
 def pytest_addoption(parser):
     parser.addoption('--lacking', choices=LACKING, help='run on a CPU without this')
+    parser.addoption(
+        '--device',
+        choices=('cuda', 'cpu'),
+        default='cuda',
+        help='where the tests of tests/cuda run; cpu tries the tests themselves',
+    )
+    parser.addoption(
+        '--published', action='store_true', help='tests/cuda: published models, not the digits'
+    )
+    parser.addoption(
+        '--all-swaps', action='store_true', help='tests/cuda: every config of the swap list'
+    )
 
 
 def pytest_configure(config):

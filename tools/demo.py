@@ -34,6 +34,9 @@ def parse_args():
         help='where everything is left',
     )
     parser.add_argument('--seed', type=int, default=0, help='random seed of the training')
+    parser.add_argument(
+        '--least-ap', type=float, default=0.0, help='fail if the AP is lower (default: %(default)s)'
+    )
     return parser.parse_args()
 
 
@@ -52,7 +55,9 @@ def training(args, work_dir):
     """
     options = [f'randomness.seed={args.seed}', 'train_cfg.val_begin=1000']  # tested once, below
     command = [TOOLS / 'train.py', args.config, '--work-dir', work_dir, '--cfg-options', *options]
-    if torch.cuda.is_available() or (os.cpu_count() or 1) < 2:
+    if torch.cuda.is_available():  # which waits for images that one process reads
+        return [*command, f'train_dataloader.num_workers={min(8, os.cpu_count() or 1)}']
+    if (os.cpu_count() or 1) < 2:
         return command
     batch_size = Config.fromfile(args.config).train_dataloader.batch_size
     launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', PROCESSES]
@@ -102,13 +107,16 @@ def main():
     draw_curves(scalars, curves)
 
     metrics = json.loads(find_one(testing, '*/*.json').read_text())
+    ap = metrics['coco/bbox_mAP']
     print(
-        f'\nAP {metrics["coco/bbox_mAP"]:.3f}, AP50 {metrics["coco/bbox_mAP_50"]:.3f} on images '
+        f'\nAP {ap:.3f}, AP50 {metrics["coco/bbox_mAP_50"]:.3f} on images '
         'whose digits and photographs were not trained on\n'
         f'detections drawn  {images}\n'
         f'training curves   {curves}\n'
         f'checkpoint        {checkpoint.read_text().strip()}'
     )
+    if not ap >= args.least_ap:
+        sys.exit(f'the AP is below {args.least_ap}')
 
 
 if __name__ == '__main__':

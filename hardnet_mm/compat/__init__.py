@@ -2,6 +2,8 @@
 
 - mmcv without its compiled operators gets stand-ins for them: :mod:`.mmcv_operators`.
 - mmdet's SSDHead predicts: :mod:`.mmdet_fixes`.
+- mmpretrain does without its multimodal models where transformers lacks what they import, as
+  version 5 does: :mod:`.mmpretrain_fixes`.
 - mmengine reads its own checkpoints on PyTorch 2.6 and newer, and finds mmseg's configs by name in
   the toolbox's maintained continuation: :mod:`.mmengine_fixes`.
 - mmengine and the toolboxes find the configs and models of this plugin by name: :mod:`.model_hub`.
@@ -12,13 +14,14 @@ What an installed stack has itself is left alone.
 """
 
 from ..checkpoints import loaders
-from . import mmcv_operators, mmdet_fixes, mmengine_fixes, model_hub
+from . import mmcv_operators, mmdet_fixes, mmengine_fixes, mmpretrain_fixes, model_hub
 
 
 def apply():
     """Change everything named above; calling it again changes nothing."""
     mmcv_operators.install()
     mmdet_fixes.let_ssd_predict()
+    mmpretrain_fixes.leave_out_multimodal_models()
     mmengine_fixes.allow_checkpoint_types()
     mmengine_fixes.name_package_of_mmseg()
     model_hub.register_names()

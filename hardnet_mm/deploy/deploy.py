@@ -100,11 +100,12 @@ class _Entry:
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, images, *args, **kwargs):
+        # with a dtype in any case: without one, a tracer records the device as a constant
+        dtype = images.dtype if self.dtype is None else self.dtype
         stem = getattr(self.module, 'stem', None)
         # a stem that takes images as they are
-        direct = isinstance(stem, FusedStem) and stem.linkable and can_link(images, self.dtype)
-        if not direct:
-            images = images.to(dtype=self.dtype, memory_format=self.layout)
+        if not (isinstance(stem, FusedStem) and stem.linkable and can_link(images, dtype)):
+            images = images.to(dtype=dtype, memory_format=self.layout)
         return self.function(images, *args, **kwargs)
 
 

@@ -141,6 +141,7 @@ class CTHarDNetHead(CenterNetHead):
             0..1, and labels ``(N, topk)`` int64.
         """
         peaks = get_local_maximum(heatmap, self.test_cfg.local_maximum_kernel)
+        peaks = peaks.contiguous()  # mmdet takes a view, which channels-last maps do not have
         scores, positions, labels, _, _ = get_topk_from_heatmap(peaks, self.test_cfg.topk)
         return self.boxes_of(positions, size, offset), scores, labels
 

@@ -88,7 +88,7 @@ def dense_targets(
     middles = clamp_to_map(centers.floor().long(), height - 1, width - 1)
     radii = gaussian_radius(sides)
     low, extents = visible_squares(middles, radii, keep, height, width)
-    counts, known_labels = torch.stack([extents.prod(dim=1), classes]).cpu().numpy()
+    counts, known_labels = known_numbers(extents.prod(dim=1), classes)
     check_labels(known_labels, num_classes)
 
     reach = max(height, width)  # no radius is larger
@@ -177,6 +177,11 @@ def gaussian_table(reach: int, share: int, like: Tensor) -> Tensor:
     distance = torch.arange(-reach, reach + 1, **layout)
     values = torch.exp(-(distance**2) / (2 * ((2 * radius + 1) / share) ** 2))
     return values * (distance.abs() <= radius)
+
+
+def known_numbers(*tensors: Tensor) -> np.ndarray:
+    """Return int64 tensors of one shape as NumPy arrays: a GPU is waited for, once for all."""
+    return torch.stack(tensors).cpu().numpy()
 
 
 def check_labels(labels: np.ndarray, num_classes: int) -> None:

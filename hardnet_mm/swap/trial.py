@@ -99,7 +99,8 @@ def predict(model, cfg):
     with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.no_grad():
         model.eval()
         if not hasattr(model, 'predict'):
-            return model.extract_feat(torch.stack(batch['inputs']).float())
+            device = next(model.parameters()).device
+            return model.extract_feat(torch.stack(batch['inputs']).float().to(device))
         clip_boxes(model)
         batch = model.data_preprocessor(batch, False)
         return model(**batch, mode='predict')

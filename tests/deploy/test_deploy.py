@@ -239,3 +239,12 @@ def test_a_compiler_sees_plain_convolutions():
     one = torch.jit.trace(FusedConv(nn.Conv2d(3, 4, 3)), torch.rand(1, 3, 9, 9))
     kinds = [node.kind() for node in one.inlined_graph.nodes() if node.kind().startswith('aten')]
     assert kinds == ['aten::_convolution']  # no conversion of what has the type already
+
+
+@pytest.mark.parametrize('channels_last', [True, False])
+@pytest.mark.parametrize('dtype', [None, torch.float32])
+def test_a_traced_network_names_no_device(dtype, channels_last):
+    """A file that was written on a CPU is loaded onto a GPU."""
+    deployed = to_deploy(HarDNet('hardnet39ds', out_indices=(0,)), dtype, channels_last)
+    traced = torch.jit.trace(deployed, torch.rand(1, 3, 32, 32), check_trace=False)
+    assert 'Device' not in str(traced.inlined_graph)

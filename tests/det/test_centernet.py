@@ -95,6 +95,16 @@ def test_decoding(small):
     np.testing.assert_allclose(found.bboxes, boxes, atol=1e-3)
 
 
+def test_maps_in_any_layout_are_decoded(small):
+    """A model laid out channels-last, as ChannelsLastHook does it, gives such maps."""
+    torch.manual_seed(0)
+    maps = torch.rand(2, 10, 6, 8), torch.rand(2, 2, 6, 8), torch.rand(2, 2, 6, 8)
+    wanted = small.bbox_head.decode(*maps)
+    found = small.bbox_head.decode(*(m.to(memory_format=torch.channels_last) for m in maps))
+    for one, other in zip(found, wanted):
+        assert torch.equal(one, other)
+
+
 def radius_by_the_book(height, width, overlap=0.7):
     """The smallest of the three cases, as the original program has them."""
     height, width = math.ceil(height), math.ceil(width)
