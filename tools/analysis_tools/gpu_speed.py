@@ -267,6 +267,8 @@ def tune(report, subjects):
     entries = []
     for key, arguments in noted.items():
         measured = tuning.measure(*arguments)
+        if not measured:
+            continue
         tuning.choose({key: measured[0][1]})
         *kind, bits = key
         entries.append([*kind[:4], kind[4], bits, list(measured[0][1])])
