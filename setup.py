@@ -143,7 +143,7 @@ setup(
     },
     python_requires='>=3.10',
     packages=find_packages(include=['hardnet_mm', 'hardnet_mm.*']),
-    package_data={'hardnet_mm': ['py.typed']},
+    package_data={'hardnet_mm': ['py.typed', 'kernels/triton/*.json']},
     install_requires=['torch>=2.1', 'numpy', 'filelock', 'rich'],
     extras_require=EXTRAS,
     cmdclass=dict(

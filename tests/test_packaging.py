@@ -48,6 +48,7 @@ def test_wheel_holds_what_mim_looks_for(root, wheel):
     assert {f'{first}/.mim/{name}' for name in files} <= set(names)
     modules = {str(p.relative_to(root)) for p in (root / 'hardnet_mm').rglob('*.py')}
     assert {name for name in modules if '.mim' not in name} <= packed
+    assert 'hardnet_mm/kernels/triton/sm90.json' in packed
     assert 'hardnet_mm/py.typed' in packed  # without it, type checkers take no types from here
     assert len(names) == len(set(names)) and not any(name.endswith('.pyc') for name in names)
 

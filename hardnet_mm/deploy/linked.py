@@ -18,8 +18,11 @@ OLDEST = (8, 0)  # Ampere, the first that computes in bfloat16 and copies past t
 
 @functools.cache
 def has_triton() -> bool:
-    """Return whether Triton is installed."""
-    return importlib.util.find_spec('triton') is not None
+    """Return whether a Triton is installed that has descriptors of tensors, as 3.4 and later."""
+    try:
+        return importlib.util.find_spec('triton.tools.tensor_descriptor') is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def can_link(x: Tensor, dtype: torch.dtype | None = None) -> bool:

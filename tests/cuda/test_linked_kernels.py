@@ -14,13 +14,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 pytest.importorskip('triton.tools.tensor_descriptor')
 
-from hardnet_mm.deploy.cuda_graphs import MOST_GRAPHS, GraphedFunction  # noqa: E402
-from hardnet_mm.deploy.fused_stage import FusedStage  # noqa: E402
-from hardnet_mm.kernels.triton.linked_conv import LinkedConv  # noqa: E402
-
 from hardnet_mm import HarDNet  # noqa: E402
 from hardnet_mm.deploy import to_deploy  # noqa: E402
+from hardnet_mm.deploy.cuda_graphs import MOST_GRAPHS, GraphedFunction  # noqa: E402
 from hardnet_mm.deploy.fused_block import FusedBlock  # noqa: E402
+from hardnet_mm.deploy.fused_stage import FusedStage  # noqa: E402
+from hardnet_mm.kernels.triton.linked_conv import LinkedConv  # noqa: E402
 
 pytestmark = pytest.mark.cuda
 HALVES = [torch.float16, torch.bfloat16]

@@ -37,17 +37,18 @@ def distance(found, wanted):
 @pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize('name', SYSTEMS)
 def test_a_step_is_that_of_the_cpu(device, system, name, layout, record_property):
-    """Both are as far from float64's, which the device computes; and that one is the CPU's."""
+    """In float64, where norms over few positions make little of rounding; in float32, about."""
     model, cfg, batch = system(name)
-    on_cpu = step(copy.deepcopy(model), cfg, batch)
-    exact = step(in_float64(copy.deepcopy(model)).to(device), cfg, batch)
+    on_cpu = step(in_float64(copy.deepcopy(model)), cfg, batch)
+    there = in_float64(copy.deepcopy(model)).to(device, memory_format=layout)
+    exact = step(there, cfg, batch)
     on_device = step(copy.deepcopy(model).to(device, memory_format=layout), cfg, batch)
-    errors = [distance(gradient, exact[1]) for _, gradient in (on_cpu, on_device)]
-    record_property('errors of gradients, CPU and device', errors)
-    assert on_cpu[0] == pytest.approx(exact[0], rel=1e-4)
-    assert on_device[0] == pytest.approx(exact[0], rel=1e-4)
-    assert errors[0] < 0.03  # norms over few positions make much of little
-    assert errors[1] < 16 * max(errors[0], 1e-5)
+    errors = [distance(gradient, on_cpu[1]) for _, gradient in (exact, on_device)]
+    record_property('errors of gradients, float64 and float32', errors)
+    assert exact[0] == pytest.approx(on_cpu[0], rel=1e-8)
+    assert errors[0] < 1e-6
+    assert on_device[0] == pytest.approx(on_cpu[0], rel=1e-3)
+    assert errors[1] < 0.5
 
 
 @pytest.mark.parametrize('name', SYSTEMS)

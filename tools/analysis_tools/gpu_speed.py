@@ -190,7 +190,7 @@ def build(name):
         norm.train()  # and nothing else: heads may train otherwise
     with torch.no_grad():
         for _ in range(2):
-            subject(torch.randn(2, 3, 256, 256, device='cuda'))
+            subject(torch.randn(2, 3, 512, 512, device='cuda'))  # SSD512 takes no less
     return subject.eval()
 
 
