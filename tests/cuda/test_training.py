@@ -45,8 +45,9 @@ def test_a_step_is_that_of_the_cpu(device, system, name, layout, record_property
     on_device = step(copy.deepcopy(model).to(device, memory_format=layout), cfg, batch)
     errors = [distance(gradient, on_cpu[1]) for _, gradient in (exact, on_device)]
     record_property('errors of gradients, float64 and float32', errors)
-    assert exact[0] == pytest.approx(on_cpu[0], rel=1e-8)
-    assert errors[0] < 1e-6
+    # targets are float32
+    assert exact[0] == pytest.approx(on_cpu[0], rel=1e-5)
+    assert errors[0] < 1e-4
     assert on_device[0] == pytest.approx(on_cpu[0], rel=1e-3)
     assert errors[1] < 0.5
 

@@ -73,8 +73,6 @@ def parse_args():
     add('--seconds', type=float, default=200, help='begin no further network after these')
     add('--variants', nargs=3, help=argparse.SUPPRESS)  # of a process that compiles
     args = parser.parse_args()
-    if not args.variants and not torch.cuda.is_available():
-        parser.error('PyTorch sees no GPU here')
     if not args.variants and args.out_dir.exists():
         parser.error(f'--out-dir {args.out_dir} is there already: choose a new folder')
     return args
@@ -355,6 +353,8 @@ def attempt(report, function, *args, **kwargs):
 
 def main():
     args = parse_args()
+    if not torch.cuda.is_available():
+        sys.exit('gpu_speed.py: error: PyTorch sees no GPU here')
     logging.disable(logging.INFO)
     if args.variants:
         path, index, count = args.variants
