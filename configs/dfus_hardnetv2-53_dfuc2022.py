@@ -1,5 +1,5 @@
-# HarDNet-DFUS on the wounds of the DFUC2022 challenge, one of five folds: docs/train_polyps.md makes
-# their lists.
+# HarDNet-DFUS on the wounds of the DFUC2022 challenge, the first of five folds:
+# docs/train_polyps.md makes their lists.
 _base_ = [
     './_base_/dfus_hardnetv2-53.py',
     './_base_/dfus_augmentation.py',

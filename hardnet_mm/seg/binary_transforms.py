@@ -82,7 +82,8 @@ class ResizeSoftMask(Resize):
 class RandomShiftScaleRotate(BaseTransform):
     """Move, scale and turn an image and its mask; what is missing is mirrored.
 
-    The image turns around its centre. Soft masks are interpolated as the image is. mmseg's ``RandomRotate`` only turns, and fills.
+    The image turns around its centre. Soft masks are interpolated as the image is. mmseg's
+    ``RandomRotate`` only turns, and fills.
 
     Required keys: img, and gt_seg_map where there is one, ``(H, W)``. Both are modified; their size
     stays.

@@ -82,7 +82,7 @@ class WindowReduction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, channels, H, W)`` to ``(N * H / 8 * W / 8, channels, 8, 8)``."""
-        reduced = self.norm(self.projection(x).movedim(1, -1)).movedim(-1, 1)
+        reduced = self.norm(self.projection(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return as_patches(reduced, self.step)
 
 

@@ -224,4 +224,4 @@ class LawinHead(BaseDecodeHead):
 
 def _by_pixel(linear, x):
     """Apply a linear layer to the channels of ``(N, C, H, W)``."""
-    return linear(x.movedim(1, -1)).movedim(-1, 1)
+    return linear(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
