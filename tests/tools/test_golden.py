@@ -118,8 +118,8 @@ def test_what_is_no_clone_is_refused(clone, made, run_tool, tmp_path):
     assert 'is there already' in output
 
 
-# PaddleSeg's program needs Paddle, HarDNet-MSEG's loads a file of an absolute path, and HarDNet-DFUS's
-# needs timm and a GPU.
+# PaddleSeg's program needs Paddle, HarDNet-MSEG's loads a file of an absolute path, and
+# HarDNet-DFUS's needs timm.
 OTHERS = {'hardnet_dfus', 'hardnet_mseg', 'paddleseg_fchardnet70', 'polyp_losses'}
 
 
