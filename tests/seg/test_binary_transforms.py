@@ -101,7 +101,7 @@ def test_augmentation_keeps_masks_soft_and_with_their_images(results, root, reci
 def test_shift_scale_and_rotation_are_of_image_and_mask():
     """Within their limits, around the centre, mirrored at the border; and now and then none."""
     y, x = np.mgrid[:60, :90]
-    blob = np.clip(255 - 16 * np.hypot(y - 30, x - 45), 0, 255).astype(np.uint8)
+    blob = np.clip(255 - 16 * np.hypot(y - 29.5, x - 44.5), 0, 255).astype(np.uint8)
     transform = RandomShiftScaleRotate(prob=0.5, shift=0.1, scale=0.1, degree=45)
     np.random.seed(0)
     centres, changed = [], 0
@@ -110,7 +110,7 @@ def test_shift_scale_and_rotation_are_of_image_and_mask():
         assert np.array_equal(data['img'][..., 1], data['gt_seg_map'])
         changed += not np.array_equal(data['gt_seg_map'], blob)
         weights = data['gt_seg_map'] / data['gt_seg_map'].sum()
-        centres.append(((weights * y).sum() - 30, (weights * x).sum() - 45))
+        centres.append(((weights * y).sum() - 29.5, (weights * x).sum() - 44.5))
     assert 18 < changed < 42
     furthest = np.abs(centres).max(axis=0)
     assert np.all(furthest < (6.1, 9.1)) and np.all(furthest > (4, 6))

@@ -156,6 +156,10 @@ def test_losses_are_of_four_maps(small):
         torch.testing.assert_close(loss, structure(logits, masks[:, 0]))
     boundary = LaplacianBoundaryLoss()(enlarged[3], masks)
     torch.testing.assert_close(losses['loss_boundary'], boundary)
+    with torch.autocast('cpu', torch.bfloat16):
+        half = head.loss(maps, samples, train_cfg={})
+    for name, loss in losses.items():
+        torch.testing.assert_close(half[name].float(), loss, rtol=0.05, atol=0.05)
     parameters = list(head.parameters())
     sum(losses.values()).backward()
     assert all(p.grad is not None for p in parameters)
