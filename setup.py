@@ -140,6 +140,7 @@ setup(
         'Original CenterNet': 'https://github.com/PingoLH/CenterNet-HarDNet',
         'Original FC-HarDNet': 'https://github.com/PingoLH/FCHarDNet',
         'Original HarDNet-MSEG': 'https://github.com/james128333/HarDNet-MSEG',
+        'Original HarDNet-DFUS': 'https://github.com/kytimmylai/DFUC2022',
     },
     python_requires='>=3.10',
     packages=find_packages(include=['hardnet_mm', 'hardnet_mm.*']),

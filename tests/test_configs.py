@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -89,6 +90,11 @@ def centernet_rate(iteration, epoch_size, steps, rate):
     return 5e-5 if epoch == 1 else rate * 0.1 ** sum(epoch > step for step in steps)
 
 
+def dfus_rate(iteration, epochs):
+    """The original's (train.py), of epochs of three."""
+    return 1e-4 * (1.001 + math.cos(iteration // 3 * math.pi / epochs))
+
+
 @pytest.mark.parametrize(
     'config, wanted, epochs',
     [
@@ -99,6 +105,8 @@ def centernet_rate(iteration, epoch_size, steps, rate):
         ('centernet_hardnet85_coco', lambda i: centernet_rate(i, 3, (230, 280), 1e-2), 300),
         ('centernet_hardnet68_coco', lambda i: centernet_rate(i, 3, (100, 130), 5e-3), 150),
         ('centernet_hardnet85_voc0712', lambda i: centernet_rate(i, 3, (45, 60), 1e-2), 70),
+        ('dfus_hardnetv2-53_kvasir', lambda i: dfus_rate(i, 300), 300),
+        ('dfus_hardnetv2-53_dfuc2022', lambda i: dfus_rate(i, 150), 150),
     ],
 )
 def test_learning_rates_are_the_originals(config, wanted, epochs):
@@ -131,7 +139,7 @@ def test_detectors_start_from_imagenets_weights(config, base):
 def test_small_models_want_no_network():
     """What learns the digits starts from random weights."""
     names = [path for path in CONFIGS if path.startswith('digits/')]
-    assert len(names) == 6 and not any(read(path).get('load_from') for path in names)
+    assert len(names) == 7 and not any(read(path).get('load_from') for path in names)
 
 
 def test_average_precision_is_of_100_boxes():
@@ -210,7 +218,10 @@ def test_model_index_is_read_by_mim(root):
     index.build_models_with_collections()
     assert {model.name for model in index.models if model.weights} == set(PUBLISHED)
     others = {model.name for model in index.models if not model.weights}
-    assert others == {'mseg_hardnet68_kvasir', 'mseg_hardnet68_pranet'}
+    assert others == {
+        *('mseg_hardnet68_kvasir', 'mseg_hardnet68_pranet'),
+        *('dfus_hardnetv2-53_kvasir', 'dfus_hardnetv2-53_dfuc2022'),
+    }
     assert all((root / collection.readme).is_file() for collection in index.collections)
 
 

@@ -58,6 +58,17 @@ ARCHITECTURES = dict(
     ),
 )
 
+# Of HarDNetV2 a block is as wide as its input, and its growth follows from its number of layers.
+ARCHITECTURES_V2 = dict(
+    hardnetv2_53=dict(
+        stem_channels=(30, 60),
+        num_layers=(9, 9, 15, 9, 3),
+        out_nodes=((3, 6), (3, 6), (3, 6, 9, 12), (3, 6), (2,)),
+        transition_channels=(120, 240, 540, 800, 1200),
+        downsample=(1, 0, 1, 1, 0),
+    ),
+)
+
 # How the stem's strided convolutions are padded: by a position on each side, or, as Paddle's and
 # TensorFlow's 'same', by no more than the last window needs.
 STEM_PADDINGS = ('symmetric', 'same')
@@ -73,6 +84,10 @@ OPTIONAL_FIELDS = dict(
     act='InPlaceReLU6',
     dropout=0.0,
 )
+# Likewise of HarDNetV2. out_nodes are those of a block's output, besides the last layer.
+PER_BLOCK_FIELDS_V2 = ('num_layers', 'out_nodes', 'transition_channels', 'downsample')
+REQUIRED_FIELDS_V2 = ('stem_channels', *PER_BLOCK_FIELDS_V2)
+OPTIONAL_FIELDS_V2 = dict(stem_strides=(2, 1), act='InPlaceReLU6')
 
 
 def get_architecture(arch: str | dict) -> dict:
@@ -88,31 +103,54 @@ def get_architecture(arch: str | dict) -> dict:
         ValueError: If the name is unknown, or the dict's fields are not those of a variant.
         TypeError: If ``arch`` is neither a string nor a dict.
     """
+    arch = _complete(arch, ARCHITECTURES, REQUIRED_FIELDS, PER_BLOCK_FIELDS, OPTIONAL_FIELDS)
+    if arch['stem_padding'] not in STEM_PADDINGS:
+        raise ValueError(
+            f'stem_padding must be one of {STEM_PADDINGS}, got {arch["stem_padding"]!r}'
+        )
+    return arch
+
+
+def get_architecture_v2(arch: str | dict) -> dict:
+    """Return the complete fields of a variant of HarDNetV2, as :func:`get_architecture` does.
+
+    Args:
+        arch (str | dict): A name of :data:`ARCHITECTURES_V2`, or a dict of the same fields.
+
+    Returns:
+        dict: Every field of :data:`REQUIRED_FIELDS_V2` and :data:`OPTIONAL_FIELDS_V2`.
+
+    Raises:
+        ValueError: If the name is unknown, or the dict's fields are not those of a variant.
+        TypeError: If ``arch`` is neither a string nor a dict.
+    """
+    return _complete(
+        arch, ARCHITECTURES_V2, REQUIRED_FIELDS_V2, PER_BLOCK_FIELDS_V2, OPTIONAL_FIELDS_V2
+    )
+
+
+def _complete(arch, published, required, per_block, optional):
     if isinstance(arch, str):
-        if arch not in ARCHITECTURES:
-            raise ValueError(f'unknown arch {arch!r}: allowed are {list(ARCHITECTURES)} or a dict')
-        return {**OPTIONAL_FIELDS, **ARCHITECTURES[arch]}
+        if arch not in published:
+            raise ValueError(f'unknown arch {arch!r}: allowed are {list(published)} or a dict')
+        return {**optional, **published[arch]}
     if not isinstance(arch, dict):
         raise TypeError(f'arch must be a name or a dict, got {type(arch).__name__}')
-    missing = [field for field in REQUIRED_FIELDS if field not in arch]
-    unknown = [field for field in arch if field not in (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)]
+    missing = [field for field in required if field not in arch]
+    unknown = [field for field in arch if field not in (*required, *optional)]
     if missing or unknown:
         raise ValueError(
             f'arch dict lacks {missing} and has unknown {unknown}: '
-            f'needed are {list(REQUIRED_FIELDS)}, optional are {list(OPTIONAL_FIELDS)}'
+            f'needed are {list(required)}, optional are {list(optional)}'
         )
-    arch = {**OPTIONAL_FIELDS, **arch}
-    lengths = {field: len(arch[field]) for field in PER_BLOCK_FIELDS}
+    arch = {**optional, **arch}
+    lengths = {field: len(arch[field]) for field in per_block}
     if len(set(lengths.values())) != 1:
         raise ValueError(f'arch fields with one value a block differ in length: {lengths}')
     if len(arch['stem_channels']) != len(arch['stem_strides']):
         raise ValueError(
             f'stem_channels {arch["stem_channels"]} and stem_strides {arch["stem_strides"]} '
             'differ in length'
-        )
-    if arch['stem_padding'] not in STEM_PADDINGS:
-        raise ValueError(
-            f'stem_padding must be one of {STEM_PADDINGS}, got {arch["stem_padding"]!r}'
         )
     return arch
 
@@ -160,7 +198,7 @@ def plan_stages(
         ValueError: If an argument is none of the allowed values.
     """
     groups = group_blocks(arch['downsample'])
-    num_stages = _count_stages(out_indices, len(arch['stem_channels']), len(groups))
+    num_stages = count_stages(out_indices, len(arch['stem_channels']), len(groups))
     strides = tuple(strides or (1,) + (2,) * (len(groups) - 1))
     dilations = tuple(dilations or (1,) * len(groups))
     if isinstance(ceil_mode, bool):
@@ -186,7 +224,7 @@ def plan_stages(
     return plan
 
 
-def _count_stages(out_indices, num_stem_layers, num_stages):
+def count_stages(out_indices, num_stem_layers, num_stages):
     """Return how many stages the deepest of ``out_indices`` needs; refuse unknown ones."""
     depth = {f'stem{i}': 0 for i in range(num_stem_layers)}
     for index in range(num_stages):

@@ -8,13 +8,20 @@ from itertools import count
 
 import torch
 
-from .architectures import ARCHITECTURES, get_architecture, group_blocks
+from .architectures import (
+    ARCHITECTURES,
+    ARCHITECTURES_V2,
+    get_architecture,
+    get_architecture_v2,
+    group_blocks,
+)
 
 MSEG_PREFIX = 'hardnet.'  # of the classifier within HarDNet-MSEG
+DFUS_PREFIX = 'backbone.'  # and within HarDNet-DFUS
 
 
 def adapt_to_backbone(state_dict, prefix, *_):
-    """Let a HarDNet load an original's keys, or those of a whole model of ours.
+    """Let a HarDNet or HarDNetV2 load an original's keys, or those of a whole model of ours.
 
     A hook of ``load_state_dict``, so that ``init_cfg=dict(type='Pretrained', checkpoint=...)`` of a
     backbone takes either kind of file. It changes ``state_dict`` in place, leaves out what is not
@@ -24,7 +31,7 @@ def adapt_to_backbone(state_dict, prefix, *_):
     official = official_state(state)
     arch = None if official is None else recognise(*describe_stem(official, 'base.{}.conv.weight'))
     if arch is not None:
-        names = dict(base_names(get_architecture(arch)))
+        names = dict(backbone_names(arch))
         modules = {key: key.rpartition('.') for key in official}
         ours = {
             f'{names[module]}.{parameter}': official[key]
@@ -53,8 +60,9 @@ def unwrap(checkpoint):
 def official_state(checkpoint):
     """Return an original's state dict, its backbone under 'base.'; None if it is no such."""
     state = unwrap(checkpoint)
-    if f'{MSEG_PREFIX}base.0.conv.weight' in state:
-        state = {key.removeprefix(MSEG_PREFIX): value for key, value in state.items()}
+    for prefix in (MSEG_PREFIX, DFUS_PREFIX):
+        if f'{prefix}base.0.conv.weight' in state:
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
     if '0.conv.weight' in state:
         state = {f'base.{key}': value for key, value in state.items()}
     first = state.get('base.0.conv.weight')  # a ConvModule of mmcv would have its bn beside it
@@ -77,7 +85,17 @@ def recognise(depthwise, widths):
         arch = get_architecture(name)
         if arch['depthwise'] == depthwise and list(arch['stem_channels']) == widths:
             return name
+    for name, arch in ARCHITECTURES_V2.items():
+        if not depthwise and list(arch['stem_channels']) == widths:
+            return name
     return None
+
+
+def backbone_names(name):
+    """Return the pairs of a published variant, of either architecture."""
+    if name in ARCHITECTURES_V2:
+        return base_names_v2(get_architecture_v2(name))
+    return base_names(get_architecture(name))
 
 
 def base_names(arch):
@@ -94,6 +112,25 @@ def base_names(arch):
             yield from block_names(theirs, f'{stage}.block{i}', arch['num_layers'][block], arch)
             if arch['dropout'] and block == len(arch['downsample']) - 1:
                 next(number)
+            yield from conv_module_names(f'base.{next(number)}', f'{stage}.transition{i}')
+    yield f'base.{next(number)}.3', 'head.fc'
+
+
+def base_names_v2(arch):
+    """Yield the pairs of a HarDNetV2 and of the classifier behind it."""
+    number = count()
+    for i in range(len(arch['stem_channels'])):
+        yield from conv_module_names(f'base.{next(number)}', f'backbone.stem.{i}')
+    for index, blocks in enumerate(group_blocks(arch['downsample'])):
+        next(number)  # a pool
+        for i, block in enumerate(blocks):
+            stage, theirs = f'backbone.stages.{index}', f'base.{next(number)}'
+            for layer in range(arch['num_layers'][block]):
+                pair = f'{theirs}.layers.{layer}', f'{stage}.block{i}.layers.{layer}'
+                yield from conv_module_names(*pair)
+            theirs = f'base.{next(number)}'
+            yield f'{theirs}.fc.0', f'{stage}.excitation{i}.squeeze'
+            yield f'{theirs}.fc.2', f'{stage}.excitation{i}.excite'
             yield from conv_module_names(f'base.{next(number)}', f'{stage}.transition{i}')
     yield f'base.{next(number)}.3', 'head.fc'
 

@@ -11,10 +11,11 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor
 
-from ..backbones.architectures import ARCHITECTURES, get_architecture
+from ..backbones.architectures import ARCHITECTURES, ARCHITECTURES_V2, get_architecture
 from ..backbones.official_keys import (
+    DFUS_PREFIX,
     MSEG_PREFIX,
-    base_names,
+    backbone_names,
     block_names,
     conv_module_names,
     describe_stem,
@@ -27,11 +28,16 @@ from .paddle import convert_paddle, is_paddle
 
 EXPECTED = (
     'expected is a checkpoint of PingoLH/Pytorch-HarDNet (classification), lzx1413/PytorchSSD '
-    "(SSD512, RFBNet512), PingoLH/CenterNet-HarDNet, PingoLH/FCHarDNet, PaddleSeg's FC-HarDNet or "
-    'james128333/HarDNet-MSEG, or base weights of theirs, on '
-    f'one of {list(ARCHITECTURES)}'
+    "(SSD512, RFBNet512), PingoLH/CenterNet-HarDNet, PingoLH/FCHarDNet, PaddleSeg's FC-HarDNet, "
+    'james128333/HarDNet-MSEG or kytimmylai/DFUC2022 (HarDNet-DFUS), or base weights of theirs, on '
+    f'one of {[*ARCHITECTURES, *ARCHITECTURES_V2]}'
 )
+# What tells two programs, and where each has its backbone.
 _MSEG_OUTPUT = 'agg1.conv5.weight'
+_DFUS_OUTPUT = 'head.class_seg.weight'
+LAWIN_RATIOS = (8, 4, 2)  # as hardnet_mm.seg.lawin_head has them, which imports mmseg
+_PREFIXES = {_MSEG_OUTPUT: MSEG_PREFIX, _DFUS_OUTPUT: DFUS_PREFIX}
+_PROGRAMS = {_MSEG_OUTPUT: 'HarDNet-MSEG', _DFUS_OUTPUT: 'HarDNet-DFUS'}
 
 # Modules that HarDNet-MSEG has from PraNet and never calls.
 UNUSED_IN_MSEG = (
@@ -52,8 +58,8 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         dict[str, Tensor]: ``backbone.*``, and what the model has besides: ``head.*`` of a
         classifier, ``neck.*`` and ``bbox_head.*`` of a detector, ``decode_head.*`` of a segmentor.
         mmdet counts the background of SSD and RFBNet last, so the channels of their class scores
-        are reordered; no other value changes. What HarDNet-MSEG has and never computes is left
-        out, and named in the log.
+        are reordered; no other value changes. What HarDNet-MSEG and HarDNet-DFUS have and never
+        compute is left out, and named in the log.
 
     Raises:
         InputError: If a key is none of the originals'.
@@ -64,8 +70,9 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if state is None:
         raise InputError(f'no original checkpoint: its keys are {_head(state_dict)}; {EXPECTED}')
     name = _known_variant(state, 'base.{}.conv.weight')
-    if _MSEG_OUTPUT in state:
-        state = _without_unused(state, name)
+    program = _program(state)
+    if program:
+        state = _without_unused(state, program, name)
     ours = _rename(state, _module_names(name, _has_rfb(state)))
     for key in ours:
         if key.startswith('bbox_head.cls_convs.'):
@@ -82,8 +89,8 @@ def to_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Returns:
         dict[str, Tensor]: What the original program's ``load_state_dict`` takes; from a backbone
-        alone, its ``base.*``. HarDNet-MSEG has modules besides that it never calls: they are named
-        in the log, and its program takes the rest with ``strict=False``.
+        alone, its ``base.*``. HarDNet-MSEG and HarDNet-DFUS have modules besides that they never
+        call: they are named in the log, and the programs take the rest with ``strict=False``.
 
     Raises:
         InputError: If the variant is not a published one, or a key has no counterpart there.
@@ -97,7 +104,8 @@ def to_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
             state[key] = _roll_classes(state, key, 1)
     names = _module_names(name, _has_rfb(state))
     official = _rename(state, {ours: theirs for theirs, ours in names.items()})
-    return _as_mseg(official, name) if _MSEG_OUTPUT in official else official
+    program = _program(official)
+    return _as_program(official, program, name) if program else official
 
 
 def is_official(checkpoint: Any) -> bool:
@@ -107,36 +115,40 @@ def is_official(checkpoint: Any) -> bool:
     return is_paddle(unwrap(checkpoint)) or official_state(checkpoint) is not None
 
 
-def _unused_in_mseg(name):
-    """Return the modules of HarDNet-MSEG on a variant that are never called."""
-    classifier = next(
-        theirs for theirs, ours in base_names(get_architecture(name)) if ours == 'head.fc'
-    )
-    return (*UNUSED_IN_MSEG, f'{MSEG_PREFIX}{classifier}')
+def _program(state):
+    """Return the key that tells HarDNet-MSEG or HarDNet-DFUS, whose state dict it is; or None."""
+    return next((output for output in _PREFIXES if output in state), None)
 
 
-def _without_unused(state, name):
-    modules = _unused_in_mseg(name)
-    starts = tuple(f'{module.removeprefix(MSEG_PREFIX)}.' for module in modules)
+def _unused(output, name):
+    """Return the modules of a program, on a variant, that are never called."""
+    classifier = next(theirs for theirs, ours in backbone_names(name) if ours == 'head.fc')
+    others = UNUSED_IN_MSEG if output == _MSEG_OUTPUT else ()
+    return (*others, f'{_PREFIXES[output]}{classifier}')
+
+
+def _without_unused(state, output, name):
+    modules = _unused(output, name)
+    starts = tuple(f'{module.removeprefix(_PREFIXES[output])}.' for module in modules)
     used = {key: value for key, value in state.items() if not key.startswith(starts)}
     if len(used) < len(state):
         print_log(
-            f'HarDNet-MSEG never calls {", ".join(modules)}: {len(state) - len(used)} tensors are '
-            'left out',
+            f'{_PROGRAMS[output]} never calls {", ".join(modules)}: {len(state) - len(used)} '
+            'tensors are left out',
             logger='current',
         )
     return used
 
 
-def _as_mseg(state, name):
-    """Put the backbone where HarDNet-MSEG has it."""
+def _as_program(state, output, name):
+    """Put the backbone where the program has it."""
     print_log(
-        f'HarDNet-MSEG has {", ".join(_unused_in_mseg(name))} besides, which it never calls: '
-        'load_state_dict(..., strict=False) there',
+        f'{_PROGRAMS[output]} has {", ".join(_unused(output, name))} besides, which it never '
+        'calls: load_state_dict(..., strict=False) there',
         logger='current',
     )
     return {
-        f'{MSEG_PREFIX}{key}' if key.startswith('base.') else key: value
+        f'{_PREFIXES[output]}{key}' if key.startswith('base.') else key: value
         for key, value in state.items()
     }
 
@@ -184,12 +196,17 @@ def _module_names(name, rfb):
 
     SSD and RFBNet call different layers alike, so one of them is chosen.
     """
-    arch = get_architecture(name)
-    if name == 'fchardnet70':
-        others = tuple(_fchardnet(arch))
+    if name in ARCHITECTURES_V2:
+        others = tuple(_dfus())
+    elif name == 'fchardnet70':
+        others = tuple(_fchardnet(get_architecture(name)))
     else:
-        others = (*(_rfb(name) if rfb else _ssd(name)), *_centernet(arch), *_mseg())
-    return dict((*base_names(arch), *others))
+        others = (
+            *(_rfb(name) if rfb else _ssd(name)),
+            *_centernet(get_architecture(name)),
+            *_mseg(),
+        )
+    return dict((*backbone_names(name), *others))
 
 
 def _ssd(name):
@@ -269,15 +286,36 @@ def _mseg():
         layers['branch0.0'] = 'branches.0.0'
         layers.update(conv_cat='fusion.0', conv_res='shortcut.0')
         for their_layer, our_layer in layers.items():
-            yield from _same_names(f'{theirs}.{their_layer}', f'{ours}.{our_layer}')
+            yield from _same_parts(f'{theirs}.{their_layer}', f'{ours}.{our_layer}')
     layers = {f'conv_upsample{i + 1}': f'upsampled.{i}' for i in range(5)}
     layers.update(conv_concat2='concatenated.0', conv_concat3='concatenated.1', conv4='last.0')
     for theirs, ours in layers.items():
-        yield from _same_names(f'agg1.{theirs}', f'decode_head.decoder.{ours}')
+        yield from _same_parts(f'agg1.{theirs}', f'decode_head.decoder.{ours}')
     yield _MSEG_OUTPUT.removesuffix('.weight'), 'decode_head.conv_seg'
 
 
-def _same_names(theirs, ours):
-    """Yield the pairs of a convolution and its norm where they are named as mmcv names them."""
-    for part in ('conv', 'bn'):
-        yield f'{theirs}.{part}', f'{ours}.{part}'
+def _dfus():
+    ours = 'decode_head'
+    for i, ratio in enumerate(LAWIN_RATIOS):
+        attention = f'head.lawin_{ratio}', f'{ours}.attentions.{i}'
+        for part in ('g', 'theta', 'phi', 'conv_out'):
+            yield from _same_parts(*(f'{side}.{part}' for side in attention))
+        for mixing in range(ratio**2):
+            yield tuple(f'{side}.position_mixing.{mixing}' for side in attention)
+        yield f'head.ds_{ratio}.proj', f'{ours}.reductions.{i}.projection'
+        yield f'head.ds_{ratio}.norm', f'{ours}.reductions.{i}.norm'
+    yield 'head.linear_c1.proj', f'{ours}.low_level'
+    for i in range(3):
+        yield f'head.linear_c{i + 2}.proj', f'{ours}.embeddings.{i}'
+    convs = dict(
+        linear_fuse='embeddings_fusion',
+        short_path='short_path',
+        cat='views_fusion',
+        low_level_fuse='low_level_fusion',
+    )
+    for theirs, our_layer in convs.items():
+        yield from _same_parts(f'head.{theirs}', f'{ours}.{our_layer}')
+    yield 'head.image_pool.1', f'{ours}.image_pool.1'
+    yield _DFUS_OUTPUT.removesuffix('.weight'), f'{ours}.conv_seg'
+    yield 'last3_seg', f'{ours}.deep_seg.0'
+    yield 'last3_seg2', f'{ours}.deep_seg.1'

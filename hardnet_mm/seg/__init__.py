@@ -2,13 +2,15 @@
 
 from .binary_dataset import BinaryMaskDataset, PolypDataset
 from .binary_metric import BinaryMaskMetric
-from .binary_transforms import LoadBinaryMask, PackSoftMask, ResizeSoftMask
+from .binary_transforms import LoadBinaryMask, PackSoftMask, RandomShiftScaleRotate, ResizeSoftMask
 from .bootstrapped_loss import BootstrappedCrossEntropyLoss
+from .boundary_loss import LaplacianBoundaryLoss
 from .fchardnet_head import FCHarDNetHead
 from .label_ids import CityscapesLabelIdWriter
+from .lawin_head import LawinHead
 from .logit_tta import LogitSegTTAModel
 from .mseg_head import HarDNetMSEGHead
-from .multi_size_loop import MultiSizeTrainLoop
+from .multi_size_loop import MultiSizeTrainLoop, RandomSizeTrainLoop
 from .structure_loss import StructureLoss
 from .transforms import PadBothSides, PillowColorJitter
 
@@ -19,6 +21,8 @@ __all__ = [
     'CityscapesLabelIdWriter',
     'FCHarDNetHead',
     'HarDNetMSEGHead',
+    'LaplacianBoundaryLoss',
+    'LawinHead',
     'LoadBinaryMask',
     'LogitSegTTAModel',
     'MultiSizeTrainLoop',
@@ -26,6 +30,8 @@ __all__ = [
     'PadBothSides',
     'PillowColorJitter',
     'PolypDataset',
+    'RandomShiftScaleRotate',
+    'RandomSizeTrainLoop',
     'ResizeSoftMask',
     'StructureLoss',
 ]

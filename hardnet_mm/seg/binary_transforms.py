@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import mmcv
 import mmengine.fileio as fileio
 import numpy as np
-from mmcv.transforms import Resize
+from mmcv.transforms import BaseTransform, Resize
 from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs
 
 from ..registry import TRANSFORMS
@@ -75,6 +76,48 @@ class ResizeSoftMask(Resize):
             interpolation=self.interpolation,
             backend=self.backend,
         )
+
+
+@TRANSFORMS.register_module()
+class RandomShiftScaleRotate(BaseTransform):
+    """Move, scale and turn an image and its mask; what is missing is mirrored.
+
+    The image turns around its centre. Soft masks are interpolated as the image is. mmseg's
+    ``RandomRotate`` only turns, and fills.
+
+    Required keys: img, and gt_seg_map where there is one, ``(H, W)``. Both are modified; their size
+    stays.
+
+    Args:
+        prob (float): Probability of it. Defaults to 0.5.
+        shift (float): Greatest shift, as a part of each side. Defaults to 0.1.
+        scale (float): Greatest change of the factor 1. Defaults to 0.1.
+        degree (float): Greatest angle. Defaults to 45.
+    """
+
+    def __init__(
+        self, prob: float = 0.5, shift: float = 0.1, scale: float = 0.1, degree: float = 45
+    ) -> None:
+        self.prob = prob
+        self.shift = shift
+        self.scale = scale
+        self.degree = degree
+
+    def transform(self, results: dict) -> dict:
+        """Change the image and its mask, or leave both."""
+        if np.random.random() >= self.prob:
+            return results
+        height, width = results['img'].shape[:2]
+        angle, factor, *shifts = np.random.uniform(-1, 1, 4)
+        centre = ((width - 1) / 2, (height - 1) / 2)
+        matrix = cv2.getRotationMatrix2D(centre, self.degree * angle, 1 + self.scale * factor)
+        matrix[:, 2] += self.shift * np.array(shifts) * (width, height)
+        for key in ('img', 'gt_seg_map'):
+            if results.get(key) is not None:
+                results[key] = cv2.warpAffine(
+                    results[key], matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101
+                )
+        return results
 
 
 @TRANSFORMS.register_module()

@@ -108,6 +108,34 @@ def test_there_and_back_without_what_is_unused(golden, caplog):
     assert all(f' {module}' in message for module in modules for message in told)
 
 
+def test_there_and_back_without_the_classifier(golden, caplog):
+    """HarDNet-DFUS's checkpoint: its backbone's classifier is left out, by name."""
+    state = fill_state_dict(golden('hardnet_dfus')['state_dict'])
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    ours = convert_official({f'module.{key}': value for key, value in state.items()})
+    back = to_official(ours)
+    logger.removeHandler(caplog.handler)
+    unused = ['backbone.base.21.3.weight', 'backbone.base.21.3.bias']
+    assert list(back) == [key for key in state if key not in unused] and len(ours) == 578
+    assert all(torch.equal(back[key], state[key]) for key in back)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 and all('HarDNet-DFUS' in message for message in told)
+    assert all(' backbone.base.21.3' in message for message in told)
+
+
+def test_there_and_back_of_hardnet_v2_as_a_classifier(golden):
+    """The form of kingnet53.pth, from which HarDNet-DFUS starts."""
+    entries = [e for e in golden('hardnet_dfus')['state_dict'] if e[0].startswith('backbone.')]
+    state = {k.removeprefix('backbone.'): v for k, v in fill_state_dict(entries).items()}
+    ours = convert_official(dict(state_dict={f'module.{k}': v for k, v in state.items()}))
+    assert set(key.partition('.')[0] for key in ours) == {'backbone', 'head'}
+    assert torch.equal(ours['head.fc.bias'], state['base.21.3.bias'])
+    back = to_official(ours)
+    assert list(back) == list(state)
+    assert all(torch.equal(back[key], state[key]) for key in state)
+
+
 def test_the_backbone_of_mseg(golden):
     state = fill_state_dict(golden('hardnet_mseg')['state_dict'])
     backbone = HarDNet('hardnet68', out_indices=(1, 2, 3))

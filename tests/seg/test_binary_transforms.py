@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
-from hardnet_mm.seg import LoadBinaryMask, PackSoftMask, ResizeSoftMask
+from hardnet_mm.seg import LoadBinaryMask, PackSoftMask, RandomShiftScaleRotate, ResizeSoftMask
 from hardnet_mm.utils.errors import InputError
 
 
@@ -73,13 +73,16 @@ def test_several_classes_are_refused_by_name(results):
     np.testing.assert_array_equal(found['gt_seg_map'], results[1] >= 200)
 
 
-def test_augmentation_keeps_masks_soft_and_with_their_images(results, root):
-    """The modern recipe's, many times: where the image is black by rotation, there is no mask."""
+@pytest.mark.parametrize('recipe', ['mseg_hardnet68_kvasir_modern', 'dfus_hardnetv2-53_kvasir'])
+def test_augmentation_keeps_masks_soft_and_with_their_images(results, root, recipe):
+    """A recipe's, many times: where the image is black by rotation, there is no mask."""
     from mmengine.config import Config
 
     init_default_scope('mmseg')
-    cfg = Config.fromfile(root / 'configs/mseg_hardnet68_kvasir_modern.py')
-    steps = [step for step in cfg.train_pipeline if step.type != 'PhotoMetricDistortion']
+    cfg = Config.fromfile(root / f'configs/{recipe}.py')
+    colours = ('PhotoMetricDistortion', 'RandomCutOut', 'PillowColorJitter')
+    steps = [step for step in cfg.train_pipeline if not any(name in str(step) for name in colours)]
+    assert len(steps) == len(cfg.train_pipeline) - (1 if 'modern' in recipe else 2)
     image = np.repeat(results[1][..., None], 3, axis=2)  # it shows its mask
     cv2.imwrite(results[0]['img_path'], image)
     np.random.seed(0)
@@ -89,7 +92,33 @@ def test_augmentation_keeps_masks_soft_and_with_their_images(results, root):
         for step in steps:
             data = TRANSFORMS.build(step)(data)
         mask = data['data_samples'].gt_sem_seg.data[0]
-        assert data['inputs'].shape == (3, 352, 352) and mask.shape == (352, 352)
+        assert data['inputs'].shape[1:] == mask.shape == cfg.scale
         assert mask.max() > 0.9
         # rotated by another interpolation, they differ at edges alone
         assert (data['inputs'][0] / 255 - mask).abs().mean() < 0.01
+
+
+def test_shift_scale_and_rotation_are_of_image_and_mask():
+    """Within their limits, around the centre, mirrored at the border; and now and then none."""
+    y, x = np.mgrid[:60, :90]
+    blob = np.clip(255 - 16 * np.hypot(y - 29.5, x - 44.5), 0, 255).astype(np.uint8)
+    transform = RandomShiftScaleRotate(prob=0.5, shift=0.1, scale=0.1, degree=45)
+    np.random.seed(0)
+    centres, changed = [], 0
+    for _ in range(60):
+        data = transform(dict(img=np.repeat(blob[..., None], 3, axis=2), gt_seg_map=blob))
+        assert np.array_equal(data['img'][..., 1], data['gt_seg_map'])
+        changed += not np.array_equal(data['gt_seg_map'], blob)
+        weights = data['gt_seg_map'] / data['gt_seg_map'].sum()
+        centres.append(((weights * y).sum() - 29.5, (weights * x).sum() - 44.5))
+    assert 18 < changed < 42
+    furthest = np.abs(centres).max(axis=0)
+    assert np.all(furthest < (6.1, 9.1)) and np.all(furthest > (4, 6))
+    turned = RandomShiftScaleRotate(prob=1, shift=0, scale=0, degree=45)
+    data = turned(dict(img=np.full((60, 90, 3), 7, np.uint8), gt_seg_map=blob))
+    assert np.all(data['img'] == 7)  # nothing is filled in
+    scaled = RandomShiftScaleRotate(prob=1, shift=0, scale=0.1, degree=0)
+    areas = [(scaled(dict(img=blob, gt_seg_map=blob))['img'] > 100).sum() for _ in range(20)]
+    ratios = np.array(areas) / (blob > 100).sum()
+    assert 0.75 < ratios.min() < 0.95 and 1.05 < ratios.max() < 1.25
+    assert set(scaled(dict(img=blob))) == {'img'}

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -12,7 +13,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch.nn import functional
 
-from hardnet_mm.seg import MultiSizeTrainLoop
+from hardnet_mm.seg import MultiSizeTrainLoop, RandomSizeTrainLoop
+from hardnet_mm.seg.multi_size_loop import RandomSizeBatches
 from hardnet_mm.utils.errors import InputError
 
 SIZES = (32, (64, 96), 64)
@@ -79,7 +81,11 @@ def make_runner(folder, model=MODEL, dataset=None, **train_cfg):
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=dict(type='pseudo_collate'),
         ),
-        train_cfg={**dict(type=MultiSizeTrainLoop, sizes=SIZES, max_epochs=2), **train_cfg},
+        train_cfg={
+            **dict(type=MultiSizeTrainLoop, max_epochs=2),
+            **({} if 'side' in train_cfg else dict(sizes=SIZES)),
+            **train_cfg,
+        },
         optim_wrapper=dict(
             optimizer=dict(type='SGD', lr=1e-2), clip_grad=dict(type='value', clip_value=0.5)
         ),
@@ -169,3 +175,43 @@ def test_labels_are_still_checked(tmp_path):
     wrong[0]['data_samples'].gt_sem_seg.data[0, 0, 0] = 255
     with pytest.raises(InputError, match='2 classes'):
         make_runner(tmp_path, dataset=wrong).train()
+
+
+def test_a_random_size_for_each_batch(tmp_path):
+    """A step each, at multiples of 32 here; an epoch has as many as there are batches."""
+    runner = make_runner(tmp_path, type=RandomSizeTrainLoop, side=64, divisor=32, max_epochs=6)
+    np.random.seed(0)
+    runner.train()
+    (record,) = (hook for hook in runner.hooks if isinstance(hook, RecordIterations))
+    assert runner.iter == runner.max_iters == 12 and len(runner.train_dataloader) == 2
+    assert all(len(shapes) == 1 for _, shapes, _ in record.seen)
+    assert {shape for _, shapes, _ in record.seen for shape in shapes} == {(32, 32), (64, 64)}
+
+
+def test_sizes_are_as_likely_as_the_originals():
+    """Of 384 pixels 288 to 479, rounded down: the least and the greatest half as often."""
+    batches = RandomSizeBatches([dict(inputs=[], data_samples=[])], 288, 480, 64)
+    assert batches.sizes == [(side, side) for side in (256, 320, 384, 448)] and len(batches) == 1
+    image, sample = torch.rand(3, 8, 8), SegDataSample()
+    sample.gt_sem_seg = PixelData(data=torch.rand(1, 8, 8))
+    few = RandomSizeBatches([dict(inputs=[image], data_samples=[sample])] * 900, 9, 15, 2)
+    np.random.seed(0)
+    sides = [batch['inputs'][0].shape[1] for batch in few]
+    counts = np.bincount(sides, minlength=15)[[8, 10, 12, 14]]
+    assert counts == pytest.approx([150, 300, 300, 150], abs=60) and counts.sum() == 900
+    (batch,) = RandomSizeBatches([dict(inputs=[image], data_samples=[sample])], 12, 13, 4)
+    mask = batch['data_samples'][0].gt_sem_seg.data
+    for x, found in ((image, batch['inputs'][0]), (sample.gt_sem_seg.data, mask)):
+        wanted = functional.interpolate(x[None], (12, 12), mode='bilinear')[0]
+        torch.testing.assert_close(found, wanted)
+
+
+def test_random_sizes_that_cannot_be_are_refused(tmp_path):
+    def refused(message, **settings):
+        with pytest.raises(InputError, match=message):
+            defaults = dict(type=RandomSizeTrainLoop, side=64, divisor=32)
+            make_runner(tmp_path, **{**defaults, **settings}).train()
+
+    refused('sides of 30 to below 50 pixels.*divisor=32', side=40)
+    refused('there must be some', ratio_range=(1.0, 1.0))
+    refused(r'size_divisor=32.*\(48, 48\)', divisor=16)

@@ -118,8 +118,9 @@ def test_what_is_no_clone_is_refused(clone, made, run_tool, tmp_path):
     assert 'is there already' in output
 
 
-# PaddleSeg's program needs Paddle, and HarDNet-MSEG's loads a file of an absolute path.
-OTHERS = {'hardnet_mseg', 'paddleseg_fchardnet70', 'polyp_losses'}
+# PaddleSeg's program needs Paddle, HarDNet-MSEG's loads a file of an absolute path, and
+# HarDNet-DFUS's needs timm.
+OTHERS = {'hardnet_dfus', 'hardnet_mseg', 'paddleseg_fchardnet70', 'polyp_losses'}
 
 
 def test_every_golden_file_has_its_original(root, monkeypatch):

@@ -45,6 +45,7 @@ DATA_SETS = dict(
     ChaseDB1Dataset=('CHASE_DB1', (128, 128)),
     ADE20KDataset=('ADE20K', (512, 512)),
     PolypDataset=('polyps', None),
+    BinaryMaskDataset=('DFUC2022', None),
 )
 DIGITS = dict(
     CocoDataset=('digits', None),

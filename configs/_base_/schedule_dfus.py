@@ -1,0 +1,25 @@
+# HarDNet-DFUS's schedule: a step at a random size for each batch, AdamW at a rate that falls from
+# epoch to epoch, float16. A config sets the side, the epochs and the batch.
+_base_ = './mmseg_runtime.py'
+
+side, epochs = 384, 300
+train_cfg = dict(
+    type='RandomSizeTrainLoop', side=side, divisor=64, max_epochs=epochs, val_interval=10
+)
+optim_wrapper = dict(
+    type='AmpOptimWrapper',
+    # 1e-4 times 1.001 + cos, of the part of the epochs that is over
+    optimizer=dict(type='AdamW', lr=2.001e-4, eps=1e-7, weight_decay=0.01),
+)
+param_scheduler = [dict(type='CosineAnnealingLR', T_max=epochs, eta_min=1e-7, end=epochs)]
+# (1 GPU) x (12 images); --auto-scale-lr scales lr for other batches
+auto_scale_lr = dict(enable=False, base_batch_size=12)
+# The original keeps averaged weights, too, but tests and saves the others.
+custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=1e-4, update_buffers=True)]
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=True),
+    checkpoint=dict(by_epoch=True, interval=10, max_keep_ckpts=3, save_best='mDice'),
+)
+log_processor = dict(by_epoch=True)
+# mmseg's own takes the logistic function of one channel's probabilities again
+tta_model = dict(type='LogitSegTTAModel')

@@ -1,0 +1,227 @@
+"""HarDNet-DFUS's decoder."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmcv.cnn import ConvModule
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+from torch import Tensor, nn
+
+from ..registry import MODELS
+from ..utils.errors import InputError
+from .lawin_attention import PATCH, LawinAttention, WindowReduction, as_map, as_patches
+
+RATIOS = (8, 4, 2)  # a window's side by a patch's
+# The original's: its deep classifiers, outside of its decoder, start as PyTorch initializes them.
+INIT = [
+    dict(type='TruncNormal', layer='Linear', std=0.02),
+    dict(
+        type='Kaiming',
+        layer='Conv2d',
+        override=dict(
+            type='Kaiming',
+            name='deep_seg',
+            layer='Conv2d',
+            a=5**0.5,
+            distribution='uniform',
+            mode='fan_in',
+            nonlinearity='leaky_relu',
+        ),
+    ),
+]
+
+
+@MODELS.register_module()
+class LawinHead(BaseDecodeHead):
+    """Decoder of HarDNet-DFUS (https://arxiv.org/abs/2209.07313, kytimmylai/DFUC2022).
+
+    The maps at strides 8, 16 and 32 go through a linear layer each and are fused at stride 8. Five
+    views of the fused map are concatenated: itself through a Conv1x1, its mean, and its patches of
+    8 x 8 after a :class:`~hardnet_mm.seg.lawin_attention.LawinAttention` to windows of 8, 4 and 2
+    times their side. They are fused, enlarged to stride 4, and fused with the map there. The last
+    convolution gives one logit: that a pixel is foreground.
+
+    In training three maps are supervised besides: a logit from the fused map, one from the deepest
+    map, and the channels of the map at stride 4, which learn the foreground's boundary.
+
+    Args:
+        in_channels (Sequence[int]): Channels of the four inputs, shallow ones first, as
+            ``HarDNetV2.channels`` with ``out_indices=('block0', 1, 2, 3)``.
+        channels (int): Channels of the fused maps, a multiple of 128. Defaults to 512.
+        embed_channels (int): Channels of each deeper map after its linear layer. Defaults to 768.
+        low_level_channels (int): And of the map at stride 4. Defaults to 48.
+        num_classes (int): Background and foreground, 2. Defaults to 2.
+        threshold (float): Probability above which a pixel is foreground. Defaults to 0.5.
+        in_index (Sequence[int]): Which of the backbone's outputs are the inputs. Defaults to
+            (0, 1, 2, 3).
+        norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
+        loss_decode (dict | list[dict]): Config of the loss of the three logits. Defaults to
+            ``dict(type='StructureLoss', weighted_cross_entropy=True)``.
+        loss_boundary (dict): Config of the boundary's loss. Defaults to
+            ``dict(type='LaplacianBoundaryLoss')``.
+        ignore_index (int, optional): Class of pixels that do not count, for losses that know it;
+            these do not. Defaults to None.
+        init_cfg (dict | list[dict], optional): Initialization config. Defaults to the original's.
+        **kwargs: The other arguments of ``BaseDecodeHead``.
+
+    Raises:
+        ValueError: If there are not four inputs, more than the two classes, or ``channels`` is not
+            a multiple of 128.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int = 512,
+        embed_channels: int = 768,
+        low_level_channels: int = 48,
+        num_classes: int = 2,
+        threshold: float = 0.5,
+        in_index: Sequence[int] = (0, 1, 2, 3),
+        norm_cfg: dict = dict(type='BN'),
+        loss_decode: dict | list = dict(type='StructureLoss', weighted_cross_entropy=True),
+        loss_boundary: dict = dict(type='LaplacianBoundaryLoss'),
+        ignore_index: int | None = None,
+        init_cfg: dict | list | None = INIT,
+        **kwargs: Any,
+    ) -> None:
+        if not len(in_channels) == len(in_index) == 4:
+            raise ValueError(
+                'in_channels and in_index must have four values, for the maps at strides 4, 8, 16 '
+                f'and 32, got {in_channels} and {in_index}'
+            )
+        if num_classes != 2:
+            raise ValueError(
+                f'num_classes must be 2, background and foreground, got {num_classes}: the head '
+                'has one logit'
+            )
+        if channels % (2 * RATIOS[0] ** 2):
+            raise ValueError(f'channels must be a multiple of 128, got {channels}')
+        super().__init__(
+            in_channels,
+            channels,
+            num_classes=num_classes,
+            out_channels=1,
+            threshold=threshold,
+            in_index=in_index,
+            input_transform='multiple_select',
+            norm_cfg=norm_cfg,
+            loss_decode=loss_decode,
+            ignore_index=ignore_index,
+            init_cfg=init_cfg,
+            **{'dropout_ratio': 0, **kwargs},
+        )
+        low, *deep = in_channels
+        self.low_level = nn.Linear(low, low_level_channels)
+        self.embeddings = nn.ModuleList(nn.Linear(width, embed_channels) for width in deep)
+        self.embeddings_fusion = self._conv(len(deep) * embed_channels)
+        self.short_path = self._conv(channels)
+        self.image_pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1))
+        self.reductions = nn.ModuleList(WindowReduction(channels, ratio) for ratio in RATIOS)
+        self.attentions = nn.ModuleList(
+            LawinAttention(channels, ratio**2, norm_cfg) for ratio in RATIOS
+        )
+        self.views_fusion = self._conv((2 + len(RATIOS)) * channels)
+        self.low_level_fusion = self._conv(channels + low_level_channels)
+        self.deep_seg = nn.ModuleList(nn.Conv2d(w, 1, 1) for w in (channels, embed_channels))
+        self.loss_boundary = MODELS.build(loss_boundary)
+
+    def _conv(self, in_channels):
+        return ConvModule(in_channels, self.channels, 1, norm_cfg=self.norm_cfg)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Map feature maps ``(N, in_channels[i], H_i, W_i)`` to logits ``(N, 1, H_0, W_0)``.
+
+        Raises:
+            ValueError: If the inputs are not as wide as the head was built for, or 8 does not
+                divide the sides of the map at stride 8.
+        """
+        return self._decoded(inputs)[0]
+
+    def supervised(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return all that training supervises.
+
+        Args:
+            inputs (Sequence[Tensor]): As of :meth:`forward`.
+
+        Returns:
+            tuple[Tensor]: The logits ``(N, 1, H_0, W_0)``, those of the fused map and of the
+            deepest map, both ``(N, 1, H_1, W_1)``, and the boundary's channels
+            ``(N, low_level_channels, H_0, W_0)``.
+        """
+        logits, fused, deepest, low_level = self._decoded(inputs)
+        return logits, self.deep_seg[0](fused), self.deep_seg[1](deepest), low_level
+
+    def _decoded(self, inputs):
+        inputs = self._transform_inputs(inputs)
+        self._check(inputs)
+        low_level = _by_pixel(self.low_level, inputs[0])
+        size = inputs[1].shape[2:]
+        deep = [
+            self._enlarged(_by_pixel(layer, x), size)
+            for layer, x in zip(self.embeddings, inputs[1:])
+        ]
+        fused = self.embeddings_fusion(torch.cat(deep[::-1], dim=1))
+        views = self.views_fusion(torch.cat(self._views(fused), dim=1))
+        views = self._enlarged(views, low_level.shape[2:])
+        logits = self.cls_seg(self.low_level_fusion(torch.cat([views, low_level], dim=1)))
+        return logits, fused, deep[-1], low_level
+
+    def _views(self, fused):
+        height, width = fused.shape[2:]
+        patches = as_patches(fused)
+        views = [self.short_path(fused), self.image_pool(fused).expand_as(fused)]
+        for attention, reduction in zip(self.attentions, self.reductions):
+            views.append(as_map(attention(patches, reduction(fused)), height, width))
+        return views
+
+    def _enlarged(self, x, size):
+        return resize(x, size, None, 'bilinear', self.align_corners, warning=False)
+
+    def _check(self, inputs):
+        channels = [x.shape[1] for x in inputs]
+        if channels != list(self.in_channels):
+            raise ValueError(
+                f"the head's in_channels are {list(self.in_channels)}, but its inputs have "
+                f'{channels} channels: see HarDNetV2.channels'
+            )
+        sides = inputs[1].shape[2:]
+        # symbols of a tracer are not compared: they stand for any size
+        if any(isinstance(side, int) and side % PATCH for side in sides):
+            raise InputError(
+                f'LawinHead divides the map at stride 8 into patches of {PATCH} x {PATCH}, and it '
+                f"has {sides[0]} x {sides[1]}: an image's sides must be multiples of 64. "
+                'size_divisor=64 of the data_preprocessor, and in its test_cfg, pads images'
+            )
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: dict) -> dict:
+        """Compute the losses of the logits, of both deep ones, and of the boundary.
+
+        Args:
+            inputs (Sequence[Tensor]): As of :meth:`forward`.
+            batch_data_samples (list[SegDataSample]): Each with ``gt_sem_seg``, ``(1, H', W')``,
+                integers or soft, 1 where it is foreground.
+            train_cfg (dict): Not used.
+        """
+        logits, *deep, boundary = self.supervised(inputs)
+        losses = self.loss_by_feat(logits, batch_data_samples)
+        for number, deep_logits in enumerate(deep, start=1):
+            found = self.loss_by_feat(deep_logits, batch_data_samples)
+            losses.update({f'deep{number}.{name}': value for name, value in found.items()})
+        mask = self._stack_batch_gt(batch_data_samples)
+        boundary = self._enlarged(boundary, mask.shape[2:])
+        losses[self.loss_boundary.loss_name] = self.loss_boundary(boundary, mask)
+        return losses
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list) -> dict:
+        """Compute the losses of one logit; mmseg's accuracy, which it has not, is left out."""
+        losses = super().loss_by_feat(seg_logits, batch_data_samples)
+        del losses['acc_seg']
+        return losses
+
+
+def _by_pixel(linear, x):
+    """Apply a linear layer to the channels of ``(N, C, H, W)``."""
+    return linear(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -1,0 +1,57 @@
+"""HarDNet-DFUS in its inference form and in files: windows, heads, linear layers at each pixel."""
+
+import pytest
+import torch
+from helpers.exported import (
+    assert_exports,
+    assert_predicts_as,
+    deployed,
+    filled,
+    item,
+    random_images,
+    skip_without,
+)
+from helpers.small_dfus import SMALL_DFUS
+from mmengine.config import Config
+
+from hardnet_mm.deploy import to_deploy
+from hardnet_mm.export.formats import load
+from hardnet_mm.export.writing import export
+from hardnet_mm.utils.configs import build_model
+
+
+@pytest.fixture(scope='module')
+def small():
+    cfg = Config(SMALL_DFUS)
+    return filled(build_model(cfg)), cfg
+
+
+@pytest.mark.cpu
+def test_predictions_stay(small):
+    model, _ = small
+    images = (random_images(2, (128, 64)) - 120) / 60
+    with torch.no_grad():
+        found, wanted = (m(images, mode='tensor') for m in (to_deploy(model), model))
+    assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
+
+
+def test_onnx(small, tmp_path):
+    """As the model predicts, and at another size, too."""
+    model, cfg = small
+    loaded = assert_exports(model, cfg, tmp_path / 'dfus.onnx', random_images())
+    end_to_end = deployed(model)
+    other = item(cfg, random_images(1, (64, 192))[0])
+    end_to_end.tested_as(other['data_samples'])
+    assert_predicts_as(model, (end_to_end, loaded), [other])
+
+
+def test_torchscript(small, tmp_path):
+    skip_without('torch')
+    model, cfg = small
+    images = random_images(1, (128, 128))
+    end_to_end = deployed(model)
+    entry = item(cfg, images[0])
+    end_to_end.tested_as(entry['data_samples'])
+    path = tmp_path / 'dfus.torchscript'
+    export(end_to_end, images, path, 'torch')
+    assert_predicts_as(model, (end_to_end, load(path)), [entry])
