@@ -13,6 +13,9 @@ DEMO_CONFIG := configs/digits/ssd_hardnet_digits.py
 SEED ?= 0
 DEMO_DIR := work_dirs/demo-$(STACK)-seed$(SEED)
 
+# Packages are installed without compiled files: what a start of Python compiles is kept for the next.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo docs test test-cpus test-slow lint format clean
 
 demo: $(INSTALLED) $(DIGITS)/digits.json
