@@ -36,7 +36,7 @@ def test_swap_by_custom_imports_alone(project, tmp_path):
     """On a few images, of which nothing can be learned."""
     config = tmp_path / 'short.py'
     config.write_text(
-        f"_base_ = {str(project / 'hardnet.py')!r}\n"
+        f'_base_ = {str(project / "hardnet.py")!r}\n'
         'train_cfg = dict(max_epochs=1, val_interval=1)\n'
         'train_dataloader = dict(dataset=dict(length=64))\n'
     )
