@@ -13,7 +13,8 @@ DEMO_CONFIG := configs/digits/ssd_hardnet_digits.py
 SEED ?= 0
 DEMO_DIR := work_dirs/demo-$(STACK)-seed$(SEED)
 
-# Packages are installed without compiled files: what a start of Python compiles is kept for the next.
+# install.sh leaves compiling to the first import; without this, where it is set, every start of Python
+# would compile PyTorch and the toolboxes again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo docs test test-cpus test-slow lint format clean
