@@ -13,6 +13,10 @@ DEMO_CONFIG := configs/digits/ssd_hardnet_digits.py
 SEED ?= 0
 DEMO_DIR := work_dirs/demo-$(STACK)-seed$(SEED)
 
+# install.sh leaves compiling to the first import; without this, where it is set, every start of Python
+# would compile PyTorch and the toolboxes again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo docs test test-cpus test-slow gpu gpu-wheels lint format clean
 
 demo: $(INSTALLED) $(DIGITS)/digits.json

@@ -91,6 +91,7 @@ def test_detection(root, tmp_path):
     assert (tmp_path / 'detected/preds/picture.json').is_file()
 
 
+@pytest.mark.slow
 def test_segmentation(root, tmp_path):
     for split, count in dict(train=2, val=1).items():
         for i in range(count):

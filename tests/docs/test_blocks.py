@@ -219,6 +219,7 @@ def check(command, monkeypatch):
         'tools/dist_test.sh': lambda: check_launcher(program, arguments, 2, monkeypatch),
         'tools/slurm_train.sh': lambda: check_slurm(program, arguments, 1, monkeypatch),
         'tools/slurm_test.sh': lambda: check_slurm(program, arguments, 2, monkeypatch),
+        'tools/gpu_check.sh': lambda: check_options(program, arguments),
         'cmake': lambda: check_cmake(arguments),
         'build/detect': lambda: check_cmake(['-S', 'examples/onnxruntime']),
     }
@@ -305,6 +306,12 @@ def check_make(arguments):
     for argument in arguments:
         key, equals, _ = argument.partition('=')
         assert re.search(rf'^{key} \?= ', text, re.MULTILINE) if equals else argument in targets
+
+
+def check_options(script, arguments):
+    """A shell script's options stand in its text."""
+    options = [argument for argument in arguments if argument.startswith('--')]
+    assert options and all(option in (ROOT / script).read_text() for option in options)
 
 
 def check_file(path):

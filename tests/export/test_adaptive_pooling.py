@@ -16,7 +16,9 @@ from hardnet_mm.export.writing import export
 from hardnet_mm.utils.configs import build_model
 
 
-@pytest.mark.parametrize('name', ['pspnet_hardnet68-d8', 'upernet_hardnet68'])
+@pytest.mark.parametrize(
+    'name', ['pspnet_hardnet68-d8', pytest.param('upernet_hardnet68', marks=pytest.mark.slow)]
+)
 def test_pooling_to_any_size_exports(root, tmp_path, name):
     """PSPNet and UPerNet: in ONNX for other sizes of images, too."""
     skip_without('onnx')

@@ -53,7 +53,10 @@ def test_batches_are_of_one_size(tmp_path):
     assert found == [1, 1, 2, 3, 3]
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.mark.parametrize('number', SIGNALS)
 def test_a_signal_leaves_whole_files(tmp_path, monkeypatch, number):
     path = write_video(tmp_path / 'clip.mp4', 9)
     predictor, handler = Told(), signal.getsignal(number)
@@ -83,7 +86,9 @@ def test_an_error_leaves_whole_files(tmp_path, monkeypatch):
 
     monkeypatch.setattr(predictor, 'draw', draw)
     folder = ResultFolder(tmp_path / 'out', predictor)
+    handlers = list(map(signal.getsignal, SIGNALS))
     with pytest.raises(RuntimeError, match='a bug'):
         runs.predict_all(find_sources(str(path)), predictor, folder)
+    assert list(map(signal.getsignal, SIGNALS)) == handlers
     assert len(read_video(tmp_path / 'out/drawn/clip.mp4')) == 3
     assert len(read(tmp_path / 'out', 'images.json')['images']) == 3

@@ -12,11 +12,11 @@ from hardnet_mm.utils.configs import build_model
 
 SIZE = (64, 96)
 CONFIGS = [
-    ('fcn_hardnet68-d8', 8),
+    pytest.param('fcn_hardnet68-d8', 8, marks=pytest.mark.slow),  # PSPNet has such a head, too
     ('pspnet_hardnet68-d8', 8),
     ('deeplabv3plus_hardnet68-d16', 4),  # up to the shallowest stage's size
     ('upernet_hardnet68', 4),
-    ('upernet_hardnet85', 4),
+    pytest.param('upernet_hardnet85', 4, marks=pytest.mark.slow),
     ('segformer_hardnet68', 4),
     ('ocrnet_hardnet68-d8', 8),
 ]

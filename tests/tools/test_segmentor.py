@@ -38,22 +38,22 @@ def test_trains_tests_and_draws(root, run_tool, options, tmp_path):
     assert len(list(shown.rglob('*.png'))) == 6
 
 
-def test_one_foreground_trains_tests_exports_and_predicts(root, run_tool, options, tmp_path):
-    """Of digits; each of three batches at three sizes, as the log counts."""
-    work_dir, checkpoint = tmp_path / 'work', tmp_path / 'work/epoch_1.pth'
+@pytest.fixture(scope='module')
+def trained(root, run_tool, options, tmp_path_factory):
+    """The checkpoint of a model of one foreground, of digits, and what its training printed."""
+    work_dir = tmp_path_factory.mktemp('work')
     output = run_tool('train.py', root / MSEG, '--work-dir', work_dir, *options)
+    return work_dir / 'epoch_1.pth', output
+
+
+def test_one_foreground_trains_tests_and_predicts(root, run_tool, options, trained):
+    """Each of three batches at three sizes, as the log counts."""
+    checkpoint, output = trained
     assert 'decode.loss_structure' in output and '[9/9]' in output and 'acc_seg' not in output
     plain = measured(output)
     assert {'mDice', 'mIoU', 'F2', 'maxDice', 'meanIoU'} <= plain.keys()
     flipped = measured(run_tool('test.py', root / MSEG, checkpoint, '--tta', *options))
     assert flipped != plain and abs(flipped['maxDice'] - plain['maxDice']) < 10
-
-    file = tmp_path / 'model.torchscript'
-    export = (root / MSEG, checkpoint, '--format', 'torch', '--out', file)
-    run_tool('export.py', *export, *options)
-    exported = measured(run_tool('test.py', root / MSEG, file, *options))
-    names = ('mDice', 'mIoU', 'Precision', 'Recall', 'F2', 'Accuracy')
-    assert {name: exported[name] for name in names} == {name: plain[name] for name in names}
 
     from mmseg.apis import MMSegInferencer
 
@@ -62,6 +62,17 @@ def test_one_foreground_trains_tests_exports_and_predicts(root, run_tool, option
     assert segment.model.dataset_meta['classes'] == ('background', 'digit')
     prediction = segment(image)['predictions']
     assert prediction.shape == (100, 75) and set(np.unique(prediction)) <= {0, 1}
+
+
+@pytest.mark.slow
+def test_one_foreground_is_tested_from_a_file(root, run_tool, options, trained, tmp_path):
+    checkpoint, output = trained
+    file = tmp_path / 'model.torchscript'
+    export = (root / MSEG, checkpoint, '--format', 'torch', '--out', file)
+    run_tool('export.py', *export, *options)
+    exported, plain = measured(run_tool('test.py', root / MSEG, file, *options)), measured(output)
+    names = ('mDice', 'mIoU', 'Precision', 'Recall', 'F2', 'Accuracy')
+    assert {name: exported[name] for name in names} == {name: plain[name] for name in names}
 
 
 def measured(output):

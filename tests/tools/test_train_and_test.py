@@ -89,6 +89,7 @@ def test_test_draws_and_dumps(root, run_tool, options, trained, tmp_path):
     assert 'must be a new file' in run_tool('test.py', *arguments, *options, fails=True)
 
 
+@pytest.mark.slow
 def test_two_processes_train(root, run_tool, options, tmp_path):
     work_dir = tmp_path / 'two'
     settings = [*options, 'train_cfg.max_epochs=1', 'train_dataloader.batch_size=2']

@@ -43,7 +43,9 @@ def test_recomputing_updates_statistics_twice():
     assert [layer.norm.num_batches_tracked.item() for layer in block.layers] == [2, 2]
 
 
-@pytest.mark.parametrize('arch', ['hardnet39ds', 'hardnet68', 'fchardnet70'])
+@pytest.mark.parametrize(
+    'arch', ['hardnet39ds', pytest.param('hardnet68', marks=pytest.mark.slow), 'fchardnet70']
+)
 @pytest.mark.parametrize('autocast', [False, True])
 @pytest.mark.parametrize('with_cp', [False, True])
 def test_gradients_stay(arch, autocast, with_cp):

@@ -22,16 +22,15 @@ from hardnet_mm.utils.configs import build_model, read_config
 
 
 @pytest.mark.parametrize(
-    'options',
+    'options, clip',
     [
-        dict(nms_pre=20),
-        dict(max_per_class=2),
-        dict(nms=dict(iou_threshold=0.2, split_thr=50)),
-        dict(score_thr=0.1, max_per_img=7),
+        (dict(nms_pre=20), True),
+        (dict(max_per_class=2), True),
+        (dict(nms=dict(iou_threshold=0.2, split_thr=50)), False),
+        (dict(score_thr=0.1, max_per_img=7), False),
     ],
     ids=str,
 )
-@pytest.mark.parametrize('clip', [True, False])
 def test_settings_of_ssd_are_inside(models, tmp_path, options, clip):
     test_cfg = {f'model__test_cfg__{key}': value for key, value in options.items()}
     model, cfg = changed(

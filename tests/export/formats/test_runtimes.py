@@ -19,11 +19,20 @@ from hardnet_mm.export.exported_model import ExportedModel
 from hardnet_mm.export.formats import FORMATS, load
 from hardnet_mm.export.writing import export
 
+# Made of what the others are made of: one format shows that they fit it.
+LIKE_OTHERS = ('rfb_hardnet', 'mseg_hardnet')
+FILES = [
+    pytest.param(
+        *(format_name, name),
+        marks=[pytest.mark.slow] * (name in LIKE_OTHERS and format_name != 'onnx'),
+    )
+    for format_name in FORMATS
+    for name in MODELS
+]
 CLASSES = [f'digit {number}' for number in range(10)]
 
 
-@pytest.mark.parametrize('name', MODELS)
-@pytest.mark.parametrize('format_name', FORMATS)
+@pytest.mark.parametrize('format_name, name', FILES)
 def test_files_run(models, name, format_name, tmp_path, monkeypatch):
     """By a relative path, too; and the file holds the names where it can."""
     skip_without(format_name)
