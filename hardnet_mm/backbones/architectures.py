@@ -103,12 +103,12 @@ def get_architecture(arch: str | dict) -> dict:
         ValueError: If the name is unknown, or the dict's fields are not those of a variant.
         TypeError: If ``arch`` is neither a string nor a dict.
     """
-    arch = _complete(arch, ARCHITECTURES, REQUIRED_FIELDS, PER_BLOCK_FIELDS, OPTIONAL_FIELDS)
-    if arch['stem_padding'] not in STEM_PADDINGS:
+    fields = _complete(arch, ARCHITECTURES, REQUIRED_FIELDS, PER_BLOCK_FIELDS, OPTIONAL_FIELDS)
+    if fields['stem_padding'] not in STEM_PADDINGS:
         raise ValueError(
-            f'stem_padding must be one of {STEM_PADDINGS}, got {arch["stem_padding"]!r}'
+            f'stem_padding must be one of {STEM_PADDINGS}, got {fields["stem_padding"]!r}'
         )
-    return arch
+    return fields
 
 
 def get_architecture_v2(arch: str | dict) -> dict:
