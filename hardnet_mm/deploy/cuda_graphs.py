@@ -39,8 +39,12 @@ class GraphedFunction:
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         if not tensors or not _can_graph(tensors):
             return self.function(*args, **kwargs)
+        with torch.cuda.device_of(tensors[0]):
+            return self._call(args, kwargs, leaves, spec, tensors)
+
+    def _call(self, args, kwargs, leaves, spec, tensors):
         key = (
-            spec,
+            repr(spec),
             tuple(leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)),
             tuple((x.shape, x.stride(), x.dtype, x.device) for x in tensors),
         )

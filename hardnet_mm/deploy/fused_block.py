@@ -10,7 +10,7 @@ from ..kernels.cpu.buffers import MemoryPool, runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..kernels.cpu.links_by_source import readers_of, weights_by_source
 from .fused_conv import FusedConv, state_of
-from .linked import Packed, can_link, is_linkable
+from .linked import Packed, by_kernels, can_link, is_linkable
 
 
 class FusedBlock(nn.Module):
@@ -41,7 +41,9 @@ class FusedBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         if self.linkable and can_link(x):
-            return self.linked_forward(x)
+            out = by_kernels(self, x)
+            if out is not None:
+                return out
         dense = all(isinstance(layer, FusedConv) for layer in self.layers)
         by_source = dense and x.dtype == torch.float32 and runs_in_pool(x)
         if by_source and has_onednn_convolutions(x.dtype):

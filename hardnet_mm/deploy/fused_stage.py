@@ -3,12 +3,13 @@
 from collections.abc import Callable, Container
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..backbones.stages import Stage
 from .fused_block import FusedBlock, make_linked_block
 from .fused_conv import FusedConv
-from .linked import Packed, can_link, is_linkable
+from .linked import Packed, by_kernels, can_link, is_linkable
 
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
@@ -38,7 +39,10 @@ class FusedStem(Stage):
     def forward(self, x: Tensor, store: Callable | None = None) -> Tensor:
         """Map images ``(N, C_in, H, W)`` to the last output; call ``store(name, output)``."""
         if self.linkable and can_link(x, self[0].weight.dtype):
-            return self.linked_forward(x, store)
+            out = by_kernels(self, x, store)
+            if out is not None:
+                return out
+            x = x.to(self[0].weight.dtype, memory_format=torch.channels_last)
         return super().forward(x, store)
 
     def linked_forward(self, x: Tensor, store: Callable | None = None) -> Tensor:
@@ -86,9 +90,8 @@ class FusedStage(Stage):
 
     def forward(self, x: Tensor, store: Callable | None = None) -> Tensor:
         """Map ``(N, C_in, H, W)`` to the last layer's output; call ``store(name, output)``."""
-        if self.linkable and can_link(x):
-            return self.linked_forward(x, store)
-        return super().forward(x, store)
+        out = by_kernels(self, x, store) if self.linkable and can_link(x) else None
+        return super().forward(x, store) if out is None else out
 
     def linked_forward(self, x: Tensor, store: Callable | None = None) -> Tensor:
         """Compute by :mod:`hardnet_mm.kernels.triton`."""

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import warnings
 from typing import Any
 
 import torch
@@ -42,6 +43,28 @@ def can_link(x: Tensor, dtype: torch.dtype | None = None) -> bool:
         and has_triton()
         and torch.cuda.get_device_capability(x.device) >= OLDEST
     )
+
+
+def by_kernels(module: nn.Module, x: Tensor, *args: Any) -> Any:
+    """Call a module's ``linked_forward``, on the tensor's own GPU.
+
+    What a GPU's compiler refuses is said in a warning, and computed by PyTorch from then on: the
+    module's ``linkable`` becomes False.
+
+    Returns:
+        The output, or None where there is none.
+    """
+    try:
+        with torch.cuda.device_of(x):
+            return module.linked_forward(x, *args)
+    except Exception as error:  # Triton's have no class in common
+        warnings.warn(
+            f"{type(module).__name__} is computed by PyTorch's convolutions, more slowly: the "
+            f'kernels fail on {x.device}: {error!r}',
+            stacklevel=3,
+        )
+        module.linkable = False
+        return None
 
 
 def is_linkable(layer: nn.Module, halo: int = 1) -> bool:

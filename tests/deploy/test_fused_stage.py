@@ -7,8 +7,9 @@ from helpers.exported import filled
 from helpers.precision import assert_as_exact
 
 from hardnet_mm import HarDNet
-from hardnet_mm.deploy import to_deploy
+from hardnet_mm.deploy import fused_block, fused_stage, to_deploy
 from hardnet_mm.deploy.cuda_graphs import GraphedFunction
+from hardnet_mm.deploy.fused_block import FusedBlock
 from hardnet_mm.deploy.fused_stage import FusedStage, FusedStem
 from hardnet_mm.deploy.linked import can_link
 
@@ -90,6 +91,26 @@ def test_what_the_kernels_compute(settings, linkable):
     deployed = to_deploy(HarDNet(**settings, out_indices=(0, 1, 2)), torch.float16)
     found = {stage.linkable for stage in deployed.stages}
     assert found == {linkable}
+
+
+@torch.no_grad()
+def test_kernels_that_fail_give_way(monkeypatch):
+    """A compiler that refuses costs speed, and a warning; the values stay."""
+    backbone = filled(HarDNet(dict(ARCH, num_layers=(1, 1, 1)), out_indices=(0, 'block1'))).eval()
+    deployed = to_deploy(backbone)
+    images = torch.rand(1, 3, 32, 32)
+
+    def refuse(*args):
+        raise ValueError('no such kernel')
+
+    for module in (fused_stage, fused_block):
+        monkeypatch.setattr(module, 'can_link', lambda *args: True)
+    for kind in (FusedStem, FusedStage, FusedBlock):
+        monkeypatch.setattr(kind, 'linked_forward', refuse)
+    with pytest.warns(UserWarning, match='FusedStage is computed by .*no such kernel'):
+        found = deployed(images)
+    torch.testing.assert_close(found, backbone(images), rtol=1e-4, atol=1e-4)
+    assert not any(stage.linkable for stage in (deployed.stem, *deployed.stages))
 
 
 @pytest.mark.slow

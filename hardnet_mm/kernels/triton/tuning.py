@@ -13,7 +13,7 @@ from .linked_conv import Blocks
 # Output channels of a program: of one sum, and of a second one, since each is a power of two.
 OUTS = ((16, 0), (32, 0), (64, 0), (128, 0), (256, 0), (64, 16), (64, 32), (128, 32), (128, 64))
 MULTIPROCESSORS = 132  # of an H100 or H200; what follows is for GPUs of about that size
-SHARED_MEMORY = 220_000  # bytes of each
+SHARED_MEMORY = 220_000  # bytes of each, at most
 TABLES = Path(__file__).parent
 
 _noted: dict | None = None
@@ -97,6 +97,9 @@ def _cut(conv, sizes, tiles, steps):
     """Yield blocks of some sizes: sums that are split, and numbers of steps that are ahead."""
     rows, out, out2, inner = sizes
     memory = (rows + out + out2) * inner * 2
+    there = shared_memory()
+    if 2 * memory > there:
+        return
     warps = 8 if rows * (out + out2) > 128 * 160 else 4
     # programs that are alone on their multiprocessor load further ahead
     for splits in (1, 2, 4):
@@ -105,10 +108,21 @@ def _cut(conv, sizes, tiles, steps):
         waves = tiles * splits / MULTIPROCESSORS
         depths = {}
         for share in (1,) if waves <= 1 else (2, 1) if waves <= 3 else (3, 2):
-            stages = min(SHARED_MEMORY // share // memory, 8 if share == 1 else 5)
+            stages = min(there // share // memory, 8 if share == 1 else 5)
             depths[max(min(stages, steps // splits), 2)] = share
         for stages in depths:
             yield Blocks(rows, out, out2, inner, splits, warps, stages, accelerates(conv))
+
+
+@functools.cache
+def shared_memory():
+    """Return the bytes that a program may take on this GPU; on a CPU, a Hopper's."""
+    if not torch.cuda.is_available():
+        return SHARED_MEMORY
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    # 99 KiB are the least of the GPUs that compute here
+    there = getattr(properties, 'shared_memory_per_block_optin', 99 * 1024)
+    return min(SHARED_MEMORY, there - 2048)
 
 
 def accelerates(conv):
