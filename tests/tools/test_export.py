@@ -98,6 +98,7 @@ def test_the_commands(root, run_tool, data, checkpoint, tmp_path):
     assert '--deploy are for checkpoints' in refused
 
 
+@pytest.mark.slow
 def test_wrapped_data_sets(run_tool, wrapped_config, checkpoint, digits, tmp_path):
     """Compared on, calibrated on, and tested with augmentation."""
     for package in FORMATS['onnx'].packages:

@@ -39,6 +39,7 @@ def draw(run_tool, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_links_and_channels_of_a_block(draw):
     written = draw('links', '--layers', 16, '--growth-rate', 20)
     channels = '20 34 20 58 20 34 20 98 20 34 20 58 20 34 20 168'.split()

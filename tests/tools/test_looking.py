@@ -103,6 +103,7 @@ def test_confused_detections_are_drawn(look, detections, tmp_path):
     assert list(tmp_path.glob('*.png'))
 
 
+@pytest.mark.slow
 def test_confused_pixels_are_drawn(look, evaluate, tmp_path):
     maps = tmp_path / 'label_maps'
     evaluate('mmseg', options=[*CITYSCAPES, f'test_evaluator.output_dir={maps}'])
@@ -110,6 +111,7 @@ def test_confused_pixels_are_drawn(look, evaluate, tmp_path):
     assert list(tmp_path.glob('confusion/*.png'))
 
 
+@pytest.mark.slow
 def test_the_best_and_worst_images_are_drawn(look, detections, tmp_path):
     look('mmdet', 'analyze_results', detections, tmp_path, '--topk', 2)
     assert len(list(tmp_path.rglob('*.jpg'))) == 4

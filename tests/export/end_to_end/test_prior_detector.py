@@ -77,7 +77,14 @@ def swapped(root):
     return get
 
 
-@pytest.mark.parametrize('name', SWAPPED)
+# RTMDet and YOLOX decode like FCOS, by points
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ('rtmdet', 'yolox')))
+        for name in SWAPPED
+    ],
+)
 def test_detectors_of_mmdet(swapped, tmp_path, name):
     """They predict from a file as in mmdet."""
     model, cfg = swapped(name)

@@ -133,7 +133,7 @@ def conv_patterns(device, slot):
                     )
 
 
-@pytest.mark.parametrize('window', [32, 64])
+@pytest.mark.parametrize('window', [pytest.param(32, marks=pytest.mark.slow), 64])
 def test_windows_hold_every_link_of_every_variant(device, window):
     """A product with the packed weights is the one with the plain weights, whatever is between."""
     number = 0
