@@ -1,7 +1,6 @@
 """A module's function on a GPU as one graph of kernels, which is launched at once."""
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable
 
 import torch
@@ -10,7 +9,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from ..utils.tracing import is_eager
 
-MOST_GRAPHS = 8  # sizes of images; each has memory of its own
+MOST_GRAPHS = 8  # shapes; each has memory of its own
 
 
 class GraphedFunction:
@@ -18,8 +17,9 @@ class GraphedFunction:
 
     Dozens of short kernels are launched faster at once than one by one from Python. The first call
     with a shape runs the function, and records it; the weights are what they were then, or it is
-    recorded anew. Outputs are copies, as from the function itself. On a CPU, under tracers, while
-    gradients or another graph are recorded, the function itself is called.
+    recorded anew. After eight shapes, no further one is. Outputs are copies, as from the function
+    itself. On a CPU, under tracers, while gradients or another graph are recorded, the function
+    itself is called.
 
     Args:
         function (callable): Without values that depend on its tensors' values.
@@ -29,7 +29,8 @@ class GraphedFunction:
     def __init__(self, function: Callable, module: nn.Module) -> None:
         self.function = function
         self.module = module
-        self._graphs: OrderedDict = OrderedDict()
+        self._graphs: dict = {}
+        self._state: list = []
 
     def __call__(self, *args, **kwargs):
         """Map the arguments as the function does."""
@@ -48,13 +49,15 @@ class GraphedFunction:
             tuple(leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)),
             tuple((x.shape, x.stride(), x.dtype, x.device) for x in tensors),
         )
-        state = [(weight.data_ptr(), weight._version) for weight in self.module.parameters()]
-        if self._graphs.get(key, (None,))[0] != state:
-            self._graphs[key] = state, self._record(leaves, spec)
-            if len(self._graphs) > MOST_GRAPHS:
-                self._graphs.popitem(last=False)
-        self._graphs.move_to_end(key)
-        recorded = self._graphs[key][1]
+        state = [_state_of(weight) for weight in self.module.parameters()]
+        if state != self._state:
+            self._graphs.clear()
+            self._state = state
+        if key not in self._graphs:
+            if len(self._graphs) == MOST_GRAPHS:  # images of ever other sizes
+                return self.function(*args, **kwargs)
+            self._graphs[key] = self._record(leaves, spec)
+        recorded = self._graphs[key]
         if recorded is None:
             return self.function(*args, **kwargs)
         graph, inputs, outputs = recorded
@@ -90,6 +93,11 @@ class GraphedFunction:
     def __reduce__(self):
         """Copy and save without the graphs, which belong to one model's memory."""
         return GraphedFunction, (self.function, self.module)
+
+
+def _state_of(weight):
+    """Return what changes with a weight; an inference tensor counts no versions."""
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version
 
 
 def _can_graph(tensors):
