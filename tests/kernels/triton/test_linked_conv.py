@@ -47,7 +47,7 @@ def compute(device, blocks, shape=(2, 3, 5), halo=1, kernel=3, stride=1, padded=
         maps.channels(place, feature.shape[1]).copy_(feature)
     x = torch.cat([features[link] for link in links], dim=1)
     weight = (torch.randn(out_channels, x.shape[1], kernel, kernel) / 20).half()
-    bias = (4 * torch.randn(out_channels)).half()  # some are clipped by ReLU6, too
+    bias = torch.linspace(-8, 8, out_channels).half()  # ReLU6 clips at both ends
     conv = LinkedConv(
         *(weight.to(device), bias.to(device), act),
         *([(places[link], WIDTHS[link]) for link in links], stride, SLOT),
