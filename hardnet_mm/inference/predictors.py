@@ -1,5 +1,7 @@
 """What a model makes of frames: predictions, drawn images, and what is stored of them, by task."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 from mmengine.utils import import_modules_from_strings
@@ -11,7 +13,7 @@ LEFT_OUT = 255  # the label of pixels whose class was not asked for
 SMALLEST_DRAWN = 224  # the short side of what a class is written on
 
 
-class Predictor:
+class Predictor(ABC):
     """A model, by the inferencer of its toolbox.
 
     Args:
@@ -49,9 +51,9 @@ class Predictor:
             raise InputError(f'no class {unknown}: the model has {self.model.classes}')
         return sorted(self.model.classes.index(name) for name in classes)
 
+    @abstractmethod
     def make_inferencer(self):
         """Return the toolbox's inferencer around the model."""
-        raise NotImplementedError
 
     def prepare(self, image):
         """Return an image ``(H, W, 3)`` uint8, BGR, as the test pipeline prepares it.
@@ -75,13 +77,13 @@ class Predictor:
         batch = {key: [item[key] for item in items] for key in ('inputs', 'data_samples')}
         return [self.keep(sample.cpu()) for sample in self.inferencer.forward(batch)]
 
+    @abstractmethod
     def keep(self, sample):
         """Return a data sample without the scores and classes that were not asked for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, image, sample):
         """Return an image ``(H, W, 3)`` uint8, BGR, with its prediction on it."""
-        raise NotImplementedError
 
     def entries(self, sample):
         """Return what is stored of a prediction as JSON, a list of dicts."""
@@ -91,9 +93,9 @@ class Predictor:
         """Return the classes of the pixels, ``(H, W)``, of a model that has label maps."""
         raise NotImplementedError
 
+    @abstractmethod
     def rows(self, sample):
         """Return what a person is told, a list of class and score, the best first."""
-        raise NotImplementedError
 
 
 class Detector(Predictor):

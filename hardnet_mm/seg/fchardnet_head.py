@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..backbones import HarDBlock
 from ..registry import MODELS
+from .checks import check_widths
 
 
 @MODELS.register_module()
@@ -82,12 +83,7 @@ class FCHarDNetHead(BaseDecodeHead):
         Raises:
             ValueError: If the inputs are not as wide as the head was built for.
         """
-        channels = [x.shape[1] for x in inputs]
-        if channels != list(self.in_channels):
-            raise ValueError(
-                f"the head's in_channels are {list(self.in_channels)}, but its inputs have "
-                f'{channels} channels: see HarDNet.channels'
-            )
+        check_widths(inputs, self.in_channels)
         *skips, x = inputs
         for skip, project, block in zip(reversed(skips), self.projections, self.blocks):
             x = resize(x, skip.shape[2:], None, 'bilinear', self.align_corners, warning=False)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..registry import MODELS
 from ..utils.errors import InputError
+from .checks import check_foreground_alone, check_widths
 from .lawin_attention import PATCH, LawinAttention, WindowReduction, as_map, as_patches
 
 RATIOS = (8, 4, 2)  # a window's side by a patch's
@@ -92,11 +93,7 @@ class LawinHead(BaseDecodeHead):
                 'in_channels and in_index must have four values, for the maps at strides 4, 8, 16 '
                 f'and 32, got {in_channels} and {in_index}'
             )
-        if num_classes != 2:
-            raise ValueError(
-                f'num_classes must be 2, background and foreground, got {num_classes}: the head '
-                'has one logit'
-            )
+        check_foreground_alone(num_classes)
         if channels % (2 * RATIOS[0] ** 2):
             raise ValueError(f'channels must be a multiple of 128, got {channels}')
         super().__init__(
@@ -181,12 +178,7 @@ class LawinHead(BaseDecodeHead):
         return resize(x, size, None, 'bilinear', self.align_corners, warning=False)
 
     def _check(self, inputs):
-        channels = [x.shape[1] for x in inputs]
-        if channels != list(self.in_channels):
-            raise ValueError(
-                f"the head's in_channels are {list(self.in_channels)}, but its inputs have "
-                f'{channels} channels: see HarDNetV2.channels'
-            )
+        check_widths(inputs, self.in_channels)
         sides = inputs[1].shape[2:]
         # symbols of a tracer are not compared: they stand for any size
         if any(isinstance(side, int) and side % PATCH for side in sides):

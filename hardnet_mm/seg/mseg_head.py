@@ -10,6 +10,7 @@ from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from .checks import check_foreground_alone, check_widths
 
 # What mmengine has for PyTorch's own initialization of a convolution's weights.
 PYTORCH_INIT = dict(
@@ -159,11 +160,7 @@ class HarDNetMSEGHead(BaseDecodeHead):
                 'in_channels and in_index must have three values, for the maps at strides 8, 16 '
                 f'and 32, got {in_channels} and {in_index}'
             )
-        if num_classes != 2:
-            raise ValueError(
-                f'num_classes must be 2, background and foreground, got {num_classes}: the head '
-                'has one logit'
-            )
+        check_foreground_alone(num_classes)
         blocks = nn.ModuleList(
             MSEGReceptiveFieldBlock(width, channels, norm_cfg) for width in in_channels
         )
@@ -191,12 +188,7 @@ class HarDNetMSEGHead(BaseDecodeHead):
             ValueError: If the inputs are not as wide as the head was built for.
         """
         inputs = self._transform_inputs(inputs)
-        channels = [x.shape[1] for x in inputs]
-        if channels != list(self.in_channels):
-            raise ValueError(
-                f"the head's in_channels are {list(self.in_channels)}, but its inputs have "
-                f'{channels} channels: see HarDNet.channels'
-            )
+        check_widths(inputs, self.in_channels)
         maps = [block(x) for block, x in zip(self.receptive_fields, inputs)]
         return self.cls_seg(self.decoder(*maps))
 

@@ -1,0 +1,32 @@
+"""What the decode heads ask of their arguments and inputs."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def check_widths(inputs: Sequence[Tensor], in_channels: Sequence[int]) -> None:
+    """Refuse inputs ``(N, C_i, H_i, W_i)`` that are not as wide as a head was built for.
+
+    Raises:
+        ValueError: If a ``C_i`` is another than ``in_channels[i]``.
+    """
+    channels = [x.shape[1] for x in inputs]
+    if channels != list(in_channels):
+        raise ValueError(
+            f"the head's in_channels are {list(in_channels)}, but its inputs have {channels} "
+            "channels: see the backbone's channels"
+        )
+
+
+def check_foreground_alone(num_classes: int) -> None:
+    """Refuse other classes than the background and one foreground.
+
+    Raises:
+        ValueError: If ``num_classes`` is not 2.
+    """
+    if num_classes != 2:
+        raise ValueError(
+            f'num_classes must be 2, background and foreground, got {num_classes}: the head '
+            'has one logit'
+        )
