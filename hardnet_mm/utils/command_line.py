@@ -2,6 +2,8 @@
 
 import os
 import os.path as osp
+import warnings
+from datetime import timedelta
 
 import torch.distributed as dist
 from mmengine.device import get_device
@@ -38,7 +40,15 @@ def load_config(args):
 
 def _distribute_on_cpu(cfg):
     """Let processes without a GPU work together by gloo, which mmengine alone does not set up."""
-    dist.init_process_group('gloo')
+    settings = cfg.get('env_cfg', {}).get('dist_cfg', {})
+    seconds = settings.get('timeout')
+    dist.init_process_group('gloo', timeout=seconds and timedelta(seconds=seconds))
+    if cfg.get('sync_bn') is not None:
+        warnings.warn(
+            f'sync_bn={cfg.sync_bn!r} needs GPUs: on CPUs each process normalizes by its own images',
+            stacklevel=2,
+        )
+        cfg.sync_bn = None
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
         device_ids=None,
