@@ -95,6 +95,32 @@ def moved(results):
     return {key: value - results['start'][key] for key, value in results['end'].items()}
 
 
+def distances(root, folder, *arguments):
+    """Run a step of each system in two processes; see :mod:`helpers.rank_step`."""
+    script = str(root / 'tests/helpers/rank_step.py')
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    tool_process.run_ranks(2, script, list(arguments), environment, folder, 900)
+    output = (folder / 'rank0.txt').read_text()
+    return {
+        line.split()[1]: float(line.split()[2])
+        for line in output.splitlines()
+        if line.startswith(arguments[0])
+    }
+
+
+def test_losses_are_divided_by_the_whole_batch(root, tmp_path):
+    """Detectors divide by positives, of which the two images have different numbers."""
+    found = distances(root, tmp_path, 'ddp', 'small', 'ssd', 'centernet')
+    assert len(found) == 2 and max(found.values()) < 1e-2, found
+
+
+@pytest.mark.slow
+def test_shards_of_the_85_train_as_a_whole(root, tmp_path):
+    """By FSDP; PyTorch's gloo has no reduce_scatter before 2.6 or so."""
+    found = distances(root, tmp_path, 'fsdp', 'published', 'classifier')
+    assert len(found) == 1 and max(found.values()) < 1e-2, found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('processes', [2, 4])
 @pytest.mark.parametrize('name', CONFIGS)
