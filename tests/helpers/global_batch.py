@@ -1,10 +1,11 @@
 """What lets a run in several processes be compared with one: a hook for ``custom_hooks``."""
 
+import time
 from pathlib import Path
 
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.dist import all_reduce, get_world_size, master_only
+from mmengine.dist import all_reduce, get_rank, get_world_size, master_only
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -55,3 +56,17 @@ class GlobalBatchHook(Hook):
 
     def weights(self):
         return {key: value.clone() for key, value in self.model.named_parameters()}
+
+
+@HOOKS.register_module()
+class FaultHook(Hook):
+    """Let the process of rank 1 fail, or hang, in the second iteration."""
+
+    def __init__(self, hangs):
+        self.hangs = hangs
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if get_rank() == 1 and batch_idx == 1:
+            if self.hangs:
+                time.sleep(3600)
+            raise RuntimeError('this process fails on purpose')

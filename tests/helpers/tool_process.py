@@ -51,6 +51,13 @@ def start(script, arguments, environment, folder, output):
     return process
 
 
+def free_port():
+    """Return the number of a port of this machine that nothing listens to."""
+    with socket.socket() as one:
+        one.bind(('127.0.0.1', 0))
+        return one.getsockname()[1]
+
+
 def run_ranks(count, script, arguments, environment, output, timeout):
     """Run a script in several processes that find each other, as torchrun would start them.
 
@@ -65,10 +72,7 @@ def run_ranks(count, script, arguments, environment, output, timeout):
     Raises:
         AssertionError: If one fails, or takes longer.
     """
-    with socket.socket() as one:
-        one.bind(('127.0.0.1', 0))
-        port = one.getsockname()[1]
-    shared = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE=str(count))
+    shared = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(free_port()), WORLD_SIZE=str(count))
     files = [output / f'rank{rank}.txt' for rank in range(count)]
     processes = [
         start(
