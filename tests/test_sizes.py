@@ -1,6 +1,7 @@
 """Images of any size, alone and together, in one thread and in more, from two threads at once."""
 
 import concurrent.futures
+import os
 import random
 
 import pytest
@@ -10,10 +11,12 @@ from helpers.small_dfus import SMALL_DFUS
 from mmengine.config import Config
 
 from hardnet_mm.export.end_to_end import build_end_to_end
-from hardnet_mm.utils.configs import build_model
+from hardnet_mm.utils.configs import build_model, read_config
+from hardnet_mm.utils.errors import InputError
 
 SEED = 0
-SMALL = [(32, 32), (33, 47), (64, 61), (101, 37)]  # sides that stages halve unevenly, and primes
+# The least, sides that stages halve unevenly, and primes; and images of a batch.
+SMALL = [(32, 32, 1), (33, 47, 2), (64, 61, 3), (101, 37, 5)]
 PUBLISHED = [
     *('ssd512_hardnet68_coco', 'rfb512_hardnet68_coco', 'centernet_hardnet85_coco'),
     *('fchardnet70_cityscapes', 'mseg_hardnet68_kvasir', 'hardnet68_imagenet'),
@@ -93,20 +96,60 @@ def assert_same_however_computed(run, images, wanted, tolerance=1e-4):
     assert_near(found[1], wanted_of_other, tolerance)
 
 
+def allowed(name, height, width):
+    """Return the size that a preprocessor makes of one: the windows of DFUS are of 64 pixels."""
+    if name.startswith('dfus'):
+        return tuple(-(-side // 64) * 64 for side in (height, width))
+    return height, width
+
+
+def assert_any_size(model, name, sizes):
+    """The deploy form computes as the model; too small an image is refused by both."""
+    plain = in_pytorch(build_end_to_end(model, 'network').eval())
+    deploy = in_pytorch(deployed(model, 'network'))
+    smallest = max(32, *model.backbone.out_strides)
+    for height, width, batch in sizes:
+        height, width = allowed(name, height, width)
+        images = images_of(height, width, batch)
+        if min(height, width) < smallest:
+            for run in (plain, deploy):
+                with pytest.raises(InputError, match=f'at least {smallest} x {smallest}'):
+                    run(images)
+            continue
+        assert_same_however_computed(deploy, images, plain(images))
+
+
 @pytest.mark.parametrize('name', [*MODELS, 'dfus'])
-def test_small_models_at_small_sizes(small, name):
-    model = small(name)
-    plain = build_end_to_end(model, 'network').eval()
-    deploy = deployed(model, 'network')
-    for number, size in enumerate(SMALL):
-        if name == 'dfus':  # whose windows are of multiples of 64, and the preprocessor pads to
-            size = tuple(-(-side // 64) * 64 for side in size)
-        images = images_of(*size, number % 3 + 1)
-        wanted = in_pytorch(plain)(images)
-        assert all(output.isfinite().all() for output in wanted.values())
-        assert_same_however_computed(in_pytorch(deploy), images, wanted)
+def test_an_odd_size(small, name):
+    assert_any_size(small(name), name, [(67, 101, 2)])
 
 
-def too_small(error):
-    """Tell a refusal that says what is allowed from a failure within a layer."""
-    return 'at least' in str(error)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [*MODELS, 'dfus'])
+def test_small_models(small, name):
+    assert_any_size(small(name), name, SMALL + sampled(20, high=400))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_published_models(root, name):
+    """With all their channels, on stand-in weights, at sizes of up to 1100 x 1100."""
+    model = filled(build_model(read_config(str(root / f'configs/{name}.py'))))
+    assert_any_size(model, name, [*sampled(int(os.environ.get('HARDNET_SIZES', 4)))])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [*MODELS, 'dfus'])
+@pytest.mark.parametrize('format_name', [key for key, each in FORMATS.items() if each.any_size])
+def test_files(small, name, format_name, tmp_path):
+    """Those that promise free sizes, written at one and run at others."""
+    skip_without(format_name)
+    end_to_end = deployed(small(name), 'network')
+    if not end_to_end.any_size:
+        pytest.skip('priors lie at the positions of one size')
+    path = tmp_path / f'model{FORMATS[format_name].suffix}'
+    export(end_to_end, images_of(128, 192, 1), path, format_name)
+    run, wanted = in_file(load(path)), in_pytorch(end_to_end)
+    for height, width, batch in sampled(6, low=64, high=300):
+        images = images_of(*allowed(name, height, width), batch)
+        assert_same_however_computed(run, images, wanted(images), 1e-3)
