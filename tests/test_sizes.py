@@ -6,11 +6,13 @@ import random
 
 import pytest
 import torch
-from helpers.exported import MODELS, deployed, filled
+from helpers.exported import MODELS, deployed, filled, skip_without
 from helpers.small_dfus import SMALL_DFUS
 from mmengine.config import Config
 
 from hardnet_mm.export.end_to_end import build_end_to_end
+from hardnet_mm.export.formats import FORMATS, load
+from hardnet_mm.export.writing import export
 from hardnet_mm.utils.configs import build_model, read_config
 from hardnet_mm.utils.errors import InputError
 
