@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 
 from hardnet_mm.benchmark.forms import DTYPES, FORMS
-from hardnet_mm.benchmark.measure import convolution_peak, count_work, interleave, peak_memory
-from hardnet_mm.benchmark.models import Subject, published
+from hardnet_mm.benchmark.measure import convolution_peak, count_macs, interleave, peak_memory
+from hardnet_mm.benchmark.models import Subject, published_result
 from hardnet_mm.benchmark.presets import PRESETS
-from hardnet_mm.benchmark.report import machine, table, write
+from hardnet_mm.benchmark.report import describe_machine, markdown_table, write_results
 from hardnet_mm.utils.configs import build_model, read_config
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -73,7 +73,7 @@ def models(args):
         options = args.options.get(name)
         cfg = read_config(config, options)
         subject = Subject(build_model(cfg), cfg.default_scope)
-        yield name, config, subject, '' if options else published(config), args.forms
+        yield name, config, subject, '' if options else published_result(config), args.forms
     for entry in args.hub:
         folder, _, name = entry.rpartition(':')
         model = torch.hub.load(folder, name, source='local', pretrained=False)
@@ -91,7 +91,7 @@ def prepare(args):
             config=config,
             batch_size=args.batch_size,
             parameters=sum(p.numel() for p in subject.parameters()),
-            macs=count_work(subject, images[:1]),
+            macs=count_macs(subject, images[:1]),
             published=result,
         )
         for form in forms:
@@ -124,12 +124,12 @@ def main():
         )
     title = (
         f'{args.batch_size} x 3 x {args.size[0]} x {args.size[1]}, {args.runs} runs in turn, '
-        f'{machine(args.device)}; its convolution peak is {peak / 1e9:.0f} GMACs a second'
+        f'{describe_machine(args.device)}; its convolution peak is {peak / 1e9:.0f} GMACs a second'
     )
-    print(f'\n{title}\n\n{table(results)}')
+    print(f'\n{title}\n\n{markdown_table(results)}')
     if args.out_dir is not None:
         settings = {key: str(value) for key, value in vars(args).items()}
-        write(args.out_dir, title, results, settings)
+        write_results(args.out_dir, title, results, settings)
         print(f'\ntable.md, results.json and latency.png are in {args.out_dir}')
 
 

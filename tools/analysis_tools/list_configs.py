@@ -10,7 +10,7 @@ import sys
 
 import torch
 
-from hardnet_mm.benchmark.measure import count_work
+from hardnet_mm.benchmark.measure import count_macs
 from hardnet_mm.benchmark.models import Subject
 from hardnet_mm.checkpoints.published import WEIGHTS
 from hardnet_mm.utils.configs import build_model, read_config
@@ -88,7 +88,7 @@ def counts(cfg, size):
     """Return the last columns of a row: parameters and MACs of the model."""
     model = Subject(build_model(cfg), cfg.default_scope)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    work = count_work(model, torch.rand(1, 3, *size))
+    work = count_macs(model, torch.rand(1, 3, *size))
     return [f'{parameters / 1e6:.2f} M', f'{work / 1e9:.2f}']
 
 

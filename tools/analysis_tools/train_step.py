@@ -15,7 +15,7 @@ import torch
 
 from hardnet_mm import create_model
 from hardnet_mm.benchmark.measure import peak_memory
-from hardnet_mm.benchmark.report import machine
+from hardnet_mm.benchmark.report import describe_machine
 
 WAYS = {
     'plain': dict(),
@@ -121,8 +121,8 @@ def main():
     first = ways[0]
     print(
         f'{args.arch}, a step of {args.batch_size} x 3 x {args.size} x {args.size}, {args.turns} '
-        f'turns of {args.runs} each, {machine(args.device)}; memory is what training adds to the '
-        f'weights; speed is the median over turns\n\n'
+        f'turns of {args.runs} each, {describe_machine(args.device)}; memory is what training adds '
+        f'to the weights; speed is the median over turns\n\n'
         f'| way | seconds, median | speed | memory, MiB | of {first.name} |\n|---|---|---|---|---|'
     )
     for way in ways:
