@@ -7,11 +7,8 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ..backbones import HarDNet
-from ..backbones.architectures import get_architecture, group_blocks
+from ..backbones.architectures import HEAD_DROPOUT, get_architecture, group_blocks
 from ..checkpoints.published import SCHEME
-
-# Probability of dropping a channel before the linear layer (PingoLH/Pytorch-HarDNet).
-HEAD_DROPOUT = dict(hardnet39ds=0.05, hardnet68ds=0.05, hardnet68=0.1, hardnet85=0.2)
 
 
 class HarDNetClassifier(nn.Module):
