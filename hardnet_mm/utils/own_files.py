@@ -26,8 +26,8 @@ def find_config(name):
         FileNotFoundError: If there is no such config. The message lists similar names.
 
     Examples:
-        >>> find_config('toolbox_models/fcos_hardnet68_fpn_gn-head_1x_coco').suffix
-        '.py'
+        >>> find_config('hardnet_mm::hardnet68_imagenet').name
+        'hardnet68_imagenet.py'
     """
     stem = name.removeprefix(PREFIX).removesuffix('.py')
     path = OWN_FILES / 'configs' / f'{stem}.py'
