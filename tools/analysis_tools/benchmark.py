@@ -1,7 +1,7 @@
 """Measure models side by side: latency, throughput, memory, parameters, multiply-adds.
 
-The models are run in turn, so that noise hits all alike. A classifier is timed to its logits, a
-detector to its head's raw outputs, a segmentor to the label map at the images' size.
+The models run in turn, so that a disturbance affects all of them. Classifiers are timed up to the
+logits, detectors up to the head's raw outputs, segmentors up to the label map at the images' size.
 """
 
 import argparse
@@ -27,24 +27,36 @@ from command_line import check_new_folder, expanded_path  # noqa: E402
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('configs', nargs='*', help='configs, by path or as mmdet::retinanet/....py')
-    add('--preset', choices=PRESETS, help='a comparison that is ready')
-    add('--forms', nargs='+', choices=FORMS, default=['deploy'], help='of every model')
+    add('configs', nargs='*', help='configs, by path or by name: mmdet::retinanet/....py')
+    add('--preset', choices=PRESETS, help='a prepared comparison')
+    add(
+        '--forms',
+        nargs='+',
+        choices=FORMS,
+        default=['deploy'],
+        help='forms that every model is measured in; default: deploy',
+    )
     add(
         '--hub',
         nargs='+',
         default=[],
         metavar='FOLDER:NAME',
-        help='other programs to time as they are: a clone with a hubconf.py, and its model (its '
-        'code is executed)',
+        help='models of other programs, measured unchanged: a clone with a hubconf.py, and a '
+        "model's name in it; the clone's code is executed",
     )
     add('--dtype', choices=DTYPES, default='float32')
-    add('--size', nargs=2, type=int, metavar=('HEIGHT', 'WIDTH'), help="the preset's, or 512 512")
+    add(
+        '--size',
+        nargs=2,
+        type=int,
+        metavar=('HEIGHT', 'WIDTH'),
+        help="size of the images; default: the preset's, or 512 512",
+    )
     add('--batch-size', type=int, default=1)
-    add('--runs', type=int, help="counted runs of each, the preset's, or 20")
-    add('--warmup', type=int, default=3, help='runs of each before them')
+    add('--runs', type=int, help="timed runs of each; default: the preset's, or 20")
+    add('--warmup', type=int, default=3, help='untimed runs of each before those; default: 3')
     add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    add('--threads', type=int, help='of the CPU')
+    add('--threads', type=int, help="threads on a CPU; default: PyTorch's")
     add(
         '--out-dir',
         type=expanded_path,
@@ -68,7 +80,7 @@ def parse_args():
 
 
 def models(args):
-    """Yield the name of each model, its config, itself, its published result, and its forms."""
+    """Yield the name, config, model, published result and forms of each model."""
     for name, config in args.configs.items():
         options = args.options.get(name)
         cfg = read_config(config, options)
@@ -81,7 +93,7 @@ def models(args):
 
 
 def prepare(args):
-    """Return a result for each model and form, its times still to come, and its function."""
+    """Return two lists: results without times, one a model and form, and functions to time."""
     images = torch.rand(args.batch_size, 3, *args.size, device=args.device)
     results, functions = [], []
     for name, config, subject, result, forms in models(args):
@@ -103,14 +115,14 @@ def prepare(args):
 @torch.no_grad()
 def main():
     args = parse_args()
-    logging.disable(logging.INFO)  # what each parameter is initialized with
+    logging.disable(logging.INFO)  # mmengine lists the initialisation of each parameter
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.backends.cudnn.benchmark = True  # sizes do not change
-    torch.set_flush_denormal(True)  # random weights may make them, and trained ones do not
+    torch.set_flush_denormal(True)  # random weights may give denormals, trained weights do not
     results, functions = prepare(args)
     peak = convolution_peak(DTYPES[args.dtype], args.device)
-    # of the first run, which includes what is kept for the next ones: weights laid out anew
+    # of the first run, which includes what is stored for later runs, such as reordered weights
     growth = [peak_memory(function, args.device) for function in functions]
     times = interleave(functions, args.runs, args.warmup, args.device)
     for result, grown, seconds in zip(results, growth, times):
