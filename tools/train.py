@@ -39,9 +39,9 @@ def parse_args():
 
 
 def resume(cfg, checkpoint):
-    """Let a config go on from a checkpoint, or, by 'auto', from the latest in its work dir.
+    """Make a config resume from a checkpoint, or, for 'auto', from the latest in its work dir.
 
-    Where there is none yet, training starts as the config says, from its ``load_from``.
+    If the work dir has no checkpoint, training starts from the config's ``load_from``.
     """
     from mmengine.runner import find_latest_checkpoint
 
