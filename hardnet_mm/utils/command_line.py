@@ -51,7 +51,7 @@ def _distribute_on_cpu(cfg):
     dist.init_process_group('gloo', timeout=seconds and timedelta(seconds=seconds))
     if cfg.get('sync_bn') is not None:
         warnings.warn(
-            f'sync_bn={cfg.sync_bn!r} needs GPUs: on CPUs each process normalizes by its own images',
+            f'sync_bn={cfg.sync_bn!r} needs GPUs: each process normalizes by its own images here',
             stacklevel=2,
         )
         cfg.sync_bn = None
