@@ -76,7 +76,9 @@ def main(args):
         check_checkpoint(cfg.load_from)
 
     runner = Runner.from_cfg(cfg)
-    runner.register_hook(CheckpointMatchHook() if cfg.get('resume') else PartialCheckpointHook())
+    runner.register_hook(
+        CheckpointMatchHook(resumes=True) if cfg.get('resume') else PartialCheckpointHook()
+    )
     runner.train()
 
 

@@ -4,8 +4,9 @@
 - mmdet's SSDHead predicts: :mod:`.mmdet_fixes`.
 - mmpretrain does without its multimodal models where transformers lacks what they import, as
   version 5 does: :mod:`.mmpretrain_fixes`.
-- mmengine reads its own checkpoints on PyTorch 2.6 and newer, and finds mmseg's configs by name in
-  the toolbox's maintained continuation: :mod:`.mmengine_fixes`.
+- mmengine reads its own checkpoints on PyTorch 2.6 and newer, runs no code that a checkpoint holds
+  on any, and finds mmseg's configs by name in the toolbox's maintained continuation:
+  :mod:`.mmengine_fixes`.
 - mmengine and the toolboxes find the configs and models of this plugin by name: :mod:`.model_hub`.
 - mmengine loads ``hardnet://NAME``, and files of the original programs:
   :mod:`hardnet_mm.checkpoints.loaders`.
@@ -23,6 +24,7 @@ def apply():
     mmdet_fixes.let_ssd_predict()
     mmpretrain_fixes.leave_out_multimodal_models()
     mmengine_fixes.allow_checkpoint_types()
+    mmengine_fixes.read_weights_only()
     mmengine_fixes.name_package_of_mmseg()
     model_hub.register_names()
     loaders.register_schemes()
