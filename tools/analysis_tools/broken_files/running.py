@@ -1,0 +1,150 @@
+"""A tool in a process of its own, with a bound on its time and its memory."""
+
+import contextlib
+import http.server
+import multiprocessing
+import os
+import re
+import resource
+import runpy
+import sys
+import threading
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from . import cases
+from .cases import ROOT
+
+SECONDS = 300
+MEMORY = 6 * 2**30  # bytes of address space beyond what a process with the toolboxes has
+PRELOADED = ['hardnet_mm.cls', 'hardnet_mm.det', 'hardnet_mm.seg', 'mmpretrain.apis']
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case.
+
+    Attributes:
+        status (int): The exit status; negative: the signal that ended it; None: it took too long.
+        output (str): What it printed.
+        ran (bool): Whether code in the file was run.
+    """
+
+    status: int
+    output: str
+    ran: bool
+
+    def fault(self, case):
+        """Return what is not as it must be, or None."""
+        if self.ran:
+            return 'code in the file was run'
+        if self.status != case.status:
+            return f'exit status {self.status}, not {case.status}'
+        if 'Traceback (most recent call last)' in self.output and case.status == 2:
+            return 'a traceback'
+        if not re.search(case.words, self.output):
+            return f'it does not say {case.words!r}'
+        return None
+
+    def words(self, case, folder):
+        """Return in one line what it said."""
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        chosen = [line for line in lines if ': error: ' in line or line.startswith('skipped: ')]
+        if not chosen:
+            chosen = [line for line in lines if re.search(case.words, line)]
+        line = chosen[-1] if chosen else (lines or [''])[-1]
+        line = re.sub(r'^.* - INFO - ', '', line).partition(': error: ')
+        line = line[2] or line[0]
+        line = line.replace('skipped: ', '').replace(f'{folder}/files/', '')
+        return line.replace(f'{folder}/', '').replace(str(folder), 'DATA').replace(str(ROOT), '.')
+
+
+def run(heading, number, shop):
+    """Run a case in a workshop.
+
+    Args:
+        heading (str): A key of :func:`~.cases`.
+        number (int): Its place in that list.
+        shop (Workshop): Prepared.
+
+    Returns:
+        Outcome: What came of it.
+    """
+    shop.mark.unlink(missing_ok=True)
+    output = shop.folder / 'output.txt'
+    environment = dict(os.environ, OMP_NUM_THREADS='1', XDG_CACHE_HOME=str(shop.folder / 'cache'))
+    status = run_tool(partial(_command, heading, number, shop), environment, output)
+    return Outcome(status, output.read_text(errors='replace'), shop.mark.exists())
+
+
+def run_tool(command, environment, output, seconds=SECONDS):
+    """Run a tool whose command line a function makes; return its exit status."""
+    process = _context().Process(target=_run, args=(command, environment, output))
+    process.start()
+    process.join(seconds)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return None
+    return process.exitcode
+
+
+def _command(heading, number, shop):
+    return cases()[heading][number].command(shop)
+
+
+def _context():
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def _run(command, environment, output):
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.stdout, sys.stderr = open(1, 'w', closefd=False), open(2, 'w', closefd=False)
+    os.environ.clear()
+    os.environ.update(environment)
+    tool, *arguments = map(str, command())
+    pages = int(Path('/proc/self/statm').read_text().split()[0])
+    limit = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    sys.argv = [tool, *arguments]
+    sys.path[0] = str(ROOT / 'tools')
+    runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+
+
+@contextlib.contextmanager
+def served(folder):
+    """Serve a folder on this machine, and give the address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+
+def prepare(shop):
+    """Make a workshop's data, its good checkpoint, and one of a training."""
+    import torch
+
+    from hardnet_mm.utils.configs import build_model, read_config
+
+    from .cases import DETECTOR
+
+    shop.write_data()
+    state = build_model(read_config(str(DETECTOR))).state_dict()
+    torch.save(dict(state_dict=state, meta={}), shop.good)
+    command = shop.train()
+    command[3] = shop.resumable.parent
+    output = shop.folder / 'output.txt'
+    status = run_tool(partial(list, command), dict(os.environ, OMP_NUM_THREADS='1'), output)
+    if status:
+        raise RuntimeError(output.read_text()[-3000:])

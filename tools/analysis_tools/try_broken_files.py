@@ -1,0 +1,81 @@
+"""Try hostile and broken files with the tools, each in a process of its own, and tell what comes.
+
+With --write, the table in docs/broken_files.md is written anew. The exit status is 1 if anything
+hung, crashed, took too much memory, ran code, or passed silently.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / 'tools'))
+from command_line import make_parser, run  # noqa: E402
+
+PAGE = ROOT / 'docs/broken_files.md'
+BEGIN, END = '<!-- written by try_broken_files.py -->', '<!-- to here -->'
+
+
+def parse_args():
+    parser = make_parser(__doc__)
+    parser.add_argument('--only', help='cases whose heading or name has this in it')
+    parser.add_argument('--write', action='store_true', help='write the table in docs/')
+    args = parser.parse_args()
+    if args.only and args.write:
+        parser.error('--write is of all cases')
+    return args
+
+
+def table(rows):
+    """Return the Markdown of rows of a heading, a case and what came of it."""
+    lines, last = [], None
+    for heading, case, words in rows:
+        if heading != last:
+            lines += ['', f'### {heading}', '', '| file; tried with | what came |', '|---|---|']
+            last = heading
+        words = words if len(words) < 200 else f'{words[:197]}...'
+        words = words.replace('|', '\\|').replace('<', '&lt;').replace('`', "'")
+        lines.append(f'| {case.name} | {ENDS[case.status]}{words} |')
+    return '\n'.join(lines[1:])
+
+
+ENDS = {0: 'goes on: ', 1: 'skipped: ', 2: 'refused: '}
+
+
+def main(args):
+    from analysis_tools.broken_files import cases, running
+    from analysis_tools.broken_files.cases import Workshop
+
+    rows, faults = [], 0
+    with tempfile.TemporaryDirectory() as folder, running.served(folder) as server:
+        shop = Workshop(folder, server)
+        running.prepare(shop)
+        for heading, listed in cases().items():
+            for number, case in enumerate(listed):
+                if args.only and args.only not in f'{heading} {case.name}':
+                    continue
+                outcome = running.run(heading, number, shop)
+                fault = outcome.fault(case)
+                faults += fault is not None
+                words = outcome.words(case, shop.folder)
+                rows.append((heading, case, words))
+                print(f'{"FAULT" if fault else "as it must be"}: {case.name}: {fault or words}', flush=True)
+                if fault:
+                    print(outcome.output[-1500:], flush=True)
+    print(f'{len(rows)} files tried, {faults} faults')
+    if args.write and not faults:
+        write(rows)
+    sys.exit(int(faults > 0))
+
+
+def write(rows):
+    """Put the table into the page."""
+    from hardnet_mm.utils.files import written_whole
+
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    with written_whole(PAGE) as new:
+        new.write_text(f'{before}{BEGIN}\n{table(rows)}\n{END}{rest.partition(END)[2]}')
+
+
+if __name__ == '__main__':
+    run(parse_args, main)
