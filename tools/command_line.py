@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import os
 import re
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -127,18 +128,31 @@ def check_new_folder(parser, option, path):
 def run(parse_args, main):
     """Call a tool's main function with the arguments, once they are parsed.
 
-    An error that its user made ends it in one line and with status 2.
+    An error that its user made ends it in one line and with status 2, Ctrl-C and SIGTERM in one
+    line and with the status of the signal.
     """
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         args = parse_args()
         importlib.import_module('hardnet_mm')  # before mm: it says how to get what is not there
         main(args)
+    except KeyboardInterrupt as error:
+        number = error.args[0] if error.args else signal.SIGINT
+        sys.stdout.flush()
+        print(f'{Path(sys.argv[0]).name}: stopped by {number.name}', file=sys.stderr)
+        sys.exit(128 + number)
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE) or not is_of_user(error):
             raise
         sys.stdout.flush()
         print(f'{Path(sys.argv[0]).name}: error: {in_one_line(error)}', file=sys.stderr)
         sys.exit(2)
+
+
+def _interrupt(number, _):
+    """Unwind as Ctrl-C does, so that processes which load data are ended, too."""
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt(signal.Signals(number))
 
 
 def is_of_user(error):

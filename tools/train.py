@@ -41,12 +41,12 @@ def resume(cfg, checkpoint):
 
     Where there is none yet, training starts as the config says, from its ``load_from``.
     """
-    from mmengine.runner import find_latest_checkpoint
+    from hardnet_mm.checkpoints.latest import find_latest
 
-    if checkpoint == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
-        return
-    cfg.resume = True
-    cfg.load_from = None if checkpoint == 'auto' else checkpoint
+    if checkpoint == 'auto':
+        checkpoint = find_latest(cfg.work_dir)
+    if checkpoint is not None:
+        cfg.resume, cfg.load_from = True, str(checkpoint)
 
 
 def main(args):
@@ -54,6 +54,7 @@ def main(args):
 
     from hardnet_mm.checkpoints.files import check_checkpoint
     from hardnet_mm.checkpoints.hooks import CheckpointMatchHook, PartialCheckpointHook
+    from hardnet_mm.training.hooks import FiniteLossHook
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.errors import InputError
 
@@ -79,6 +80,7 @@ def main(args):
     runner.register_hook(
         CheckpointMatchHook(resumes=True) if cfg.get('resume') else PartialCheckpointHook()
     )
+    runner.register_hook(FiniteLossHook())
     runner.train()
 
 

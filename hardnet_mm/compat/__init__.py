@@ -7,6 +7,8 @@
 - mmengine reads its own checkpoints on PyTorch 2.6 and newer, runs no code that a checkpoint holds
   on any, and finds mmseg's configs by name in the toolbox's maintained continuation:
   :mod:`.mmengine_fixes`.
+- mmengine's files are written whole, a checkpoint before the one it replaces is removed:
+  :mod:`.mmengine_fixes`.
 - mmengine and the toolboxes find the configs and models of this plugin by name: :mod:`.model_hub`.
 - mmengine loads ``hardnet://NAME``, and files of the original programs:
   :mod:`hardnet_mm.checkpoints.loaders`.
@@ -25,6 +27,7 @@ def apply():
     mmpretrain_fixes.leave_out_multimodal_models()
     mmengine_fixes.allow_checkpoint_types()
     mmengine_fixes.read_weights_only()
+    mmengine_fixes.save_whole_checkpoints()
     mmengine_fixes.name_package_of_mmseg()
     model_hub.register_names()
     loaders.register_schemes()

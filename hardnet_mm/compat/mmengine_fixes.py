@@ -1,9 +1,15 @@
 """What mmengine lacks on today's PyTorch and beside the toolboxes' maintained continuation."""
 
+import contextlib
+import functools
+import os
 import types
 
 import torch
 from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend
+from mmengine.hooks import CheckpointHook
 from mmengine.runner import checkpoint
 from mmengine.utils import digit_version, is_installed
 
@@ -42,6 +48,51 @@ def read_weights_only():
     else:
         checkpoint.torch = _TorchThatReadsWeights('torch')
     checkpoint.load_url = read_address_for_mmengine
+
+
+def save_whole_checkpoints():
+    """Let a checkpoint be whole or not there, and the older one go only once it is.
+
+    mmengine writes into the file's place, and removes what ``max_keep_ckpts`` no longer keeps
+    before it saves: a full disk or a kill in that time leaves half a file, or none.
+    """
+    if not hasattr(LocalBackend.put, '__wrapped__'):
+        LocalBackend.put = _whole(LocalBackend.put)
+        hook = CheckpointHook
+        hook._save_checkpoint_with_step = _removing_last(hook._save_checkpoint_with_step)
+
+
+def _whole(put):
+    @functools.wraps(put)
+    def put_whole(self, obj, filepath):
+        new = f'{filepath}.part'  # what a kill leaves is written over by the next one
+        try:
+            put(self, obj, new)
+            os.replace(new, filepath)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(new)
+            raise OSError(error.errno, error.strerror, str(filepath)) from error
+
+    return put_whole
+
+
+def _removing_last(save):
+    @functools.wraps(save)
+    def save_and_remove(self, runner, step, meta):
+        kept, old = self.keep_ckpt_ids, None
+        if 0 < self.max_keep_ckpts == len(kept) and kept[-1] != step:
+            old = self.file_backend.join_path(
+                self.out_dir, self.filename_tmpl.format(kept.popleft())
+            )
+        save(self, runner, step, meta)
+        if old is not None and is_main_process():
+            if self.file_backend.isfile(old):
+                self.file_backend.remove(old)
+            elif self.file_backend.isdir(old):  # DeepSpeed's
+                self.file_backend.rmtree(old)
+
+    return save_and_remove
 
 
 def name_package_of_mmseg():

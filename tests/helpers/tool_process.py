@@ -34,13 +34,19 @@ def run(script, arguments, environment, folder, output, timeout):
         TimeoutError: If it takes longer.
     """
     given = (script, arguments, environment, folder, output)
-    process = _context().Process(target=_run, args=given)
-    process.start()
+    process = start(*given)
     process.join(timeout)
     if process.exitcode is None:
         process.kill()
         raise TimeoutError(f'{script} took more than {timeout} s: {output.read_text()[-5000:]}')
     return process.exitcode
+
+
+def start(script, arguments, environment, folder, output):
+    """Start a Python script as :func:`run` does, and return its process."""
+    process = _context().Process(target=_run, args=(script, arguments, environment, folder, output))
+    process.start()
+    return process
 
 
 def _run(script, arguments, environment, folder, output):

@@ -43,14 +43,14 @@ ENDS = {0: 'goes on: ', 1: 'skipped: ', 2: 'refused: '}
 
 
 def main(args):
-    from analysis_tools.broken_files import cases, running
+    from analysis_tools.broken_files import all_cases, running
     from analysis_tools.broken_files.cases import Workshop
 
     rows, faults = [], 0
     with tempfile.TemporaryDirectory() as folder, running.served(folder) as server:
         shop = Workshop(folder, server)
         running.prepare(shop)
-        for heading, listed in cases().items():
+        for heading, listed in all_cases().items():
             for number, case in enumerate(listed):
                 if args.only and args.only not in f'{heading} {case.name}':
                     continue

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import cases
+from . import all_cases
 from .cases import ROOT
 
 SECONDS = 300
@@ -64,7 +64,7 @@ def run(heading, number, shop):
     """Run a case in a workshop.
 
     Args:
-        heading (str): A key of :func:`~.cases`.
+        heading (str): A key of :func:`~.all_cases`.
         number (int): Its place in that list.
         shop (Workshop): Prepared.
 
@@ -91,7 +91,7 @@ def run_tool(command, environment, output, seconds=SECONDS):
 
 
 def _command(heading, number, shop):
-    return cases()[heading][number].command(shop)
+    return all_cases()[heading][number].command(shop)
 
 
 def _context():
