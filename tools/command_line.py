@@ -168,13 +168,23 @@ def is_of_user(error):
     ):
         return True  # what a config says, and the class that it names refuses
     if isinstance(error, AssertionError):  # how a toolbox checks its config, if it says something
-        package = frames[-1].f_globals.get('__name__', '').partition('.')[0]
         toolboxes = sys.modules.get('hardnet_mm.utils.toolboxes')
-        return bool(str(error)) and bool(toolboxes) and package in toolboxes.PACKAGES
+        return (
+            bool(str(error)) and bool(toolboxes) and _package(error, frames) in toolboxes.PACKAGES
+        )
     if isinstance(error, OSError):  # a file; without one, nobody could tell what it is about
         return bool(error.filename) or error.errno is None
     errors = sys.modules.get('hardnet_mm.utils.errors')
     return bool(errors) and isinstance(error, errors.InputError)
+
+
+def _package(error, frames):
+    """Return the package where an error arose, in a process of a data loader, too."""
+    if str(error).startswith('Caught '):
+        files = re.findall(r'File ".*?([^/"]+)/[^"]*", line', str(error))
+        inner = re.findall(r'site-packages/(\w+)/', str(error))
+        return (inner or files or [''])[-1]
+    return frames[-1].f_globals.get('__name__', '').partition('.')[0]
 
 
 def in_one_line(error):

@@ -131,9 +131,7 @@ def _sha256(path):
     return digest.hexdigest()
 
 
-def load_weights(
-    path: str | IO[bytes], map_location: str | torch.device | None = 'cpu'
-) -> Any:
+def load_weights(path: str | IO[bytes], map_location: str | torch.device | None = 'cpu') -> Any:
     """Read a checkpoint, tensors and plain values only; no code in it is run.
 
     Args:

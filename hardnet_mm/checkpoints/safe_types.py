@@ -7,7 +7,6 @@ from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
 
-
 STATISTICS = ('min', 'max', 'mean', 'current')  # of a HistoryBuffer, before any is registered
 
 

@@ -97,13 +97,17 @@ def test_the_text_of_a_config_is_taken_out():
     assert checked('a.pth', dict(state_dict={}, meta=meta))['meta'] == dict(epoch=1)
 
 
-@pytest.mark.parametrize('content', [[1], torch.zeros(1), dict(state_dict=3), {1: 2}, dict(meta=[])])
+@pytest.mark.parametrize(
+    'content', [[1], torch.zeros(1), dict(state_dict=3), {1: 2}, dict(meta=[])]
+)
 def test_no_dict_of_a_model(content, tmp_path):
     torch.save(content, tmp_path / 'a.pth')
     if content == dict(meta=[]):
         content['meta'] = [1]
         torch.save(content, tmp_path / 'a.pth')
-    with pytest.raises(InputError, match='a.pth is no checkpoint of a model: its .* must be a dict'):
+    with pytest.raises(
+        InputError, match='a.pth is no checkpoint of a model: its .* must be a dict'
+    ):
         load(tmp_path / 'a.pth')
 
 
@@ -137,7 +141,9 @@ def test_a_damaged_tensor(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
-    with pytest.raises(InputError, match='a.pth is damaged: the checksum of .*data/0 in it is wrong'):
+    with pytest.raises(
+        InputError, match='a.pth is damaged: the checksum of .*data/0 in it is wrong'
+    ):
         load_weights(str(path))
 
 

@@ -63,7 +63,9 @@ def finished(train, work_dir, *arguments):
 
 def steps(work_dir):
     """How many steps were logged."""
-    return sum(len(path.read_text().splitlines()) for path in work_dir.glob('*/vis_data/scalars.json'))
+    return sum(
+        len(path.read_text().splitlines()) for path in work_dir.glob('*/vis_data/scalars.json')
+    )
 
 
 def is_saving(work_dir):

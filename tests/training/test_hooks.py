@@ -90,6 +90,8 @@ def test_a_loss_that_is_no_number_names_the_images(segmentation, value):
     losses = dict(loss=torch.tensor(0.5), loss_ce=torch.tensor(0.5))
     FiniteLossHook().after_train_iter(runner, 6, batch, losses)
     losses.update(loss=torch.tensor(value), loss_ce=torch.tensor(value))
-    with pytest.raises(InputError, match=rf'the loss is {value} at iteration 7 \(loss_ce ') as error:
+    with pytest.raises(
+        InputError, match=rf'the loss is {value} at iteration 7 \(loss_ce '
+    ) as error:
         FiniteLossHook().after_train_iter(runner, 6, batch, losses)
     assert all(sample.img_path in str(error.value) for sample in batch['data_samples'])

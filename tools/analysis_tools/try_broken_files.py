@@ -4,13 +4,15 @@ With --write, the table in docs/broken_files.md is written anew. The exit status
 hung, crashed, took too much memory, ran code, or passed silently.
 """
 
+import queue
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / 'tools'))
-from command_line import make_parser, run  # noqa: E402
+from command_line import make_parser, positive, run  # noqa: E402
 
 PAGE = ROOT / 'docs/broken_files.md'
 BEGIN, END = '<!-- written by try_broken_files.py -->', '<!-- to here -->'
@@ -19,6 +21,7 @@ BEGIN, END = '<!-- written by try_broken_files.py -->', '<!-- to here -->'
 def parse_args():
     parser = make_parser(__doc__)
     parser.add_argument('--only', help='cases whose heading or name has this in it')
+    parser.add_argument('--workers', type=positive, default=2, help='tried at once; default: 2')
     parser.add_argument('--write', action='store_true', help='write the table in docs/')
     args = parser.parse_args()
     if args.only and args.write:
@@ -29,7 +32,7 @@ def parse_args():
 def table(rows):
     """Return the Markdown of rows of a heading, a case and what came of it."""
     lines, last = [], None
-    for heading, case, words in rows:
+    for heading, case, words, _ in rows:
         if heading != last:
             lines += ['', f'### {heading}', '', '| file; tried with | what came |', '|---|---|']
             last = heading
@@ -44,24 +47,33 @@ ENDS = {0: 'goes on: ', 1: 'skipped: ', 2: 'refused: '}
 
 def main(args):
     from analysis_tools.broken_files import all_cases, running
-    from analysis_tools.broken_files.cases import Workshop
 
-    rows, faults = [], 0
+    chosen = [
+        (heading, number, case)
+        for heading, listed in all_cases().items()
+        for number, case in enumerate(listed)
+        if not args.only or args.only in f'{heading}: {case.name}'
+    ]
     with tempfile.TemporaryDirectory() as folder, running.served(folder) as server:
-        shop = Workshop(folder, server)
-        running.prepare(shop)
-        for heading, listed in all_cases().items():
-            for number, case in enumerate(listed):
-                if args.only and args.only not in f'{heading} {case.name}':
-                    continue
-                outcome = running.run(heading, number, shop)
-                fault = outcome.fault(case)
-                faults += fault is not None
-                words = outcome.words(case, shop.folder)
-                rows.append((heading, case, words))
-                print(f'{"FAULT" if fault else "as it must be"}: {case.name}: {fault or words}', flush=True)
-                if fault:
-                    print(outcome.output[-1500:], flush=True)
+        shops = running.prepare(Path(folder), server, args.workers)
+        free = queue.SimpleQueue()
+        for shop in shops:
+            free.put(shop)
+
+        def one(entry):
+            heading, number, case = entry
+            shop = free.get()
+            outcome = running.run(heading, number, shop)
+            fault, words = outcome.fault(case), outcome.words(case, shop.folder)
+            free.put(shop)
+            print(f'{"FAULT" if fault else "as it must be"}: {case.name}: {words}', flush=True)
+            if fault:
+                print(f'{fault}\n{outcome.output[-3000:]}', flush=True)
+            return heading, case, words, fault
+
+        with ThreadPoolExecutor(args.workers) as pool:
+            rows = list(pool.map(one, chosen))
+    faults = sum(row[-1] is not None for row in rows)
     print(f'{len(rows)} files tried, {faults} faults')
     if args.write and not faults:
         write(rows)

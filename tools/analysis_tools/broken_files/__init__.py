@@ -1,7 +1,8 @@
 """Hostile and broken files, each tried by a tool of this repository in a process of its own.
 
 A :class:`~.cases.Case` makes its file and says what must come of it; :mod:`.running` runs the tool,
-with a bound on time and memory. The tests and the table in docs/ are of the same list, :func:`all_cases`.
+with a bound on time and memory. The tests and the table in docs/ are of one list,
+:func:`all_cases`.
 """
 
 

@@ -57,15 +57,33 @@ CASES = [
         'none.json',
     ),
     Case('an unknown category; train.py', changed('cat', first(category_id=77)), 2, 'cat.json'),
-    Case('an image that is not listed; train.py', changed('img', first(image_id=77)), 2, 'img.json'),
-    Case('two annotations of one id; train.py', changed('twice', _twice('annotations')), 2, 'twice.json'),
+    Case(
+        'an image that is not listed; train.py', changed('img', first(image_id=77)), 2, 'img.json'
+    ),
+    Case(
+        'two annotations of one id; train.py',
+        changed('twice', _twice('annotations')),
+        2,
+        'twice.json',
+    ),
     Case('an image listed twice; train.py', changed('images', _twice('images')), 2, 'images.json'),
-    Case('a category listed twice; train.py', changed('cats', _twice('categories')), 2, 'cats.json'),
+    Case(
+        'a category listed twice; train.py', changed('cats', _twice('categories')), 2, 'cats.json'
+    ),
     Case('boxes with NaN; train.py', changed('nan', boxes([8, 8, NAN, 9])), 2, 'nan.json'),
-    Case('boxes with infinity; train.py', changed('inf', boxes([8, 8, INFINITE, 9])), 2, 'inf.json'),
-    Case('a box of three numbers; train.py', changed('three', first(bbox=[1, 2, 3])), 2, 'three.json'),
+    Case(
+        'boxes with infinity; train.py', changed('inf', boxes([8, 8, INFINITE, 9])), 2, 'inf.json'
+    ),
+    Case(
+        'a box of three numbers; train.py', changed('three', first(bbox=[1, 2, 3])), 2, 'three.json'
+    ),
     Case('a box of words; train.py', changed('words', first(bbox=list('abcd'))), 2, 'words.json'),
-    Case('no box; train.py', changed('nobox', lambda c: c['annotations'][0].pop('bbox') and None), 2, 'nobox.json'),
+    Case(
+        'no box; train.py',
+        changed('nobox', lambda c: c['annotations'][0].pop('bbox') and None),
+        2,
+        'nobox.json',
+    ),
     Case(
         'a box of negative size: left out, as by mmdet; train.py',
         changed('negative', first(bbox=[30, 30, -8, -8])),
@@ -92,6 +110,13 @@ CASES = [
     ),
     Case('no file; test.py', lambda s: s.test(annotations='no.json'), 2, 'No such file'),
     Case('boxes with NaN; test.py', changed('nan', boxes([8, 8, NAN, 9]), 'test'), 2, 'nan.json'),
-    Case('an unknown category; test.py', changed('cat', first(category_id=77), 'test'), 2, 'cat.json'),
-    Case('two annotations of one id; test.py', changed('twice', _twice('annotations'), 'test'), 2, 'twice.json'),
+    Case(
+        'an unknown category; test.py', changed('cat', first(category_id=77), 'test'), 2, 'cat.json'
+    ),
+    Case(
+        'two annotations of one id; test.py',
+        changed('twice', _twice('annotations'), 'test'),
+        2,
+        'twice.json',
+    ),
 ]

@@ -213,7 +213,12 @@ CASES = [
         2,
         RUNS,
     ),
-    Case('a pickle of code alone; test.py', lambda s: s.test(bare_pickle(s, 'a.pth')), 2, 'refused|damaged'),
+    Case(
+        'a pickle of code alone; test.py',
+        lambda s: s.test(bare_pickle(s, 'a.pth')),
+        2,
+        'refused|damaged',
+    ),
     Case(
         "a pickle of code alone, named as Paddle's; load_from",
         lambda s: s.train(load_from=bare_pickle(s, 'a.pdparams')),
@@ -242,7 +247,12 @@ CASES = [
         Case(f'cut off after {tenths}0 %; test.py', cut(tenths), 2, 'is cut off|no checkpoint')
         for tenths in range(10)
     ),
-    Case('a byte of a tensor turned around; test.py', damaged_tensor, 2, 'the checksum of .* is wrong'),
+    Case(
+        'a byte of a tensor turned around; test.py',
+        damaged_tensor,
+        2,
+        'the checksum of .* is wrong',
+    ),
     Case(
         'a tensor missing; test.py',
         changed(lambda state: state.pop(_first(state))),
@@ -261,9 +271,7 @@ CASES = [
         2,
         'not one of this config: 1 of',
     ),
-    Case(
-        'a tensor of whole numbers; test.py', changed(_to(torch.int32)), 2, 'is torch.int32, not'
-    ),
+    Case('a tensor of whole numbers; test.py', changed(_to(torch.int32)), 2, 'is torch.int32, not'),
     Case(
         'a tensor of complex numbers; test.py', changed(_to(torch.complex64)), 2, 'complex64, not'
     ),
@@ -290,7 +298,10 @@ CASES = [
     Case('a web page; test.py', written('page.pth', b'<!DOCTYPE html>'), 2, 'is a web page'),
     Case(
         'a web page; load_from, an address',
-        lambda s: [written('page2.pth', b'<html>')(s), s.train(load_from=address(s, s.file('page2.pth')))][1],
+        lambda s: [
+            written('page2.pth', b'<html>')(s),
+            s.train(load_from=address(s, s.file('page2.pth'))),
+        ][1],
         2,
         'is a web page',
     ),

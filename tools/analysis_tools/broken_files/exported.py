@@ -3,7 +3,9 @@
 from .cases import DETECTOR, Case
 
 FORMATS = ('onnx', 'openvino', 'torch', 'mnn', 'ncnn')
-TOOLS = dict(test=lambda s, path: s.test(path), predict=lambda s, path: s.predict(s.folder / 'images', path))
+TOOLS = dict(
+    test=lambda s, path: s.test(path), predict=lambda s, path: s.predict(s.folder / 'images', path)
+)
 
 
 def exported(shop, name, classes=10):
@@ -49,7 +51,11 @@ def cut(content):
 def edited(content):
     """Return it with 64 bytes in the middle turned around."""
     middle = len(content) // 2
-    return content[:middle] + bytes(255 - b for b in content[middle : middle + 64]) + content[middle + 64 :]
+    return (
+        content[:middle]
+        + bytes(255 - b for b in content[middle : middle + 64])
+        + content[middle + 64 :]
+    )
 
 
 def nothing(_):
@@ -80,7 +86,9 @@ CASES = [
         for words, change in (('cut off', cut), ('empty', nothing))
     ),
     *(
-        Case(f'{name}: the text cut off; test.py', main_file('test', name, cut), 2, 'error: .*model')
+        Case(
+            f'{name}: the text cut off; test.py', main_file('test', name, cut), 2, 'error: .*model'
+        )
         for name in ('openvino', 'ncnn')
     ),
     *(

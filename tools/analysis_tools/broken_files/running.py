@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import runpy
+import shutil
 import sys
 import threading
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from . import all_cases
-from .cases import ROOT
+from .cases import DETECTOR, ROOT, Workshop
 
 SECONDS = 300
 MEMORY = 6 * 2**30  # bytes of address space beyond what a process with the toolboxes has
@@ -131,13 +132,31 @@ def served(folder):
         server.shutdown()
 
 
-def prepare(shop):
-    """Make a workshop's data, its good checkpoint, and one of a training."""
+def prepare(folder, server, count=1):
+    """Make workshops, each with data, a good checkpoint, and one of a training.
+
+    Args:
+        folder (Path): Where.
+        server (str): Address under which it is served.
+        count (int): How many, for as many cases at once. Defaults to 1.
+
+    Returns:
+        list[Workshop]: They.
+    """
+    shops = [Workshop(folder / str(i), f'{server}/{i}') for i in range(count)]
+    _fill(shops[0])
+    for shop in shops[1:]:
+        shutil.copytree(shops[0].folder, shop.folder)
+        for path in shop.folder.glob('*.json'):
+            path.unlink()
+        shop.annotate('good.json')
+    return shops
+
+
+def _fill(shop):
     import torch
 
     from hardnet_mm.utils.configs import build_model, read_config
-
-    from .cases import DETECTOR
 
     shop.write_data()
     state = build_model(read_config(str(DETECTOR))).state_dict()
