@@ -14,6 +14,8 @@ import sys
 import traceback
 from pathlib import Path
 
+# What a class raises that a config names, and that cannot be built as it says.
+BUILD_ERRORS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError)
 TRACEBACK_VARIABLE = 'HARDNET_TRACEBACK'
 
 
@@ -160,18 +162,16 @@ def is_of_user(error):
     if isinstance(error, ImportError):  # a package that is not installed
         package = (error.name or '').partition('.')[0]
         return bool(package) and importlib.util.find_spec(package) is None
-    if isinstance(error, KeyError):  # a type of a config that nobody registered
-        return 'registry' in str(error)
+    if isinstance(error, KeyError) and 'registry' in str(error):
+        return True  # a type of a config that nobody registered
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    if isinstance(error, (ValueError, TypeError)) and any(
+    if isinstance(error, BUILD_ERRORS) and any(
         frame.f_code.co_name == 'build_from_cfg' for frame in frames
     ):
         return True  # what a config says, and the class that it names refuses
-    if isinstance(error, AssertionError):  # how a toolbox checks its config, if it says something
+    if isinstance(error, AssertionError):  # how a toolbox checks its config
         toolboxes = sys.modules.get('hardnet_mm.utils.toolboxes')
-        return (
-            bool(str(error)) and bool(toolboxes) and _package(error, frames) in toolboxes.PACKAGES
-        )
+        return bool(toolboxes) and _package(error, frames) in toolboxes.PACKAGES
     if isinstance(error, OSError):  # a file; without one, nobody could tell what it is about
         return bool(error.filename) or error.errno is None
     errors = sys.modules.get('hardnet_mm.utils.errors')
@@ -194,4 +194,7 @@ def in_one_line(error):
     text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
     if text.startswith('Caught '):  # in a process of a data loader: its whole traceback
         text = re.split(r'^[\w.]+Error: ', text, flags=re.MULTILINE)[-1]
+    if not text and isinstance(error, AssertionError):  # its condition says something
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        text = f'{Path(last.filename).name} has: {last.line}'
     return ' '.join(text.split())

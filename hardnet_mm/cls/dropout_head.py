@@ -6,6 +6,7 @@ from mmpretrain.models.heads import LinearClsHead
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 
 
 @MODELS.register_module()
@@ -19,6 +20,7 @@ class DropoutLinearClsHead(LinearClsHead):
         **kwargs: The other arguments of ``LinearClsHead``.
     """
 
+    @typed
     def __init__(
         self, num_classes: int, in_channels: int, dropout: float = 0.0, **kwargs: Any
     ) -> None:

@@ -14,6 +14,7 @@ from mmdet.models.utils import (
 from torch import Tensor
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from .centernet_targets import dense_targets
 
 
@@ -42,6 +43,7 @@ class CTHarDNetHead(CenterNetHead):
     map_names = ('heatmap', 'size', 'offset')
     output_names = ('boxes', 'scores', 'labels')
 
+    @typed
     def __init__(
         self,
         in_channels: int,

@@ -12,6 +12,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from ..utils.errors import InputError
 from .priors import PYTORCH_INIT, decode_priors
 
@@ -41,6 +42,7 @@ class HarDNetSSDHead(SSDHead):
     map_names = ('logits', 'deltas')
     output_names = ('boxes', 'scores')
 
+    @typed
     def __init__(
         self,
         *args: Any,

@@ -52,8 +52,8 @@ class Outcome:
         """Return in one line what it said."""
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
         chosen = [line for line in lines if ': error: ' in line or line.startswith('skipped: ')]
-        if not chosen:
-            chosen = [line for line in lines if re.search(case.words, line)]
+        if case.status == 0 and (found := re.search(case.words, self.output)):
+            return found[0]
         line = chosen[-1] if chosen else (lines or [''])[-1]
         line = re.sub(r'^.* - INFO - ', '', line).partition(': error: ')
         line = line[2] or line[0]
