@@ -108,9 +108,7 @@ def test_any_value_in_an_arguments_place(part):
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=3000, deadline=None, database=None, suppress_health_check=[*HealthCheck]
-)
+@settings(max_examples=3000, deadline=None, database=None, suppress_health_check=[*HealthCheck])
 @given(changed_parts())
 def test_many_values_in_arguments_places(part):
     check(part)

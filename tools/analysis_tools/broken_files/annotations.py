@@ -51,14 +51,22 @@ CASES = [
     Case('no images in it; train.py', changed('noimages', _all_but('images')), 2, 'noimages.json'),
     Case('no categories; train.py', changed('nocats', _all_but('categories')), 2, 'nocats.json'),
     Case(
-        'no annotations: an image without boxes is left out; train.py',
+        'no annotations: images without boxes are left out; train.py',
         changed('none', lambda content: content.update(annotations=[])),
         2,
-        'none.json',
+        'train_dataloader.dataset has no image',
     ),
-    Case('an unknown category; train.py', changed('cat', first(category_id=77)), 2, 'cat.json'),
     Case(
-        'an image that is not listed; train.py', changed('img', first(image_id=77)), 2, 'img.json'
+        'an unknown category: left out, as by mmdet; train.py',
+        changed('cat', first(category_id=77)),
+        0,
+        '1 annotations are of categories that are not listed: left out',
+    ),
+    Case(
+        'of an image that is not listed: left out, as by mmdet; train.py',
+        changed('img', first(image_id=77)),
+        0,
+        '1 annotations are of images that are not listed: left out',
     ),
     Case(
         'two annotations of one id; train.py',
@@ -111,7 +119,10 @@ CASES = [
     Case('no file; test.py', lambda s: s.test(annotations='no.json'), 2, 'No such file'),
     Case('boxes with NaN; test.py', changed('nan', boxes([8, 8, NAN, 9]), 'test'), 2, 'nan.json'),
     Case(
-        'an unknown category; test.py', changed('cat', first(category_id=77), 'test'), 2, 'cat.json'
+        'an unknown category: left out, as by mmdet; test.py',
+        changed('cat', first(category_id=77), 'test'),
+        0,
+        '1 annotations are of categories that are not listed: left out',
     ),
     Case(
         'two annotations of one id; test.py',

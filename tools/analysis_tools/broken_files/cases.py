@@ -86,6 +86,7 @@ class Workshop:
             'val_evaluator': None,
             'val_dataloader': None,
             'default_hooks.checkpoint.save_best': None,
+            'train_dataloader.dataset.filter_cfg.min_size': 0,
         }
         for kind in ('train', 'test'):
             data = f'{kind}_dataloader'

@@ -80,22 +80,23 @@ def animated(path):
     return path
 
 
-# What is wrong, what makes it, and whether it is an image
+REFUSED = 'is no image that OpenCV can read|failed to load image'
+# What is wrong, what makes it, whether predict.py takes it for an image, and what the toolboxes do
 FILES = [
-    ('a JPEG cut off in the middle', cut_jpeg, False),
-    ('0 bytes', empty, False),
-    ('a text', text, False),
-    ('1 x 1 pixel', saved(lambda: picture((1, 1)), 'one.png'), True),
-    ('20000 x 20 pixels', saved(lambda: picture((20, 20000)), 'wide.png'), True),
-    ('16 bits, grey', deep, True),
-    ('CMYK', saved(lambda: picture().convert('CMYK'), 'cmyk.jpg'), True),
-    ('grey', saved(lambda: picture().convert('L'), 'grey.png'), True),
-    ('with alpha', saved(lambda: picture().convert('RGBA'), 'alpha.png'), True),
-    ('a palette', saved(lambda: picture().convert('P'), 'palette.png'), True),
-    ('turned by its EXIF', turned, True),
-    ('animated', animated, True),
-    ('a PNG of 110 kB and 900 million pixels', bomb, False),
+    ('a JPEG cut off in the middle', cut_jpeg, False, 'what it lacks is filled up by OpenCV'),
+    ('0 bytes', empty, False, None),
+    ('a text', text, False, None),
+    ('1 x 1 pixel', saved(lambda: picture((1, 1)), 'one.png'), True, ''),
+    ('20000 x 20 pixels', saved(lambda: picture((20, 20000)), 'wide.png'), True, ''),
+    ('16 bits, grey', deep, True, 'read as 8 bits'),
+    ('CMYK', saved(lambda: picture().convert('CMYK'), 'cmyk.jpg'), True, 'read as BGR'),
+    ('grey', saved(lambda: picture().convert('L'), 'grey.png'), True, 'read as BGR'),
+    ('with alpha', saved(lambda: picture().convert('RGBA'), 'alpha.png'), True, 'without it'),
+    ('a palette', saved(lambda: picture().convert('P'), 'palette.png'), True, 'read as BGR'),
+    ('turned by its EXIF', turned, True, 'turned upright'),
+    ('animated', animated, True, 'the first frame'),
 ]
+LARGE = ('a PNG of 110 kB and 900 million pixels', bomb)
 
 
 def predicted(make):
@@ -112,9 +113,11 @@ def in_data(make, tool):
         def change(content):
             for image in content['images']:
                 image['file_name'] = str(path)
-            with_size = Image.open(path).size if path.suffix and is_readable(path) else (64, 64)
+            width, height = Image.open(path).size if is_readable(path) else (64, 64)
             for image in content['images']:
-                image['width'], image['height'] = with_size
+                image.update(width=width, height=height)
+            for annotation in content['annotations']:
+                annotation['bbox'] = [0, 0, width, height]
 
         name = shop.annotate(f'{path.stem}.json', change).name
         return getattr(shop, tool)(annotations=name)
@@ -131,24 +134,30 @@ def is_readable(path):
     return True
 
 
+def named(name, tool, words):
+    """Return a case's name: what is wrong, what the toolboxes do, and the tool."""
+    return f'{name}{": " if words else ""}{words or ""}; {tool}.py'
+
+
+SKIPPED = 'skipped: .*(cut off or damaged|no image that OpenCV can read)'
 CASES = [
     *(
         Case(
-            f'{name}; predict.py',
+            named(name, 'predict', words if whole else ''),
             predicted(make),
             0 if whole else 1,
-            PREDICTED if whole else 'skipped: .*(cut off or damaged|no image that OpenCV can read)',
+            PREDICTED if whole else SKIPPED,
         )
-        for name, make, whole in FILES
+        for name, make, whole, words in [*FILES, (*LARGE, False, '')]
     ),
     *(
         Case(
-            f'{name}; {tool}.py',
+            named(name, tool, words),
             in_data(make, tool),
-            0 if whole else 2,
-            result if whole else 'error: ',
+            2 if words is None else 0,
+            REFUSED if words is None else result,
         )
-        for tool, result in (('test', 'bbox_mAP'), ('train', r'Epoch\(train\)|Saving checkpoint'))
-        for name, make, whole in FILES
+        for tool, result in (('test', 'bbox_mAP'), ('train', 'Saving checkpoint'))
+        for name, make, _, words in FILES
     ),
 ]
