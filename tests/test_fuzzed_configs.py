@@ -1,4 +1,4 @@
-"""Configs with any value in an argument's place: a model is built, or one line says what is wrong."""
+"""Configs with any value in an argument's place: built, or one line says what is wrong."""
 
 import copy
 import functools

@@ -108,7 +108,6 @@ def main(args):
     from hardnet_mm.export.exported_model import ExportedModel, check_classes
     from hardnet_mm.export.formats import is_exported, load
     from hardnet_mm.utils.command_line import load_config
-    from hardnet_mm.utils.datasets import check_not_empty
     from hardnet_mm.utils.errors import InputError
 
     exported = is_exported(args.checkpoint)
@@ -135,7 +134,6 @@ def main(args):
         runner.register_hook(DeployHook(args.deploy))
     if args.out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
-    check_not_empty(runner.test_loop.dataloader.dataset, 'test')
     runner.test()
 
 

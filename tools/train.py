@@ -56,7 +56,6 @@ def main(args):
     from hardnet_mm.checkpoints.hooks import CheckpointMatchHook, PartialCheckpointHook
     from hardnet_mm.training.hooks import FiniteLossHook
     from hardnet_mm.utils.command_line import load_config
-    from hardnet_mm.utils.datasets import check_not_empty
     from hardnet_mm.utils.errors import InputError
 
     if args.resume not in (None, 'auto'):
@@ -82,7 +81,6 @@ def main(args):
         CheckpointMatchHook(resumes=True) if cfg.get('resume') else PartialCheckpointHook()
     )
     runner.register_hook(FiniteLossHook())
-    check_not_empty(runner.train_loop.dataloader.dataset, 'train')
     runner.train()
 
 

@@ -8,8 +8,8 @@
 - mmengine reads its own checkpoints on PyTorch 2.6 and newer, runs no code that a checkpoint holds
   on any, and finds mmseg's configs by name in the toolbox's maintained continuation:
   :mod:`.mmengine_fixes`.
-- mmengine's files are written whole, a checkpoint before the one it replaces is removed:
-  :mod:`.mmengine_fixes`.
+- mmengine's files are written whole, a checkpoint before the one it replaces is removed, and a data
+  set without images says so: :mod:`.mmengine_fixes`.
 - mmengine and the toolboxes find the configs and models of this plugin by name: :mod:`.model_hub`.
 - mmengine loads ``hardnet://NAME``, and files of the original programs:
   :mod:`hardnet_mm.checkpoints.loaders`.
@@ -31,6 +31,7 @@ def apply():
     mmengine_fixes.allow_checkpoint_types()
     mmengine_fixes.read_weights_only()
     mmengine_fixes.save_whole_checkpoints()
+    mmengine_fixes.refuse_empty_data_sets()
     mmengine_fixes.name_package_of_mmseg()
     model_hub.register_names()
     loaders.register_schemes()

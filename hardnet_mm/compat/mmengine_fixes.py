@@ -7,6 +7,7 @@ import types
 
 import torch
 from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.dataset import BaseDataset
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
@@ -15,6 +16,7 @@ from mmengine.utils import digit_version, is_installed
 
 from ..checkpoints.loaders import read_address_for_mmengine, read_for_mmengine
 from ..checkpoints.safe_types import checkpoint_types
+from ..utils.errors import InputError
 
 
 def allow_checkpoint_types():
@@ -93,6 +95,27 @@ def _removing_last(save):
                 self.file_backend.rmtree(old)
 
     return save_and_remove
+
+
+def refuse_empty_data_sets():
+    """Let a data set without images say so, which ends in NumPy's words on concatenation."""
+    if not hasattr(BaseDataset._serialize_data, '__wrapped__'):
+        BaseDataset._serialize_data = _not_empty(BaseDataset._serialize_data)
+
+
+def _not_empty(serialize):
+    @functools.wraps(serialize)
+    def serialize_some(self):
+        if not self.data_list:
+            place = self.ann_file or self.data_root
+            raise InputError(
+                f'there is no image in the {type(self).__name__} of {place}: '
+                'its folder or annotations are empty, no class there is one of metainfo, or '
+                'filter_cfg leaves all out'
+            )
+        return serialize(self)
+
+    return serialize_some
 
 
 def name_package_of_mmseg():

@@ -80,14 +80,15 @@ class FiniteLossHook(Hook):
         Raises:
             InputError: If their sum is no finite number.
         """
-        loss = (outputs or {}).get('loss')
-        if loss is None or np.isfinite(float(loss)):
+        values = {
+            name: torch.as_tensor(value).detach()
+            for name, value in (outputs or {}).items()
+            if isinstance(value, (torch.Tensor, float, int))
+        }
+        loss = values.pop('loss', torch.tensor(0.0))
+        if loss.isfinite().all():
             return
-        parts = [
-            f'{name} {float(value):.4g}'
-            for name, value in outputs.items()
-            if name != 'loss' and torch.as_tensor(value).numel() == 1
-        ]
+        parts = [f'{name} {value:.4g}' for name, value in values.items() if value.numel() == 1]
         samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
         paths = [str(sample.get('img_path')) for sample in samples or ()]
         raise InputError(

@@ -5,8 +5,6 @@ from pathlib import Path
 from mmengine.config import ConfigDict
 from mmengine.utils import import_modules_from_strings
 
-from .errors import InputError
-
 
 def leaf_datasets(settings):
     """Yield the configs of the data sets within a data set's, itself where it wraps none.
@@ -41,23 +39,6 @@ def with_pipeline(settings, pipeline):
         return ConfigDict({**settings, 'pipeline': pipeline})
     inner = with_pipeline(settings.dataset, pipeline)
     return inner if 'pipeline' in settings else ConfigDict({**settings, 'dataset': inner})
-
-
-def check_not_empty(dataset, what):
-    """Refuse a data set without images, which mmengine ends on in a division by zero.
-
-    Args:
-        dataset (Dataset): It.
-        what (str): What it is for, as 'train'.
-
-    Raises:
-        InputError: If nothing is in it.
-    """
-    if not len(dataset):
-        raise InputError(
-            f'{what}_dataloader.dataset has no image: a folder or annotations of it are empty, no '
-            'class of it is one of metainfo, or all images are left out by filter_cfg'
-        )
 
 
 def check_data_files(settings):

@@ -54,7 +54,7 @@ CASES = [
         'no annotations: images without boxes are left out; train.py',
         changed('none', lambda content: content.update(annotations=[])),
         2,
-        'train_dataloader.dataset has no image',
+        'there is no image in the CocoDataset of .*none.json',
     ),
     Case(
         'an unknown category: left out, as by mmdet; train.py',
