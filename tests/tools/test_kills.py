@@ -56,7 +56,7 @@ def undisturbed(train, tmp_path_factory):
 def finished(train, work_dir, *arguments):
     """Train to the end, and return the last checkpoint."""
     process, output = train(work_dir, *arguments)
-    process.join(300)
+    process.join(900)
     assert process.exitcode == 0, output.read_text()[-3000:]
     return torch.load(work_dir / f'epoch_{EPOCHS}.pth', weights_only=False)
 
@@ -99,7 +99,7 @@ def test_a_killed_training_ends_as_if_it_was_not(train, undisturbed, tmp_path, n
     work_dir = tmp_path / 'killed'
     process, output = train(work_dir)
     step = rng.randrange(STEPS)
-    end = time.monotonic() + 300
+    end = time.monotonic() + 900
     while steps(work_dir) < step or (number < WHILE_SAVING and not is_saving(work_dir)):
         assert process.exitcode is None and time.monotonic() < end, output.read_text()[-3000:]
         time.sleep(0.01)
