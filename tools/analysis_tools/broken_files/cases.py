@@ -24,12 +24,21 @@ class Case:
         status (int): What the tool must exit with: 0, the toolboxes' own behaviour; 1, something
             was skipped; 2, an error in one line.
         words (str): A pattern that must be in what it says.
+        export_format (str, optional): What must be installed. Defaults to None: nothing more.
     """
 
     name: str
     command: Callable
     status: int
     words: str
+    export_format: str | None = None
+
+    @property
+    def missing_packages(self):
+        """What of it is not installed."""
+        from hardnet_mm.export.formats import FORMATS
+
+        return FORMATS[self.export_format].missing_packages() if self.export_format else []
 
 
 class Workshop:
