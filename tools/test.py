@@ -103,7 +103,7 @@ def main(args):
     from hardnet_mm.checkpoints.hooks import CheckpointMatchHook
     from hardnet_mm.deploy import DeployHook
     from hardnet_mm.export.end_to_end import build_end_to_end
-    from hardnet_mm.export.exported_model import ExportedModel
+    from hardnet_mm.export.exported_model import ExportedModel, check_classes
     from hardnet_mm.export.formats import is_exported, load
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.errors import InputError
@@ -124,6 +124,7 @@ def main(args):
 
     runner = Runner.from_cfg(cfg)
     if exported:
+        check_classes(args.checkpoint, runtime, runner.model)
         runner.model = ExportedModel(build_end_to_end(runner.model), runtime)
     else:
         runner.register_hook(CheckpointMatchHook())

@@ -16,6 +16,7 @@ from mmengine.dist import get_world_size
 from torch import Tensor
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from .centernet_targets import dense_targets
 
 
@@ -46,6 +47,7 @@ class CTHarDNetHead(CenterNetHead):
     map_names = ('heatmap', 'size', 'offset')
     output_names = ('boxes', 'scores', 'labels')
 
+    @typed
     def __init__(
         self,
         in_channels: int,

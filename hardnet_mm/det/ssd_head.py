@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from ..utils.errors import InputError
 from .priors import PYTORCH_INIT, decode_priors
 
@@ -45,6 +46,7 @@ class HarDNetSSDHead(SSDHead):
     map_names = ('logits', 'deltas')
     output_names = ('boxes', 'scores')
 
+    @typed
     def __init__(
         self,
         *args: Any,

@@ -13,7 +13,7 @@ from ..checkpoints.loaders import load_whole
 from ..checkpoints.published import SCHEME, WEIGHTS, get_weights
 from ..deploy import to_deploy
 from ..export.end_to_end import build_end_to_end
-from ..export.exported_model import ExportedModel
+from ..export.exported_model import ExportedModel, check_classes
 from ..export.formats import is_exported, load
 from ..utils.configs import build_model, read_config
 from ..utils.datasets import class_colors, class_names, count_classes
@@ -109,6 +109,7 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
     init_default_scope(cfg.default_scope)
     if exported:
         meta = dict(dataset_meta=dict(classes=runtime.classes))
+        check_classes(weights, runtime, built)
         network = ExportedModel(build_end_to_end(built), runtime)
     else:
         meta = load_whole(built, weights)

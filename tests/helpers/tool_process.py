@@ -35,7 +35,8 @@ def run(script, arguments, environment, folder, output, timeout):
     Raises:
         TimeoutError: If it takes longer.
     """
-    process = start(script, arguments, environment, folder, output)
+    given = (script, arguments, environment, folder, output)
+    process = start(*given)
     process.join(timeout)
     if process.exitcode is None:
         process.kill()
@@ -44,9 +45,8 @@ def run(script, arguments, environment, folder, output, timeout):
 
 
 def start(script, arguments, environment, folder, output):
-    """Start what :func:`run` waits for, and return the process."""
-    given = (script, arguments, environment, folder, output)
-    process = _context().Process(target=_run, args=given)
+    """Start a Python script as :func:`run` does, and return its process."""
+    process = _context().Process(target=_run, args=(script, arguments, environment, folder, output))
     process.start()
     return process
 
