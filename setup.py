@@ -101,7 +101,7 @@ EXTRAS = dict(
         'regex',
         'torchvision',
     ],
-    test=['mypy', 'pytest', 'pytest-xdist', 'ruff', 'scikit-image', 'scikit-learn'],
+    test=['mypy', 'pysodmetrics', 'pytest', 'pytest-xdist', 'ruff', 'scikit-image', 'scikit-learn'],
     demo=['gradio>=6'],
     docs=['mkdocs', 'mkdocs-material', 'mkdocstrings[python]'],
     polyp=['pysodmetrics'],

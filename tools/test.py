@@ -27,7 +27,11 @@ def parse_args():
         'config', type=user_path, help="path, or name as 'hardnet_mm::ssd512_hardnet68_coco.py'"
     )
     parser.add_argument(
-        'checkpoint', type=user_path, help='checkpoint file, or one that tools/export.py wrote'
+        'checkpoint',
+        type=user_path,
+        nargs='+',
+        help='checkpoint file, or one that tools/export.py wrote; of several checkpoints, as of '
+        'folds, the probabilities are averaged (segmentors)',
     )
     parser.add_argument('--out', type=user_path, help='dump predictions to this new pickle file')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
@@ -49,7 +53,8 @@ def parse_args():
     add_common_arguments(parser)
     args = parser.parse_args()
     check_file(parser, 'config', args.config)
-    check_file(parser, 'checkpoint', args.checkpoint)
+    for checkpoint in args.checkpoint:
+        check_file(parser, 'checkpoint', checkpoint)
     if args.tta and args.deploy:
         parser.error('--tta and --deploy cannot go together')
     if args.out is not None:
@@ -110,15 +115,19 @@ def main(args):
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.errors import InputError
 
-    exported = is_exported(args.checkpoint)
-    if exported and (args.tta or args.deploy):
-        raise InputError('--tta and --deploy are for checkpoints, not for exported files')
+    first, *others = args.checkpoint
+    exported = is_exported(first)
+    if exported and (args.tta or args.deploy or others):
+        raise InputError('--tta, --deploy and averaging are for checkpoints, not for exported files')
     if exported:
-        runtime = load(args.checkpoint)
+        runtime = load(first)
     else:
-        check_checkpoint(args.checkpoint)
+        for checkpoint in args.checkpoint:
+            check_checkpoint(checkpoint)
     cfg = load_config(args)
-    cfg.load_from = None if exported else args.checkpoint
+    cfg.load_from = None if exported or others else first
+    if others:
+        average(cfg, len(args.checkpoint))
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:
@@ -127,6 +136,10 @@ def main(args):
     runner = Runner.from_cfg(cfg)
     if exported:
         runner.model = ExportedModel(build_end_to_end(runner.model), runtime)
+    elif others:
+        from hardnet_mm.seg.ensemble import load_segmentors
+
+        load_segmentors(runner.model, args.checkpoint)
     else:
         runner.register_hook(CheckpointMatchHook())
     if args.deploy:
