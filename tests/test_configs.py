@@ -106,6 +106,7 @@ def dfus_rate(iteration, epochs):
         ('centernet_hardnet68_coco', lambda i: centernet_rate(i, 3, (100, 130), 5e-3), 150),
         ('centernet_hardnet85_voc0712', lambda i: centernet_rate(i, 3, (45, 60), 1e-2), 70),
         ('dfus_hardnetv2-53_kvasir', lambda i: dfus_rate(i, 300), 300),
+        ('dfus_hardnetv2-53_pranet', lambda i: dfus_rate(i, 300), 300),
         ('dfus_hardnetv2-53_dfuc2022', lambda i: dfus_rate(i, 150), 150),
     ],
 )
@@ -220,7 +221,7 @@ def test_model_index_is_read_by_mim(root):
     others = {model.name for model in index.models if not model.weights}
     assert others == {
         *('mseg_hardnet68_kvasir', 'mseg_hardnet68_pranet'),
-        *('dfus_hardnetv2-53_kvasir', 'dfus_hardnetv2-53_dfuc2022'),
+        *(f'dfus_hardnetv2-53_{data}' for data in ('kvasir', 'pranet', 'dfuc2022')),
     }
     assert all((root / collection.readme).is_file() for collection in index.collections)
 

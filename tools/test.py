@@ -102,46 +102,71 @@ def with_flip(pipeline):
     return [*pipeline[:-1], dict(type='TestTimeAug', transforms=[flips, [pack]])]
 
 
+def average(cfg, count):
+    """Put as many segmentors in the model's place, whose probabilities are averaged."""
+    from mmengine.config import ConfigDict
+
+    from hardnet_mm.seg.ensemble import ensemble_config
+    from hardnet_mm.utils.errors import InputError
+
+    if cfg.default_scope != 'mmseg':
+        raise InputError('several checkpoints are averaged for segmentors alone: name one')
+    cfg.model = ConfigDict(ensemble_config(cfg.model, count))
+
+
+def load(runner, checkpoints, runtime):
+    """Load an exported file's runtime, or several checkpoints; one is left to the runner."""
+    if runtime:
+        from hardnet_mm.export.end_to_end import build_end_to_end
+        from hardnet_mm.export.exported_model import ExportedModel
+
+        runner.model = ExportedModel(build_end_to_end(runner.model), runtime)
+    elif len(checkpoints) > 1:
+        from hardnet_mm.seg.ensemble import load_segmentors
+
+        load_segmentors(runner.model, checkpoints)
+    else:
+        from hardnet_mm.checkpoints.hooks import CheckpointMatchHook
+
+        runner.register_hook(CheckpointMatchHook())
+
+
+def read_exported(args):
+    """Return the runtime of an exported file, or None for checkpoints, which are checked."""
+    from hardnet_mm.checkpoints.files import check_checkpoint
+    from hardnet_mm.export import formats
+    from hardnet_mm.utils.errors import InputError
+
+    exported = any(map(formats.is_exported, args.checkpoint))
+    if exported and (args.tta or args.deploy or len(args.checkpoint) > 1):
+        raise InputError('--tta, --deploy and averages are for checkpoints, not for exported files')
+    if exported:
+        return formats.load(args.checkpoint[0])
+    for checkpoint in args.checkpoint:
+        check_checkpoint(checkpoint)
+
+
 def main(args):
     from mmengine.evaluator import DumpResults
     from mmengine.runner import Runner
 
-    from hardnet_mm.checkpoints.files import check_checkpoint
-    from hardnet_mm.checkpoints.hooks import CheckpointMatchHook
     from hardnet_mm.deploy import DeployHook
-    from hardnet_mm.export.end_to_end import build_end_to_end
-    from hardnet_mm.export.exported_model import ExportedModel
-    from hardnet_mm.export.formats import is_exported, load
     from hardnet_mm.utils.command_line import load_config
-    from hardnet_mm.utils.errors import InputError
 
-    first, *others = args.checkpoint
-    exported = is_exported(first)
-    if exported and (args.tta or args.deploy or others):
-        raise InputError('--tta, --deploy and averaging are for checkpoints, not for exported files')
-    if exported:
-        runtime = load(first)
-    else:
-        for checkpoint in args.checkpoint:
-            check_checkpoint(checkpoint)
+    runtime = read_exported(args)
     cfg = load_config(args)
-    cfg.load_from = None if exported or others else first
-    if others:
+    cfg.load_from = None
+    if len(args.checkpoint) > 1:
         average(cfg, len(args.checkpoint))
+    elif not runtime:
+        cfg.load_from = args.checkpoint[0]
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:
         augment(cfg)
 
     runner = Runner.from_cfg(cfg)
-    if exported:
-        runner.model = ExportedModel(build_end_to_end(runner.model), runtime)
-    elif others:
-        from hardnet_mm.seg.ensemble import load_segmentors
-
-        load_segmentors(runner.model, args.checkpoint)
-    else:
-        runner.register_hook(CheckpointMatchHook())
+    load(runner, args.checkpoint, runtime)
     if args.deploy:
         runner.register_hook(DeployHook(args.deploy))
     if args.out is not None:

@@ -1,5 +1,6 @@
 # HarDNet-DFUS, as kytimmylai/DFUC2022 has it: model, normalisation and losses. It starts from
-# ImageNet weights, as the original does. --cfg-options model.backbone.init_cfg=None leaves them out.
+# ImageNet weights, as the original does. --cfg-options model.backbone.init_cfg=None leaves them
+# out.
 custom_imports = dict(imports=['hardnet_mm.seg'])
 
 model = dict(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import matplotlib
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
+from mmengine.utils import import_modules_from_strings
 
 from ..checkpoints.loaders import load_whole
 from ..checkpoints.published import SCHEME, WEIGHTS, get_weights
@@ -47,11 +48,11 @@ def find_model(name, weights=None):
     Args:
         name (str): A config's path, its name as ``hardnet_mm::ssd512_hardnet68_coco.py``, or the
             name of published weights, which brings both.
-        weights (str, optional): A checkpoint, its address or name, or an exported file. Defaults
-            to None: the published ones.
+        weights (str | list[str], optional): A checkpoint, its address or name, or an exported
+            file; of several checkpoints the average. Defaults to None: the published ones.
 
     Returns:
-        tuple[str, str]: The config and the weights, as their readers take them.
+        tuple[str, str | list[str]]: The config and the weights, as their readers take them.
 
     Raises:
         InputError: If the name is of no model, or a config comes without weights.
@@ -78,7 +79,8 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
 
     Args:
         config (str): As of :func:`~hardnet_mm.utils.configs.read_config`.
-        weights (str): A checkpoint or an exported file.
+        weights (str | list[str]): A checkpoint or an exported file. The probabilities of several
+            segmentors of a config, as of folds, are averaged.
         device (str): Where it computes. Defaults to 'cpu'.
         deploy (str, optional): The type that the inference form computes in. Defaults to None: the
             model as it was trained.
@@ -87,21 +89,26 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
     Raises:
         FileNotFoundError: If a file is not there.
         ImportError: If the toolbox or the runtime is not installed.
-        InputError: If the weights are not of this config, or a file is to compute elsewhere.
+        InputError: If the weights are not of this config, a file is to compute elsewhere, or
+            several checkpoints are of anything but segmentors.
     """
     place = check_device(device)
-    exported = is_exported(weights)
-    if exported and (deploy or place.type != 'cpu'):
-        raise InputError('an exported file computes on the CPU, and has no inference form')
-    runtime = load(weights) if exported else None
+    weights = [weights] if isinstance(weights, str) else list(weights)
+    exported = any(map(is_exported, weights))
+    if exported and (deploy or place.type != 'cpu' or len(weights) > 1):
+        raise InputError(
+            'an exported file computes on the CPU, has no inference form, and is not averaged with '
+            'others'
+        )
+    runtime = load(weights[0]) if exported else None
     cfg = read_config(config, options)
-    built = build_model(cfg)
+    built = _build(cfg, len(weights))
     init_default_scope(cfg.default_scope)
     if exported:
         meta = dict(dataset_meta=dict(classes=runtime.classes))
         network = ExportedModel(build_end_to_end(built), runtime)
     else:
-        meta = load_whole(built, weights)
+        meta = _load(built, weights)
         built.to(place)
         network = to_deploy(built, getattr(torch, deploy)) if deploy else built
     classes = class_names(cfg, meta) or []
@@ -109,6 +116,24 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
     if count not in (None, len(classes)):  # those of other weights
         classes = list(map(str, range(count)))
     return Model(cfg, built, network, classes, _colors(class_colors(cfg, meta), len(classes)))
+
+
+def _build(cfg, count):
+    """Return the config's model, or as many segmentors as one."""
+    if count > 1:
+        if cfg.default_scope != 'mmseg':
+            raise InputError('several checkpoints are averaged for segmentors alone: name one')
+        # with mmseg, which the other tasks do without
+        ensemble = import_modules_from_strings('hardnet_mm.seg.ensemble')
+        cfg.model = ConfigDict(ensemble.ensemble_config(cfg.model, count))
+    return build_model(cfg)
+
+
+def _load(built, weights):
+    """Load one checkpoint or several; return ``meta`` of the first."""
+    if len(weights) == 1:
+        return load_whole(built, weights[0])
+    return import_modules_from_strings('hardnet_mm.seg.ensemble').load_segmentors(built, weights)
 
 
 def _colors(palette, count):

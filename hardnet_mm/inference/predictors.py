@@ -93,6 +93,14 @@ class Predictor(ABC):
         """Return the classes of the pixels, ``(H, W)``, of a model that has label maps."""
         raise NotImplementedError
 
+    def probability_map(self, sample):
+        """Return how likely pixels are foreground, ``(H, W)`` uint8, 255 for sure.
+
+        None of a model that has other than a background and one foreground, and of an exported
+        file, which gives labels alone.
+        """
+        return None
+
     @abstractmethod
     def rows(self, sample):
         """Return what a person is told, a list of class and score, the best first."""
@@ -188,6 +196,12 @@ class Segmentor(Predictor):
         """Return the classes of the pixels."""
         labels = sample.pred_sem_seg.data[0].numpy()
         return labels.astype(np.uint8 if len(self.model.classes) <= LEFT_OUT else np.uint16)
+
+    def probability_map(self, sample):
+        """Return how likely pixels are foreground, where the model has one channel."""
+        if self.model.built.out_channels > 1 or 'seg_logits' not in sample:
+            return None
+        return (255 * sample.seg_logits.data[0]).round().byte().numpy()
 
     def rows(self, sample):
         """Return each class, and its share of the pixels."""

@@ -24,13 +24,14 @@ class SegmentorEnsemble(BaseSegmentor):
     Args:
         segmentors (Sequence[dict]): Configs of the members, all with the same outputs. The first
             one's threshold and test settings count.
-        data_preprocessor (dict): Config of the data preprocessor, the members' own.
+        data_preprocessor (dict, optional): Config of the data preprocessor, the members' own.
+            Defaults to None.
 
     Raises:
         InputError: If there is no member, or their outputs differ.
     """
 
-    def __init__(self, segmentors: Sequence[dict], data_preprocessor: dict) -> None:
+    def __init__(self, segmentors: Sequence[dict], data_preprocessor: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
         self.segmentors = ModuleList(MODELS.build(segmentor) for segmentor in segmentors)
         channels = sorted({segmentor.out_channels for segmentor in self.segmentors})
@@ -111,11 +112,8 @@ def ensemble_config(model: dict, count: int) -> dict:
         model (dict): The config of each.
         count (int): How many there are.
     """
-    return dict(
-        type='SegmentorEnsemble',
-        segmentors=[model] * count,
-        data_preprocessor=model['data_preprocessor'],
-    )
+    preprocessor = {key: model[key] for key in ('data_preprocessor',) if key in model}
+    return dict(type='SegmentorEnsemble', segmentors=[model] * count, **preprocessor)
 
 
 def load_segmentors(model: nn.Module, checkpoints: Sequence[str]) -> dict:
