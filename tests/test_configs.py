@@ -53,6 +53,10 @@ def test_builds(path):
             dataset = dataset.get('dataset') or dataset.datasets[0]
         for transform in dataset.pipeline:
             registry.TRANSFORMS.build(transform)
+    for hook in cfg.get('custom_hooks', []):
+        registry.HOOKS.build(hook)
+        if 'ema_type' in hook:  # which mmengine builds when a run begins
+            assert registry.MODELS.get(hook.ema_type)
 
 
 def test_ssd512_voc_reads_both_years(root):
