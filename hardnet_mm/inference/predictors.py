@@ -199,7 +199,7 @@ class Segmentor(Predictor):
 
     def probability_map(self, sample):
         """Return how likely pixels are foreground, where the model has one channel."""
-        if self.model.built.out_channels > 1 or 'seg_logits' not in sample:
+        if getattr(self.model.built, 'out_channels', None) != 1 or 'seg_logits' not in sample:
             return None
         return (255 * sample.seg_logits.data[0]).round().byte().numpy()
 

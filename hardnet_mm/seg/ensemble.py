@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseTTAModel, ModuleList, is_model_wrapper
-from mmseg.models import BaseSegmentor
+from mmseg.models import BaseSegmentor, EncoderDecoder
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
@@ -63,21 +63,7 @@ class SegmentorEnsemble(BaseSegmentor):
             [each.encode_decode(inputs, batch_img_metas) for each in self.segmentors]
         )
 
-    def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
-        """Return the data samples with ``pred_sem_seg`` and ``seg_logits``.
-
-        Args:
-            inputs (Tensor): Normalised images, ``(N, 3, H, W)``.
-            data_samples (list[SegDataSample], optional): With the images' sizes. Defaults to None:
-                all have that of ``inputs``.
-        """
-        if data_samples is None:
-            size = inputs.shape[2:]
-            meta = dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0] * 4)
-            metas = [meta] * len(inputs)
-        else:
-            metas = [sample.metainfo for sample in data_samples]
-        return self.postprocess_result(self.inference(inputs, metas), data_samples)
+    predict = EncoderDecoder.predict  # of what inference gives
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """Refuse: every member has its own features."""

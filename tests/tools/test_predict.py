@@ -23,6 +23,7 @@ from hardnet_mm.export.formats import FORMATS
 from hardnet_mm.utils.configs import build_model, read_config
 
 PAGE = Path(__file__).parents[2] / 'docs/predict.md'
+SSD = 'configs/digits/ssd_hardnet_digits.py'
 CLASSIFIER = 'configs/digits/hardnet39ds_digits.py'
 MODELS = ('ssd_hardnet', 'fchardnet70', 'hardnet39ds', 'mseg_hardnet')
 
@@ -191,9 +192,12 @@ def test_folds_are_averaged(run_tool, dfus, pictures, tmp_path):
     np.testing.assert_allclose(found[2], (found[0] + found[1]) / 2, atol=1.01)
 
 
-def test_only_segmentors_are_averaged(predict, weights, pictures):
+def test_only_segmentors_are_averaged(predict, run_tool, root, weights, pictures):
     other = weights / 'hardnet39ds.pth'
     output, out = predict('ssd_hardnet', other, pictures, status=2, options=[])
+    assert 'several checkpoints are averaged for segmentors alone' in output.splitlines()[-1]
+    checkpoints = [weights / 'ssd_hardnet.pth'] * 2
+    output = run_tool('test.py', root / SSD, *checkpoints, '--work-dir', out, fails=True)
     assert 'several checkpoints are averaged for segmentors alone' in output.splitlines()[-1]
     output, _ = predict('fchardnet70', 'model.onnx', pictures, status=2, options=[])
     assert 'no checkpoint or exported file model.onnx' in output.splitlines()[-1]
