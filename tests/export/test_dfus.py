@@ -18,6 +18,7 @@ from hardnet_mm.deploy import to_deploy
 from hardnet_mm.export.formats import FORMATS, load
 from hardnet_mm.export.writing import export
 from hardnet_mm.utils.configs import build_model
+from hardnet_mm.utils.errors import InputError
 
 
 @pytest.fixture(scope='module')
@@ -50,7 +51,7 @@ def test_onnx(small, tmp_path):
     [
         pytest.param(name, marks=[pytest.mark.slow] * (name != 'torch'))
         for name in FORMATS
-        if name != 'onnx'
+        if name not in ('onnx', 'ncnn')
     ],
 )
 def test_other_formats(small, tmp_path, format_name):
@@ -65,3 +66,15 @@ def test_other_formats(small, tmp_path, format_name):
     path = tmp_path / f'dfus{kind.suffix}'
     export(end_to_end, images, path, format_name)
     assert_predicts_as(model, (end_to_end, load(path)), [entry])
+
+
+@pytest.mark.slow
+def test_ncnn_has_no_place_for_patches(small, tmp_path):
+    """They are a batch, which ncnn does not have: told, and nothing is left."""
+    skip_without('ncnn')
+    model, _ = small
+    path = tmp_path / 'dfus.param'
+    end_to_end = deployed(model, FORMATS['ncnn'].inside)
+    with pytest.raises(InputError, match='ncnn cannot read .*: it has no operator for Tensor'):
+        export(end_to_end, random_images(1), path, 'ncnn', check=load)
+    assert not list(tmp_path.iterdir())
