@@ -116,7 +116,7 @@ def average(cfg, count):
 
 def load(runner, checkpoints, runtime):
     """Load an exported file's runtime, or several checkpoints; one is left to the runner."""
-    if runtime:
+    if runtime is not None:
         from hardnet_mm.export.end_to_end import build_end_to_end
         from hardnet_mm.export.exported_model import ExportedModel
 
@@ -158,7 +158,7 @@ def main(args):
     cfg.load_from = None
     if len(args.checkpoint) > 1:
         average(cfg, len(args.checkpoint))
-    elif not runtime:
+    elif runtime is None:
         cfg.load_from = args.checkpoint[0]
     if args.show or args.show_dir:
         draw(cfg, args)

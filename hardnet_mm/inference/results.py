@@ -77,7 +77,7 @@ class ResultFolder:
     - ``images.json``: ``images`` and ``categories`` in COCO's annotation format.
     - ``predictions.json``: the predictions of a detector or classifier, by ``image_id``.
     - ``labels/``: the label maps of a segmentor, as PNG.
-    - ``probabilities/``: the foreground's probabilities, as PNG, of a segmentor with one foreground.
+    - ``probabilities/``: the foreground's probabilities, as PNG, of a model with one channel.
     - ``drawn/``: the drawn images and videos.
 
     Args:
