@@ -139,7 +139,7 @@ def read_exported(args):
 
     exported = any(map(formats.is_exported, args.checkpoint))
     if exported and (args.tta or args.deploy or len(args.checkpoint) > 1):
-        raise InputError('--tta, --deploy and averages are for checkpoints, not for exported files')
+        raise InputError('averages, --tta and --deploy are for checkpoints, not exported files')
     if exported:
         return formats.load(args.checkpoint[0])
     for checkpoint in args.checkpoint:
