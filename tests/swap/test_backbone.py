@@ -69,7 +69,7 @@ def test_the_head_of_hardnet_mseg_on_a_resnet(tmp_path):
         'resnet = dict(_delete_=True, type="ResNetV1c", depth=50, out_indices=(1, 2, 3))\n'
         'model = dict(backbone=resnet, decode_head=dict(in_channels=(512, 1024, 2048)))\n'
     )
-    for arch, channels in (('hardnet39ds', [320, 640, 1024]), ('hardnet85', [320, 720, 1280])):
+    for arch, channels in (('hardnet39ds', (320, 640, 1024)), ('hardnet85', (320, 720, 1280))):
         model = swapped(str(path), arch)['model']
         assert model['decode_head'] == dict(in_channels=channels)
         assert tuple(model['backbone']['out_indices']) == (1, 2, 3)
