@@ -1,7 +1,8 @@
 """Put HarDNet in place of a config's backbone, and rewire what depended on the old one.
 
 The config that is written inherits from the original and shows only the differences. Its model is
-built and run once before that.
+built and run once before that. A report tells on the standard error what was changed and why, what
+could not be decided, and what to check in training.
 """
 
 import contextlib
@@ -27,6 +28,11 @@ def parse_args():
         help='hardnet39ds, hardnet68ds, hardnet68, hardnet85, fchardnet70 or fchardnet70_paddle; '
         'default: hardnet68',
     )
+    add(
+        '--backbone',
+        help='which part of the model to replace, where it is not found or there are several, '
+        'such as student.backbone',
+    )
     add('--out', type=user_path, help='config to write; printed where it is not given')
     add('--no-pretrained', action='store_true', help='start from random weights')
     add('--overwrite', action='store_true', help='replace --out if it is there')
@@ -40,7 +46,9 @@ def parse_args():
 
 def main(args):
     from hardnet_mm.backbones.architectures import ARCHITECTURES
-    from hardnet_mm.swap.backbone import holder, swap
+    from hardnet_mm.swap.backbone import plan_swap
+    from hardnet_mm.swap.places import reach
+    from hardnet_mm.swap.report import report
     from hardnet_mm.swap.trial import predict
     from hardnet_mm.utils.config_text import config_text
     from hardnet_mm.utils.configs import build_model, is_pure_python, read_config, read_inherited
@@ -57,25 +65,26 @@ def main(args):
                 f'{args.config} is in pure Python, from which the text that is written cannot '
                 "inherit: make it a text first, by mmengine's Config.fromfile(...).dump(...)"
             )
-        differences = swap(cfg, args.arch, pretrained=not args.no_pretrained)
-        model = build_model(read_inherited(args.config, differences))
+        swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone)
+        model = build_model(read_inherited(args.config, swap.differences))
         predict(model, cfg)
     base = args.config
     if '::' not in base:
         base = os.path.relpath(base, args.out.parent if args.out else '.')
-    text = config_text(base, differences)
+    text = config_text(base, swap.differences)
     if args.out is None:
         print(text, end='')
     else:
         with written_whole(args.out) as new:
             new.write_text(text)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    old = holder(cfg.model).backbone.type
-    print(
-        f'{args.arch} for {old} in {args.config}: {parameters / 1e6:.1f} M '
-        f'parameters, built and run once{f", written to {args.out}" if args.out else ""}',
-        file=sys.stderr,
+    lines = report(cfg, swap)
+    lines.append(
+        f'{args.arch} for {reach(cfg.model, swap.keys).type} in {args.config}: '
+        f'{parameters / 1e6:.1f} M parameters, built and run once'
+        f'{f", written to {args.out}" if args.out else ""}'
     )
+    print(*lines, sep='\n', file=sys.stderr)
 
 
 if __name__ == '__main__':

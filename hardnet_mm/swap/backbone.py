@@ -3,33 +3,54 @@
 import copy
 import inspect
 import math
+from dataclasses import dataclass
 
-import torch
-from mmengine.registry import DefaultScope
+from mmengine.config import ConfigDict
 
 from ..backbones import HarDNet
 from ..backbones.architectures import get_architecture
 from ..checkpoints.published import SCHEME, WEIGHTS
-from ..utils.configs import without_checkpoints
 from ..utils.errors import InputError
-from ..utils.toolboxes import register_toolbox
+from .places import locate, outward, reach
+from .probe import Outputs, preprocessor, probe
 
-PROBE_SIZE = 256
 # Arguments that mean the same to HarDNet and to the toolboxes' ResNets.
 KEPT = ('in_channels', 'frozen_stages', 'norm_eval', 'with_cp')
 JPU_CHANNELS, JPU_DILATIONS = 512, (1, 2, 4, 8)  # mmseg's defaults
 NORMS = ('BN', 'SyncBN', 'MMSyncBN', 'GN')
 RGB_MEAN, RGB_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+POOLING = ('GlobalAveragePooling', 'GeneralizedMeanPooling')
 
 
-def swap(cfg, arch, pretrained=True):
+@dataclass
+class Swap:
+    """HarDNet in the place of a config's backbone.
+
+    Attributes:
+        keys (tuple[str]): Where the backbone stands in the config's model.
+        old (Outputs): What the old backbone gives.
+        hardnet (HarDNet): The new one.
+        pretrained (bool): Whether it starts from the published ImageNet weights.
+        differences (dict): What changes in the config.
+    """
+
+    keys: tuple
+    old: Outputs
+    hardnet: HarDNet
+    pretrained: bool
+    differences: dict
+
+
+def swap(cfg, arch, pretrained=True, path=None):
     """Return what must change in a config so that HarDNet takes its backbone's place.
 
     Args:
-        cfg (Config): A config of mmdet, mmseg or mmpretrain.
+        cfg (Config): A config of any toolbox built on mmengine.
         arch (str): Name of a published variant, as of :class:`HarDNet`.
         pretrained (bool): Whether to start from the published ImageNet weights where the config
             started from some. Defaults to True.
+        path (str, optional): Where in the model the backbone is, such as ``student.backbone``.
+            Defaults to None: it is found.
 
     Returns:
         dict: The differences, to be written below a ``_base_`` that names the config.
@@ -37,24 +58,33 @@ def swap(cfg, arch, pretrained=True):
     Raises:
         InputError: If the config's backbone is none that HarDNet can replace, and why.
     """
+    return plan_swap(cfg, arch, pretrained, path).differences
+
+
+def plan_swap(cfg, arch, pretrained=True, path=None):
+    """Return the same with what was found on the way, as :class:`Swap`."""
     get_architecture(arch)
-    model = holder(cfg.model)
-    backbone = model.get('backbone')
-    if not isinstance(backbone, dict):
-        raise InputError(f'{model.get("type")} has no model.backbone dict to replace')
-    channels, strides = probe(backbone, cfg.default_scope)
-    new = dict(type='HarDNet', arch=arch, **select_levels(backbone, strides, arch))
+    keys = locate(cfg.model, cfg.default_scope, path)
+    model, name = reach(cfg.model, keys[:-1]), keys[-1]
+    backbone = model[name]
+    old = probe(cfg, backbone)
+    swapped = copy.deepcopy(model)
+    if not old.strides:
+        _pool(swapped, backbone, old.channels[0])
+    new = dict(type='HarDNet', arch=arch, **_levels(swapped, backbone, old, arch))
     new.update({key: backbone[key] for key in KEPT if key in backbone and key not in new})
     if 'norm_cfg' in backbone and backbone.norm_cfg.get('type') in NORMS:
         new['norm_cfg'] = backbone.norm_cfg
     defaults = inspect.signature(HarDNet).parameters
     new = {k: v for k, v in new.items() if k not in defaults or v != defaults[k].default}
     hardnet = HarDNet(**{key: value for key, value in new.items() if key != 'type'})
-    if hardnet.out_strides != strides:
-        raise InputError(f'the config wants strides {strides}, HarDNet gives {hardnet.out_strides}')
+    if hardnet.out_strides != old.strides and not _is_pooled(swapped, old):
+        raise InputError(
+            f'the config wants strides {old.strides}, HarDNet gives {hardnet.out_strides}'
+        )
 
     was_pretrained = 'Pretrained' in str(backbone.get('init_cfg')) or model.get('pretrained')
-    pretrained = pretrained and was_pretrained and arch in WEIGHTS
+    pretrained = bool(pretrained and was_pretrained and arch in WEIGHTS)
     if pretrained:
         new['init_cfg'] = dict(type='Pretrained', checkpoint=SCHEME + arch)
     else:  # random weights must not be frozen, nor norms keep the statistics of nothing
@@ -62,65 +92,52 @@ def swap(cfg, arch, pretrained=True):
             new.pop(key, None)
         if not new.get('norm_cfg', {}).get('requires_grad', True):
             new['norm_cfg'] = dict(new['norm_cfg'], requires_grad=True)
-    swapped = copy.deepcopy(model)
     if model.get('pretrained'):
         swapped.pretrained = None
-    rewire(swapped, channels, hardnet.channels)
-    differences = dict(backbone=dict(_delete_=True, **new), **difference(model, swapped))
-    differences = dict(custom_imports=_imports(cfg), model=_outward(cfg.model, differences))
+    rewire(swapped, old.channels, hardnet.channels, name)
+    differences = {name: dict(_delete_=True, **new), **difference(model, swapped)}
+    differences = dict(custom_imports=_imports(cfg), model=outward(differences, keys[:-1]))
     if pretrained:
         _normalize(cfg, differences)
-    _release_optimizer(cfg, hardnet, differences)
+    _release_optimizer(cfg, hardnet, name, differences)
     if cfg.get('load_from'):
         differences['load_from'] = None  # its weights are of the old backbone
-    return differences
+    return Swap(keys, old, hardnet, pretrained, differences)
 
 
-def holder(model):
-    """Return the part of a model's config that has the backbone.
-
-    That is the model, or the detector that a semi-supervised one makes its student and teacher of.
-    """
-    inside = model.get('detector')
-    return inside if 'backbone' not in model and isinstance(inside, dict) else model
-
-
-def _outward(model, differences):
-    """Return differences of what :func:`holder` returns as those of the model."""
-    return differences if holder(model) is model else dict(detector=differences)
-
-
-def probe(backbone, scope):
-    """Return the channels and the strides of a backbone's outputs, found by running it.
+def _pool(model, backbone, width):
+    """Let a classifier whose backbone gives a vector for each image pool HarDNet's feature maps.
 
     Raises:
-        InputError: If its outputs are no feature maps, shallow ones first.
+        InputError: If the model is no such classifier.
     """
-    registry = register_toolbox(scope).MODELS
-    settings = without_checkpoints(backbone)
-    settings.pop('dcn', None)  # changes no shape, and may need compiled operators
-    with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
-        old = registry.build(settings)
-        old.eval()  # some return nothing from it
-        try:
-            outputs = old(torch.zeros(1, settings.get('in_channels', 3), PROBE_SIZE, PROBE_SIZE))
-        except NotImplementedError:
-            raise  # a compiled operator that is not there
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f'{backbone.type} does not run on {PROBE_SIZE} x {PROBE_SIZE} pixels, so what it '
-                f'gives is not known: {error}'
-            ) from error
-    outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-    if not all(isinstance(output, torch.Tensor) and output.dim() == 4 for output in outputs):
+    head, neck = model.get('head'), model.get('neck')
+    if not isinstance(head, dict) or isinstance(neck, list) or 'in_channels' in (neck or {}):
         raise InputError(
-            f'{backbone.type} gives tokens or others, but HarDNet gives feature maps: what follows '
-            'it in this config cannot take them'
+            f'{backbone.type} gives a vector for each image, but HarDNet gives feature maps: what '
+            'follows it in this config cannot take them'
         )
-    strides = tuple(PROBE_SIZE // output.shape[-1] for output in outputs)
-    if list(strides) != sorted(strides):
-        raise InputError(f'the outputs must go from shallow to deep, got the strides {strides}')
-    return tuple(output.shape[1] for output in outputs), strides
+    if head.get('type') == 'ClsHead' and width == backbone.get('num_classes'):
+        # The old backbone has the classifier inside.
+        head.update(type='LinearClsHead', num_classes=width, in_channels=width)
+    pooling = ConfigDict(type='GlobalAveragePooling')
+    model.neck = [pooling, neck] if neck else pooling
+
+
+def _is_pooled(model, old):
+    """Tell whether only the mean of one output is used, so that its stride does not matter."""
+    neck = model.get('neck')
+    neck = neck[0] if isinstance(neck, list) and neck else neck
+    return len(old.channels) == 1 and isinstance(neck, dict) and neck.get('type') in POOLING
+
+
+def _levels(model, backbone, old, arch):
+    """Return HarDNet's ``out_indices`` for a model, and its strides and dilations."""
+    last = sum(get_architecture(arch)['downsample'])
+    deepest = 4 * 2**last
+    if _is_pooled(model, old) and (not old.strides or old.strides[0] > deepest):
+        return dict(out_indices=(last,))
+    return select_levels(backbone, old.strides, arch)
 
 
 def select_levels(backbone, strides, arch):
@@ -166,7 +183,7 @@ def select_levels(backbone, strides, arch):
     return dict(out_indices=tuple(levels), strides=stage_strides, dilations=dilations)
 
 
-def rewire(model, old, new):
+def rewire(model, old, new, name='backbone'):
     """Change the input channels of what reads the backbone's outputs.
 
     That is the neck, or, where there is none or it takes any channels, the heads.
@@ -175,8 +192,11 @@ def rewire(model, old, new):
         model (ConfigDict): Config of the model, changed in place.
         old (tuple[int]): Channels of the old backbone's outputs.
         new (tuple[int]): Those of the new one's.
+        name (str): What the backbone is called; the neck of an ``img_backbone`` is the
+            ``img_neck``. Defaults to 'backbone'.
     """
-    neck = model.get('neck') or []
+    neck = model.get(name.replace('backbone', 'neck')) if name.endswith('backbone') else None
+    neck = neck or model.get('neck') or []
     for part in neck if isinstance(neck, list) else [neck]:
         old_out, changed = part.get('out_channels'), _rewire_part(part, old, new)
         if not changed:
@@ -192,8 +212,9 @@ def rewire(model, old, new):
             old, new = tuple(old_out), tuple(part.out_channels)
             break
         return
+    others = (name, 'neck', 'data_preprocessor', 'train_cfg', 'test_cfg')
     for key, part in model.items():
-        if key not in ('backbone', 'neck', 'data_preprocessor', 'train_cfg', 'test_cfg'):
+        if key not in others and not key.endswith(('backbone', '_neck')):
             for piece in part if isinstance(part, list) else [part]:
                 if isinstance(piece, dict):
                     _rewire_part(piece, old, new)
@@ -232,14 +253,23 @@ def _translate(value, index, old, new):
 
 
 def difference(old, new):
-    """Return the entries of a nested dict that differ from another's; lists are given whole."""
+    """Return the entries of a nested dict that differ from another's; lists are given whole.
+
+    A dict in the place of something else is marked as one that inherits nothing.
+    """
     return {
-        key: difference(old[key], value)
-        if isinstance(value, dict) and isinstance(old.get(key), dict)
-        else value
+        key: _changed(key, old, value)
         for key, value in new.items()
         if key not in old or old[key] != value
     }
+
+
+def _changed(key, old, value):
+    if not isinstance(value, dict) or key not in old:
+        return value
+    if isinstance(old[key], dict):
+        return difference(old[key], value)
+    return dict(_delete_=True, **value)
 
 
 def _imports(cfg):
@@ -251,27 +281,39 @@ def _imports(cfg):
 def _normalize(cfg, differences):
     """Prepare images as the ImageNet weights expect them: RGB, ImageNet's mean and deviation."""
     inside = 'data_preprocessor' in cfg.model
-    old = cfg.model.data_preprocessor if inside else cfg.get('data_preprocessor', {})
-    nested = old.get('data_preprocessor')  # of a semi-supervised model
-    old = nested or old
-    swapped = 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
-    wanted = {'mean': RGB_MEAN, 'std': RGB_STD, swapped: True}
+    old = preprocessor(cfg)
+    wanted = {'mean': RGB_MEAN, 'std': RGB_STD}
+    switch = _channel_switch(cfg, old)
+    if switch:
+        wanted[switch] = True
     changed = {key: value for key, value in wanted.items() if old.get(key) != value}
     if changed and 'mean' in old:
+        nested = 'data_preprocessor' in (cfg.model if inside else cfg).data_preprocessor
         changed = dict(data_preprocessor=changed) if nested else changed
         (differences['model'] if inside else differences)['data_preprocessor'] = changed
 
 
-def _release_optimizer(cfg, hardnet, differences):
+def _channel_switch(cfg, settings):
+    """Return what a data preprocessor calls the exchange of BGR for RGB, None for RGB videos."""
+    for key in ('bgr_to_rgb', 'to_rgb'):
+        if key in settings:
+            return key
+    if "Decode'" in str(cfg.get('train_pipeline')):  # mmaction's transforms decode to RGB
+        return None
+    return 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
+
+
+def _release_optimizer(cfg, hardnet, name, differences):
     """Drop settings that name the old backbone's layers."""
     wrapper = cfg.get('optim_wrapper') or {}
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
-    names = [f'backbone.{name}' for name, _ in hardnet.named_parameters()]
-    kept = {
-        key: value
-        for key, value in keys.items()
-        if not key.startswith('backbone.') or any(key in name for name in names)
-    }
+    names = [f'{name}.{parameter}' for parameter, _ in hardnet.named_parameters()]
+
+    def is_there(key):
+        inside = key[key.find(f'{name}.') :]
+        return f'{name}.' not in key or any(inside in parameter for parameter in names)
+
+    kept = {key: value for key, value in keys.items() if is_there(key)}
     changes = {}
     if len(kept) < len(keys):
         changes['paramwise_cfg'] = dict(custom_keys=dict(_delete_=True, **kept))

@@ -2,6 +2,7 @@
 
 import os.path as osp
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -13,29 +14,31 @@ from mmengine.utils import import_modules_from_strings
 from .config_text import config_text
 from .errors import InputError
 from .own_files import PREFIX
-from .toolboxes import TOOLBOXES, check_installed, register_toolbox
+from .toolboxes import TOOLBOXES, check_installed, check_scope, is_toolbox, register_toolbox
 
 
 def read_config(name, options=None):
     """Read a config by path, or by name as ``mmseg::pidnet/pidnet-s_....py``.
 
     It may be a text or in pure Python. One that states no ``default_scope`` is given the toolbox
-    whose classes it names.
+    whose classes it names, or the one that has a class of its model's name.
 
     Args:
         name (str): Path or name.
         options (dict, optional): Settings to override, nested keys with dots.
 
     Returns:
-        Config: Its ``default_scope`` is an installed toolbox, and it has a model.
+        Config: Its ``default_scope`` is an installed toolbox or a project's own, and it has a
+        model.
 
     Raises:
         FileNotFoundError: If there is no such config.
         ImportError: If its toolbox is not installed.
-        InputError: If it cannot be read, names no toolbox, or has no model.
+        InputError: If it cannot be read, is of mm's old major versions, names no toolbox, or has
+            no model.
     """
-    package = name.partition('::')[0]
-    if package in TOOLBOXES:
+    package, separator, _ = name.partition('::')
+    if separator and not name.startswith(PREFIX):
         check_installed(package, name)  # mmengine would install some release of it
     try:
         if '::' in name and not name.startswith(PREFIX):
@@ -52,17 +55,36 @@ def read_config(name, options=None):
         raise InputError(f'{options} cannot be set in {name}: {error}') from error
     if 'model' not in cfg:
         raise InputError(f'{name} has no model')
-    scope = cfg.get('default_scope')
-    if scope is None:
-        scope = cfg.default_scope = _named_toolbox(cfg)
-    if scope not in TOOLBOXES:
-        raise InputError(
-            f"{name}: default_scope must be 'mmdet', 'mmseg' or 'mmpretrain', the toolbox that the "
-            f'config is for, got {scope!r}'
-        )
-    check_installed(scope, name)
+    _refuse_old(cfg, name)
     _import_custom_modules(cfg, name)
+    if cfg.get('default_scope') is None:
+        cfg.default_scope = _named_toolbox(cfg) or _registering_toolbox(cfg)
+    check_scope(cfg.default_scope, name)
     return cfg
+
+
+# What mm's configs had before mmengine, and what has its place.
+OLD_NAMES = dict(
+    data='train_dataloader, val_dataloader, test_dataloader',
+    optimizer='optim_wrapper',
+    lr_config='param_scheduler',
+    runner='train_cfg',
+    evaluation='val_evaluator, test_evaluator',
+)
+NEW_NAMES = ('train_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg', 'param_scheduler')
+
+
+def _refuse_old(cfg, name):
+    """Refuse a config of the toolboxes before mmengine: mmdet 2, mmseg 0, mmcls 0 and the like."""
+    old = [key for key in OLD_NAMES if key in cfg]
+    if len(old) < 2 or any(key in cfg for key in NEW_NAMES):
+        return
+    renamed = '; '.join(f'{key} is now {OLD_NAMES[key]}' for key in old)
+    raise InputError(
+        f'{name} is a config of the toolboxes before mmengine (mmdet 2, mmseg 0, mmcls 0), which '
+        f'this plugin does not run under: {renamed}. Take the config of the same model from the '
+        "toolbox's present version, or migrate it by mmengine's migration guide"
+    )
 
 
 def is_pure_python(cfg):
@@ -91,13 +113,36 @@ def _named_toolbox(value):
             if isinstance(part, dict) or hasattr(part, '_cfg_dict'):
                 kind = part.get('type')
                 module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
-                if module.partition('.')[0] in TOOLBOXES:
-                    return module.partition('.')[0]
+                package = module.partition('.')[0]
+                if package in TOOLBOXES or '.' in module and is_toolbox(package):
+                    return package
                 inner += part.values()
             elif isinstance(part, (list, tuple)):
                 inner += part
         layer = inner
     return None
+
+
+def _registering_toolbox(cfg):
+    """Return the only toolbox of the plugin's that registers the class of a model; or None.
+
+    The class may be a project's own: then the toolbox is looked for by the parts of its model.
+    """
+    kinds = [cfg.model.get('type'), *(part.get('type') for part in _parts(cfg.model))]
+    registries = {scope: register_toolbox(scope) for scope in TOOLBOXES if find_spec(scope)}
+    for kind in kinds:
+        found = [
+            scope
+            for scope, registry in registries.items()
+            if isinstance(kind, str) and kind in registry.MODELS.module_dict
+        ]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _parts(model):
+    return [part for part in model.values() if isinstance(part, dict)]
 
 
 def read_inherited(name, settings):

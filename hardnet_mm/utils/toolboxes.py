@@ -1,10 +1,19 @@
-"""The toolboxes that configs belong to."""
+"""The toolboxes that configs belong to.
+
+Whatever package has registries and ``utils.register_all_modules`` is one, as OpenMMLab's are. A
+project may do without both: then its classes are known by what its config imports.
+"""
 
 from importlib.util import find_spec
+from pathlib import Path
 
+import mmengine.registry
+from mmengine.registry import MODELS
 from mmengine.utils import import_modules_from_strings
 
-# By what mm's metafiles call their task.
+from .errors import InputError
+
+# By what mm's metafiles call their task. These the plugin has systems and tools for.
 TASKS = {
     'Image Classification': 'mmpretrain',
     'Object Detection': 'mmdet',
@@ -14,10 +23,61 @@ TOOLBOXES = tuple(TASKS.values())
 PACKAGES = (*TOOLBOXES, 'mmcv', 'mmengine')
 
 
+def is_toolbox(package):
+    """Tell whether an installed package has registries and registers all it has by a call."""
+    spec = find_spec(package) if package.isidentifier() else None
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
+    if not any(folder.joinpath(name).exists() for folder in folders for name in REGISTRIES):
+        return False
+    utils = import_modules_from_strings(f'{package}.utils', allow_failed_imports=True)
+    return hasattr(utils, 'register_all_modules')
+
+
+REGISTRIES = ('registry.py', 'registry')
+
+
 def register_toolbox(scope):
-    """Import everything that a toolbox registers, and return its module of registries."""
+    """Import everything that a toolbox registers, and return its module of registries.
+
+    Args:
+        scope (str): An installed toolbox, or a scope for which a project's own modules, imported
+            before, have made a registry.
+
+    Returns:
+        module: mmengine's own, which finds the scope's registries, where the project has no
+        module of registries.
+    """
+    if not is_toolbox(scope):
+        return mmengine.registry
     import_modules_from_strings(f'{scope}.utils').register_all_modules(init_default_scope=False)
     return import_modules_from_strings(f'{scope}.registry')
+
+
+def is_registered(scope):
+    """Tell whether some imported module has made a registry of models for a scope."""
+    return scope == MODELS.scope or scope in MODELS.children
+
+
+def check_scope(scope, name):
+    """Refuse a scope that nothing answers to.
+
+    Args:
+        scope (str): A config's ``default_scope``.
+        name (str): The config.
+
+    Raises:
+        ImportError: If it is one of the plugin's toolboxes, and not installed.
+        InputError: If it is neither a toolbox that is installed, nor a registry's.
+    """
+    if scope in TOOLBOXES:
+        check_installed(scope, name)
+    elif not isinstance(scope, str) or not (is_registered(scope) or is_toolbox(scope)):
+        raise InputError(
+            f'{name}: default_scope must be the toolbox that the config is for, such as '
+            f"{', '.join(map(repr, TOOLBOXES))}, or a scope of the project's own registries, got "
+            f'{scope!r}: install the toolbox, or name the modules that make the registries in '
+            'custom_imports'
+        )
 
 
 def check_installed(scope, name):
@@ -30,10 +90,12 @@ def check_installed(scope, name):
     Raises:
         ImportError: If it is not installed.
     """
-    if find_spec(scope) is None:
-        raise ImportError(
-            f'{name} is a config of {scope}, which is not installed: '
-            "pip install 'hardnet_mm[onedl]' (the maintained continuation), or "
-            "'hardnet_mm[openmmlab]' (OpenMMLab's last releases)",
-            name=scope,
-        )
+    if find_spec(scope) is not None:
+        return
+    cure = (
+        "pip install 'hardnet_mm[onedl]' (the maintained continuation), or "
+        "'hardnet_mm[openmmlab]' (OpenMMLab's last releases)"
+        if scope in TOOLBOXES
+        else 'install it first'
+    )
+    raise ImportError(f'{name} is a config of {scope}, which is not installed: {cure}', name=scope)

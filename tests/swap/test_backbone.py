@@ -1,4 +1,5 @@
 import pytest
+from helpers.tiny_project import SCOPE
 from mmengine.config import Config, ConfigDict
 
 from hardnet_mm import HarDNet
@@ -97,6 +98,38 @@ def test_an_equal_number_elsewhere_stays():
     assert 'bbox_head' not in swapped(RETINANET)['model']
 
 
+def classifier(backbone, head, **model):
+    model = dict(type='ImageClassifier', backbone=backbone, head=head, **model)
+    cfg = Config(dict(default_scope='mmpretrain', model=model))
+    return swap(cfg, 'hardnet39ds')['model']
+
+
+def test_a_vector_is_the_mean_of_the_feature_maps():
+    head = dict(type='LinearClsHead', num_classes=5, in_channels=320)
+    tokens = dict(type='TinyViT', arch='5m', img_size=(64, 64))
+    model = classifier(tokens, head, neck=None)
+    assert model['backbone']['out_indices'] == (3,)
+    assert model['neck'] == dict(_delete_=True, type='GlobalAveragePooling')
+    assert model['head'] == dict(in_channels=1024)
+
+
+def test_a_classifier_inside_the_old_backbone():
+    """As VGG and AlexNet have it."""
+    backbone = dict(type=f'{SCOPE}.Vector', width=10, num_classes=10)
+    model = classifier(backbone, dict(type='ClsHead', topk=(1,)))
+    assert model['head'] == dict(type='LinearClsHead', num_classes=10, in_channels=1024)
+    with pytest.raises(ValueError, match='a vector for each image'):
+        classifier(backbone, None)
+
+
+def test_a_pooled_output_may_be_deeper_than_hardnets():
+    levit = dict(type='LeViT', arch='128s', img_size=224, patch_size=16, out_indices=(2,))
+    head = dict(type='LeViTClsHead', num_classes=5, in_channels=384)
+    model = classifier(levit, head, neck=dict(type='GlobalAveragePooling'))
+    assert model['backbone']['out_indices'] == (3,)
+    assert model['head'] == dict(in_channels=1024)
+
+
 def test_levels_by_stride():
     plain = ConfigDict(type='Any')
     assert select_levels(plain, (4, 8, 16, 32), 'hardnet68') == dict(out_indices=(0, 1, 2, 3))
@@ -130,7 +163,10 @@ def test_refuses(cfg, arch, message):
 @pytest.mark.parametrize(
     'name, message',
     [
-        ('mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py', 'gives tokens or others'),
+        (
+            'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
+            'gives tokens or others',
+        ),
         ('mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py', 'shallow to deep'),
         ('mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py', 'are a stack'),
         ('mmdet::faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py', 'last stage of a ResNet'),
@@ -174,7 +210,7 @@ def test_the_command_leaves_nothing_when_it_fails(run_tool, tmp_path):
     (tmp_path / 'data.py').write_text("default_scope = 'mmdet'\n")
     for name in (
         tmp_path / 'data.py',
-        'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py',
+        'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
     ):
         out = tmp_path / 'out/mine.py'
         output = run_tool('swap_backbone.py', name, '--out', out, fails=True)

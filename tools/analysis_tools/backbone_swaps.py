@@ -17,7 +17,9 @@ from pathlib import Path
 import torch
 from mmengine.utils import is_installed
 
-from hardnet_mm.swap.backbone import holder, swap
+from hardnet_mm import HarDNet
+from hardnet_mm.swap.backbone import plan_swap
+from hardnet_mm.swap.places import reach
 from hardnet_mm.swap.trial import loss, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 from hardnet_mm.utils.errors import InputError
@@ -173,14 +175,14 @@ def run(name, arch):
     """Swap, train a step, predict, and return in words how it went."""
     cfg = read_config(name)
     try:
-        swapped = read_inherited(name, swap(cfg, arch))
+        plan = plan_swap(cfg, arch)
+        swapped = read_inherited(name, plan.differences)
     except ValueError as error:
         return f'refused: {error}'
     except NotImplementedError as error:  # the old backbone needs a compiled operator to be seen
         return f'fails without HarDNet, too: {error}'.partition(': install')[0]
-    holder(swapped.model).backbone.pop(
-        'frozen_stages', None
-    )  # a gradient is to reach the first layer
+    # a gradient is to reach the first layer
+    reach(swapped.model, plan.keys).pop('frozen_stages', None)
     failure = attempt(swapped)
     if failure and re.sub(r'\d', '', attempt(cfg)) == re.sub(r'\d', '', failure):  # but for sizes
         return f'fails without HarDNet, too: {failure}'
@@ -192,14 +194,21 @@ def attempt(cfg):
     try:
         model = build_model(cfg)
         loss(model, cfg).backward()
-        if holder(cfg.model).backbone.type == 'HarDNet':
-            gradient = getattr(model, 'student', model).backbone.stem[0].conv.weight.grad
-            if gradient is None or not gradient.isfinite().all() or not gradient.any():
-                return 'no gradient reaches the first layer'
+        if not gradient_arrives(model):
+            return 'no gradient reaches the first layer'
         predict(model, cfg)
     except Exception as error:  # whatever a toolbox may raise is what the table is to tell
         return f'{type(error).__name__}: {error}'.partition('\n')[0].partition(': install')[0]
     return ''
+
+
+def gradient_arrives(model):
+    """Tell whether the first layer of each HarDNet that learns has a gradient; of others, yes."""
+    backbones = [module for module in model.modules() if isinstance(module, HarDNet)]
+    weights = [backbone.stem[0].conv.weight for backbone in backbones]
+    gradients = [weight.grad for weight in weights if weight.requires_grad]  # not of a teacher
+    arrived = [g is not None and g.isfinite().all() and g.any() for g in gradients]
+    return not backbones or bool(arrived) and all(arrived)
 
 
 @dataclass
