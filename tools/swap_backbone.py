@@ -33,6 +33,25 @@ def parse_args():
         help='which part of the model to replace, where it is not found or there are several, '
         'such as student.backbone',
     )
+    add(
+        '--outputs',
+        nargs='+',
+        metavar='CHANNELS:STRIDE',
+        help='what the old backbone gives, as 256:4 512:8, where it cannot be built here',
+    )
+    add(
+        '--imports',
+        nargs='+',
+        default=[],
+        metavar='MODULE',
+        help="modules that register the project's classes, where its own train.py imports them "
+        'and not the config',
+    )
+    add(
+        '--no-run',
+        action='store_true',
+        help='only build the new model: for one that takes more than images',
+    )
     add('--out', type=user_path, help='config to write; printed where it is not given')
     add('--no-pretrained', action='store_true', help='start from random weights')
     add('--overwrite', action='store_true', help='replace --out if it is there')
@@ -45,9 +64,12 @@ def parse_args():
 
 
 def main(args):
+    from mmengine.utils import import_modules_from_strings
+
     from hardnet_mm.backbones.architectures import ARCHITECTURES
     from hardnet_mm.swap.backbone import plan_swap
     from hardnet_mm.swap.places import reach
+    from hardnet_mm.swap.probe import told_outputs
     from hardnet_mm.swap.report import report
     from hardnet_mm.swap.trial import predict
     from hardnet_mm.utils.config_text import config_text
@@ -59,15 +81,19 @@ def main(args):
         raise InputError(f'--arch must be among {list(ARCHITECTURES)}, got {args.arch!r}')
     logging.disable(logging.INFO)  # what each parameter is initialized with
     with contextlib.redirect_stdout(sys.stderr):  # some toolboxes print as they are imported
+        sys.path.insert(0, os.curdir)  # as for a script of the project's own
+        import_modules_from_strings(args.imports)
         cfg = read_config(args.config)
         if is_pure_python(cfg):
             raise InputError(
                 f'{args.config} is in pure Python, from which the text that is written cannot '
                 "inherit: make it a text first, by mmengine's Config.fromfile(...).dump(...)"
             )
-        swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone)
+        outputs = told_outputs(args.outputs) if args.outputs else None
+        swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone, outputs)
         model = build_model(read_inherited(args.config, swap.differences))
-        predict(model, cfg)
+        if not args.no_run:
+            predict(model, cfg)
     base = args.config
     if '::' not in base:
         base = os.path.relpath(base, args.out.parent if args.out else '.')
@@ -81,7 +107,7 @@ def main(args):
     lines = report(cfg, swap)
     lines.append(
         f'{args.arch} for {reach(cfg.model, swap.keys).type} in {args.config}: '
-        f'{parameters / 1e6:.1f} M parameters, built and run once'
+        f'{parameters / 1e6:.1f} M parameters, built{"" if args.no_run else " and run once"}'
         f'{f", written to {args.out}" if args.out else ""}'
     )
     print(*lines, sep='\n', file=sys.stderr)

@@ -41,7 +41,7 @@ class Swap:
     differences: dict
 
 
-def swap(cfg, arch, pretrained=True, path=None):
+def swap(cfg, arch, pretrained=True, path=None, outputs=None):
     """Return what must change in a config so that HarDNet takes its backbone's place.
 
     Args:
@@ -51,6 +51,8 @@ def swap(cfg, arch, pretrained=True, path=None):
             started from some. Defaults to True.
         path (str, optional): Where in the model the backbone is, such as ``student.backbone``.
             Defaults to None: it is found.
+        outputs (Outputs, optional): What the backbone gives, where it cannot be built here.
+            Defaults to None: it is run to see.
 
     Returns:
         dict: The differences, to be written below a ``_base_`` that names the config.
@@ -58,21 +60,22 @@ def swap(cfg, arch, pretrained=True, path=None):
     Raises:
         InputError: If the config's backbone is none that HarDNet can replace, and why.
     """
-    return plan_swap(cfg, arch, pretrained, path).differences
+    return plan_swap(cfg, arch, pretrained, path, outputs).differences
 
 
-def plan_swap(cfg, arch, pretrained=True, path=None):
+def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
     """Return the same with what was found on the way, as :class:`Swap`."""
     get_architecture(arch)
     keys = locate(cfg.model, cfg.default_scope, path)
     model, name = reach(cfg.model, keys[:-1]), keys[-1]
     backbone = model[name]
-    old = probe(cfg, backbone)
+    old = outputs or probe(cfg, backbone)
     swapped = copy.deepcopy(model)
     if not old.strides:
         _pool(swapped, backbone, old.channels[0])
     new = dict(type='HarDNet', arch=arch, **_levels(swapped, backbone, old, arch))
     new.update({key: backbone[key] for key in KEPT if key in backbone and key not in new})
+    new.setdefault('in_channels', old.image_channels)
     if 'norm_cfg' in backbone and backbone.norm_cfg.get('type') in NORMS:
         new['norm_cfg'] = backbone.norm_cfg
     defaults = inspect.signature(HarDNet).parameters
@@ -282,7 +285,8 @@ def _normalize(cfg, differences):
     """Prepare images as the ImageNet weights expect them: RGB, ImageNet's mean and deviation."""
     inside = 'data_preprocessor' in cfg.model
     old = preprocessor(cfg)
-    wanted = {'mean': RGB_MEAN, 'std': RGB_STD}
+    images = max(1, len(old.get('mean') or []) // 3)  # several may come as one, channel by channel
+    wanted = {'mean': RGB_MEAN * images, 'std': RGB_STD * images}
     switch = _channel_switch(cfg, old)
     if switch:
         wanted[switch] = True

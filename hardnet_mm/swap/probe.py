@@ -37,12 +37,29 @@ class Outputs:
     Attributes:
         channels (tuple[int]): Of each output.
         strides (tuple[int]): Likewise; empty if the output is a vector for each image.
-        size (Size): Of the images that it was seen on.
+        size (Size): Of the images that it was seen on; None if it was told, not seen.
+        image_channels (int): Of the images.
     """
 
     channels: tuple
     strides: tuple
-    size: Size
+    size: Size = None
+    image_channels: int = 3
+
+
+def told_outputs(words):
+    """Return outputs that a user tells, as ``256:4 512:8``: channels and stride of each.
+
+    Raises:
+        InputError: If a word is none such, or the outputs do not go from shallow to deep.
+    """
+    pairs = [word.split(':') for word in words]
+    if not all(len(pair) == 2 and all(part.isdigit() for part in pair) for pair in pairs):
+        raise InputError(f'outputs are CHANNELS:STRIDE each, as 256:4 512:8, got {" ".join(words)}')
+    channels, strides = zip(*(map(int, pair) for pair in pairs))
+    if list(strides) != sorted(strides):
+        raise InputError(f'outputs must go from shallow to deep, got the strides {strides}')
+    return Outputs(channels, strides)
 
 
 def candidate_sizes(cfg, backbone):
@@ -159,11 +176,13 @@ def probe(cfg, backbone):
     with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
         old = registry.build(settings)
         old.eval()  # some return nothing from it
-        outputs, size = _run(old, _image_channels(cfg, backbone), candidate_sizes(cfg, backbone))
+        outputs, size, depth = _run(
+            old, _image_channels(cfg, backbone), candidate_sizes(cfg, backbone)
+        )
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
     kind = getattr(backbone.type, '__name__', backbone.type)
     if len(outputs) == 1 and isinstance(outputs[0], torch.Tensor) and outputs[0].dim() == 2:
-        return Outputs((outputs[0].shape[1],), (), size)
+        return Outputs((outputs[0].shape[1],), (), size, depth)
     if not all(isinstance(output, torch.Tensor) and output.dim() == 4 for output in outputs):
         raise InputError(
             f'{kind} gives tokens or others, but HarDNet gives feature maps: what follows '
@@ -172,32 +191,39 @@ def probe(cfg, backbone):
     strides = tuple(_stride(kind, output, size) for output in outputs)
     if list(strides) != sorted(strides):
         raise InputError(f'the outputs must go from shallow to deep, got the strides {strides}')
-    return Outputs(tuple(output.shape[1] for output in outputs), strides, size)
+    return Outputs(tuple(output.shape[1] for output in outputs), strides, size, depth)
 
 
 def _image_channels(cfg, backbone):
-    """Return the channels of the images, as the backbone or the preprocessor's mean says."""
+    """Return numbers of channels that the images may have.
+
+    Those that the backbone says, or else 3, or as many as there are means.
+    """
     for key in ('in_channels', 'in_chans', 'input_channels'):
         if type(backbone.get(key)) is int:
-            return backbone[key]
+            return [backbone[key]]
     mean = preprocessor(cfg).get('mean')
-    return len(mean) if isinstance(mean, (list, tuple)) and len(mean) > 1 else 3
+    means = len(mean) if isinstance(mean, (list, tuple)) else 3
+    return [3] if means in (1, 3) else [3, means]
 
 
-def _run(backbone, channels, sizes):
-    """Return the outputs for the first size that a backbone runs on, and that size."""
+def _run(backbone, depths, sizes):
+    """Return the outputs for the first size and channels that a backbone runs on, and these."""
     errors = []
     for size in sizes:
-        try:
-            return backbone(torch.zeros(1, channels, size.height, size.width)), size
-        except NotImplementedError:
-            raise  # a compiled operator that is not there
-        except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-            words = ' '.join(str(error).split()) or type(error).__name__
-            errors.append(f'on {size}: {words}')
+        for depth in depths:
+            try:
+                images = torch.zeros(1, depth, size.height, size.width)
+                return backbone(images), size, depth
+            except NotImplementedError:
+                raise  # a compiled operator that is not there
+            except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+                words = ' '.join(str(error).split()) or type(error).__name__
+                errors.append(f'on {size}: {words}')
     raise InputError(
         f'{type(backbone).__name__} runs on none of the sizes that its config states, so what it '
-        f'gives is not known: {"; ".join(errors)}'
+        f'gives is not known: {"; ".join(errors)}. Where HarDNet can stand for it, tell what it '
+        'gives by --outputs'
     )
 
 

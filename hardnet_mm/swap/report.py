@@ -40,9 +40,10 @@ def changes(cfg, swap):
     """
     place = ('model', *swap.keys)
     old = reach(cfg, place)
+    seen = f'seen on images of {swap.old.size}' if swap.old.size else 'as was told'
     lines = [
-        f'{".".join(place)}: {_name(old)} -> HarDNet. It gave {_shapes(swap.old)}, seen on images '
-        f'of {swap.old.size}; HarDNet gives {_shapes(swap.hardnet)}'
+        f'{".".join(place)}: {_name(old)} -> HarDNet. It gave {_shapes(swap.old)}, {seen}; HarDNet '
+        f'gives {_shapes(swap.hardnet)}'
     ]
     new = reach(swap.differences, place)
     if 'strides' in new:

@@ -7,6 +7,8 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
+from .probe import preprocessor
+
 SIZES = dict(mmdet=(256, 256), mmseg=(128, 128), mmpretrain=(224, 224))
 # What takes no image as small.
 LARGER = dict(
@@ -25,7 +27,7 @@ def image_size(cfg):
         return anchors.input_size, anchors.input_size
     types = str(cfg.model)
     larger = [size for name, size in LARGER.items() if f"'{name}'" in types]
-    return larger[0] if larger else SIZES[cfg.default_scope]
+    return larger[0] if larger else SIZES.get(cfg.default_scope, (256, 256))
 
 
 def random_batch(cfg, views=0):
@@ -93,17 +95,30 @@ def loss(model, cfg):
 def predict(model, cfg):
     """Return the predictions of a batch, a data sample an image.
 
-    A self-supervised model predicts nothing: its features are returned.
+    A self-supervised model predicts nothing: its features are returned. So are those of a toolbox
+    that no batch is known for.
     """
-    batch = random_batch(cfg)
     with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.no_grad():
         model.eval()
+        if cfg.default_scope not in SIZES:
+            return features(model, cfg)
+        batch = random_batch(cfg)
         if not hasattr(model, 'predict'):
             device = next(model.parameters()).device
             return model.extract_feat(torch.stack(batch['inputs']).float().to(device))
         clip_boxes(model)
         batch = model.data_preprocessor(batch, False)
         return model(**batch, mode='predict')
+
+
+def features(model, cfg):
+    """Return what a model makes of an image before it decodes it to predictions."""
+    depth = len(preprocessor(cfg).get('mean') or RGB)
+    images = torch.rand(2, depth, *image_size(cfg), device=next(model.parameters()).device)
+    return model(images, mode='tensor')
+
+
+RGB = ('red', 'green', 'blue')
 
 
 def clip_boxes(model):

@@ -1,7 +1,7 @@
 """The toolboxes that configs belong to.
 
-Whatever package has registries and ``utils.register_all_modules`` is one, as OpenMMLab's are. A
-project may do without both: then its classes are known by what its config imports.
+Whatever package has a module ``registry`` is one, as OpenMMLab's are. A project may do without:
+then its classes are known by what its config imports.
 """
 
 from importlib.util import find_spec
@@ -21,23 +21,21 @@ TASKS = {
 }
 TOOLBOXES = tuple(TASKS.values())
 PACKAGES = (*TOOLBOXES, 'mmcv', 'mmengine')
+REGISTRIES = ('registry.py', 'registry')  # the module, or a package of that name
 
 
 def is_toolbox(package):
-    """Tell whether an installed package has registries and registers all it has by a call."""
+    """Tell whether an installed package has a module of registries, as OpenMMLab's toolboxes do."""
     spec = find_spec(package) if package.isidentifier() else None
     folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
-    if not any(folder.joinpath(name).exists() for folder in folders for name in REGISTRIES):
-        return False
-    utils = import_modules_from_strings(f'{package}.utils', allow_failed_imports=True)
-    return hasattr(utils, 'register_all_modules')
-
-
-REGISTRIES = ('registry.py', 'registry')
+    return any(folder.joinpath(name).exists() for folder in folders for name in REGISTRIES)
 
 
 def register_toolbox(scope):
     """Import everything that a toolbox registers, and return its module of registries.
+
+    A toolbox without ``utils.register_all_modules`` has told its registries where their classes
+    are, or its configs import them.
 
     Args:
         scope (str): An installed toolbox, or a scope for which a project's own modules, imported
@@ -49,7 +47,10 @@ def register_toolbox(scope):
     """
     if not is_toolbox(scope):
         return mmengine.registry
-    import_modules_from_strings(f'{scope}.utils').register_all_modules(init_default_scope=False)
+    if find_spec(f'{scope}.utils'):
+        utils = import_modules_from_strings(f'{scope}.utils')
+        if hasattr(utils, 'register_all_modules'):
+            utils.register_all_modules(init_default_scope=False)
     return import_modules_from_strings(f'{scope}.registry')
 
 
