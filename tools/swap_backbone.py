@@ -2,13 +2,15 @@
 
 The config that is written inherits from the original and shows only the differences. Its model is
 built and run once before that. A report tells on the standard error what was changed and why, what
-could not be decided, and what to check in training.
+could not be decided, and what to check in training. From a config in pure Python the whole is
+written, as a text.
 """
 
 import contextlib
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from command_line import check_file, check_new_file, make_parser, run, user_path
@@ -48,9 +50,10 @@ def parse_args():
         'and not the config',
     )
     add(
-        '--no-run',
+        '--no-trial',
         action='store_true',
-        help='only build the new model: for one that takes more than images',
+        help='neither build nor run the new model: for one that takes more than images, or that '
+        'is to be mended by hand',
     )
     add('--out', type=user_path, help='config to write; printed where it is not given')
     add('--no-pretrained', action='store_true', help='start from random weights')
@@ -63,6 +66,39 @@ def parse_args():
     return args
 
 
+def as_text(cfg, folder):
+    """Write a config in pure Python as a text, from which one can inherit; return its path."""
+    path = Path(folder, 'whole.py')
+    path.write_text(cfg.pretty_text)
+    return str(path)
+
+
+def inheriting(args, differences):
+    """Return the text of a config that inherits from the one named on the command line."""
+    from hardnet_mm.utils.config_text import config_text
+
+    base = args.config
+    if '::' not in base:
+        base = os.path.relpath(base, args.out.parent if args.out else '.')
+    return config_text(base, differences)
+
+
+def try_out(cfg, swap, new):
+    """Build and run the new model, and return that in words."""
+    from hardnet_mm.swap.report import explain_failure
+    from hardnet_mm.swap.trial import predict
+    from hardnet_mm.utils.configs import build_model
+    from hardnet_mm.utils.errors import InputError
+
+    try:
+        model = build_model(new)
+        predict(model, new)
+    except Exception as error:  # whatever a project may raise
+        raise InputError(explain_failure(cfg, swap, new, error)) from error
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return f'{parameters / 1e6:.1f} M parameters, built and run once'
+
+
 def main(args):
     from mmengine.utils import import_modules_from_strings
 
@@ -71,9 +107,7 @@ def main(args):
     from hardnet_mm.swap.places import reach
     from hardnet_mm.swap.probe import told_outputs
     from hardnet_mm.swap.report import report
-    from hardnet_mm.swap.trial import predict
-    from hardnet_mm.utils.config_text import config_text
-    from hardnet_mm.utils.configs import build_model, is_pure_python, read_config, read_inherited
+    from hardnet_mm.utils.configs import is_pure_python, read_config, read_inherited
     from hardnet_mm.utils.errors import InputError
     from hardnet_mm.utils.files import written_whole
 
@@ -84,30 +118,21 @@ def main(args):
         sys.path.insert(0, os.curdir)  # as for a script of the project's own
         import_modules_from_strings(args.imports)
         cfg = read_config(args.config)
-        if is_pure_python(cfg):
-            raise InputError(
-                f'{args.config} is in pure Python, from which the text that is written cannot '
-                "inherit: make it a text first, by mmengine's Config.fromfile(...).dump(...)"
-            )
-        outputs = told_outputs(args.outputs) if args.outputs else None
-        swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone, outputs)
-        model = build_model(read_inherited(args.config, swap.differences))
-        if not args.no_run:
-            predict(model, cfg)
-    base = args.config
-    if '::' not in base:
-        base = os.path.relpath(base, args.out.parent if args.out else '.')
-    text = config_text(base, swap.differences)
+        with tempfile.TemporaryDirectory() as folder:
+            base = as_text(cfg, folder) if is_pure_python(cfg) else args.config
+            outputs = told_outputs(args.outputs) if args.outputs else None
+            swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone, outputs)
+            new = read_inherited(base, swap.differences)
+        tried = 'not tried' if args.no_trial else try_out(cfg, swap, new)
+    text = new.pretty_text if base != args.config else inheriting(args, swap.differences)
     if args.out is None:
         print(text, end='')
     else:
-        with written_whole(args.out) as new:
-            new.write_text(text)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+        with written_whole(args.out) as file:
+            file.write_text(text)
     lines = report(cfg, swap)
     lines.append(
-        f'{args.arch} for {reach(cfg.model, swap.keys).type} in {args.config}: '
-        f'{parameters / 1e6:.1f} M parameters, built{"" if args.no_run else " and run once"}'
+        f'{args.arch} for {reach(cfg.model, swap.keys).type} in {args.config}: {tried}'
         f'{f", written to {args.out}" if args.out else ""}'
     )
     print(*lines, sep='\n', file=sys.stderr)

@@ -153,12 +153,14 @@ def select_levels(backbone, strides, arch):
     Raises:
         InputError: If HarDNet has no such stages.
     """
+    last = sum(get_architecture(arch)['downsample'])
     if 'dilations' in backbone and 'out_indices' in backbone:
         levels = dict(out_indices=tuple(backbone.out_indices))
-        if max(backbone.dilations) == 1:
+        plain, rest = (1, *[2] * last), last + 1 - len(backbone.dilations)
+        stage_strides = (*backbone.get('strides', plain[: len(plain) - rest]), *[2] * rest)
+        if max(backbone.dilations) == 1 and stage_strides == plain:
             return levels
-        return dict(levels, strides=backbone.strides, dilations=backbone.dilations)
-    last = sum(get_architecture(arch)['downsample'])
+        return dict(levels, strides=stage_strides, dilations=(*backbone.dilations, *[1] * rest))
     levels, stage_strides, dilations = [], [1] + [2] * last, [1] * (last + 1)
     stage, previous = -1, 2
     for stride in strides:

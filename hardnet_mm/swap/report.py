@@ -110,14 +110,62 @@ def _same_numbers(model, swap):
     """
     if any(key.endswith('neck') and model[key] for key in model):
         return
-    for key, part in model.items():
-        if not isinstance(part, dict) or key == swap.keys[-1] or key == 'data_preprocessor':
-            continue
-        for name, value in part.items():
-            if name.endswith(('channels', 'dim', 'dims')) and not name.endswith('in_channels'):
-                news = {n for o, n in zip(swap.old.channels, swap.hardnet.channels) if o == value}
-                if type(value) is int and news:
-                    yield f'model.{".".join((*swap.keys[:-1], key, name))}', value, news
+    for path, value, news in old_widths(model, swap):
+        if type(value) is int and not path[-1].endswith('in_channels') and len(path) == 2:
+            yield f'model.{".".join((*swap.keys[:-1], *path))}', value, news
+
+
+def old_widths(model, swap):
+    """Return the arguments of what follows the backbone that hold the width of an old output.
+
+    Args:
+        model (ConfigDict): The part of the config in which the backbone stands.
+        swap (Swap): As of :func:`hardnet_mm.swap.backbone.plan_swap`.
+
+    Returns:
+        list[tuple]: Of each the keys, the value, and the set of the new widths.
+    """
+    widths = {}
+    for old, new in zip(swap.old.channels, swap.hardnet.channels):
+        widths.setdefault(old, set()).add(new)
+    parts = {key: part for key, part in model.items() if key != swap.keys[-1]}
+    return list(_widths(parts, widths))
+
+
+def _widths(part, widths, path=()):
+    for key, value in part.items():
+        if isinstance(value, dict):
+            yield from _widths(value, widths, (*path, key))
+        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
+            for index, item in enumerate(value):
+                yield from _widths(item, widths, (*path, key, str(index)))
+        elif key.endswith(('channels', 'dim', 'dims')):
+            values = value if isinstance(value, (list, tuple)) else [value]
+            news = [widths[number] for number in values if type(number) is int and number in widths]
+            if news:
+                yield (*path, key), value, set().union(*news)
+
+
+def explain_failure(cfg, swap, new, error):
+    """Return in words why the new model may not be built or not run.
+
+    Args:
+        cfg (Config): The config before.
+        swap (Swap): As of :func:`hardnet_mm.swap.backbone.plan_swap`.
+        new (Config): The config after.
+        error (Exception): What was raised.
+    """
+    words = f'with HarDNet the model fails: {type(error).__name__}: {" ".join(str(error).split())}'
+    left = old_widths(reach(new.model, swap.keys[:-1]), swap)
+    places = '; '.join(
+        f'model.{".".join((*swap.keys[:-1], *path))} = {_short(value)}' for path, value, _ in left
+    )
+    if places:
+        words += (
+            f'. The old backbone gave {_numbers(swap.old.channels)} channels, HarDNet gives '
+            f'{_numbers(swap.hardnet.channels)}; one of these may still mean the old ones: {places}'
+        )
+    return f'{words}. With --no-trial the config is written, to be mended in one below it'
 
 
 def to_check(cfg, swap):

@@ -7,9 +7,11 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
+from .batches import BATCHES, images
 from .probe import preprocessor
 
-SIZES = dict(mmdet=(256, 256), mmseg=(128, 128), mmpretrain=(224, 224))
+SIZES = dict(mmseg=(128, 128), mmpretrain=(224, 224))
+USUAL_SIZE = (256, 256)
 # What takes no image as small.
 LARGER = dict(
     LRASPPHead=(400, 400),  # averages over 49 x 49 cells, at stride 8
@@ -27,44 +29,23 @@ def image_size(cfg):
         return anchors.input_size, anchors.input_size
     types = str(cfg.model)
     larger = [size for name, size in LARGER.items() if f"'{name}'" in types]
-    return larger[0] if larger else SIZES.get(cfg.default_scope, (256, 256))
+    return larger[0] if larger else SIZES.get(cfg.default_scope, USUAL_SIZE)
 
 
 def random_batch(cfg, views=0):
-    """Return what a config's data loader gives: two images and annotations, all random.
+    """Return what a config's data loader gives: two images or videos and annotations, all random.
 
     Args:
         cfg (Config): The config.
         views (int): Views of each image, for self-supervised training. Defaults to 0: labels.
     """
-    scope, size = cfg.default_scope, image_size(cfg)
-    if scope == 'mmdet':
-        from mmdet.testing import demo_mm_inputs
-
-        annotations = str(cfg.get('train_dataloader'))
-        panoptic = 'LoadPanopticAnnotations' in annotations
-        return demo_mm_inputs(
-            2,
-            [(3, *size)] * 2,
-            num_classes=2,
-            with_mask=panoptic or "'with_mask': True" in annotations,
-            with_semantic=panoptic or "'with_seg': True" in annotations,
+    size = image_size(cfg)
+    if cfg.default_scope == 'mmpretrain' and views:
+        return dict(
+            inputs=[torch.stack(images(size)).float() for _ in range(views)], data_samples=None
         )
-    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for _ in range(2)]
-    if scope == 'mmpretrain' and views:
-        return dict(inputs=[torch.stack(images).float() for _ in range(views)], data_samples=None)
-    if scope == 'mmseg':
-        from mmengine.structures import PixelData
-        from mmseg.structures import SegDataSample
-
-        samples = [SegDataSample(metainfo=dict(img_shape=size, ori_shape=size)) for _ in images]
-        for sample in samples:
-            sample.gt_sem_seg = PixelData(data=torch.randint(0, 2, (1, *size)))
-    else:
-        from mmpretrain.structures import DataSample
-
-        samples = [DataSample().set_gt_label(1) for _ in images]
-    return dict(inputs=images, data_samples=samples)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return BATCHES[cfg.default_scope](cfg, size)
 
 
 def branches(batch):
@@ -100,7 +81,7 @@ def predict(model, cfg):
     """
     with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.no_grad():
         model.eval()
-        if cfg.default_scope not in SIZES:
+        if cfg.default_scope not in BATCHES:
             return features(model, cfg)
         batch = random_batch(cfg)
         if not hasattr(model, 'predict'):
@@ -114,8 +95,8 @@ def predict(model, cfg):
 def features(model, cfg):
     """Return what a model makes of an image before it decodes it to predictions."""
     depth = len(preprocessor(cfg).get('mean') or RGB)
-    images = torch.rand(2, depth, *image_size(cfg), device=next(model.parameters()).device)
-    return model(images, mode='tensor')
+    batch = torch.rand(2, depth, *image_size(cfg), device=next(model.parameters()).device)
+    return model(batch, mode='tensor')
 
 
 RGB = ('red', 'green', 'blue')

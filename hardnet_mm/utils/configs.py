@@ -175,6 +175,9 @@ def build_model(cfg):
     return revert_sync_batchnorm(model).eval()
 
 
+LOADED = ('pretrained', 'teacher_ckpt')  # checkpoints that models read as they are built
+
+
 def without_checkpoints(settings):
     """Return a config without the entries that load weights."""
     if isinstance(settings, (list, tuple)):
@@ -185,7 +188,7 @@ def without_checkpoints(settings):
         {
             key: without_checkpoints(value)
             for key, value in settings.items()
-            if key != 'pretrained'
+            if key not in LOADED
             and not (key == 'init_cfg' and 'Pretrained' in str(value) or key == '_scope_')
         }
     )

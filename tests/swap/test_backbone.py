@@ -143,6 +143,22 @@ def test_levels_by_stride():
             select_levels(plain, strides, 'hardnet68')
 
 
+@pytest.mark.parametrize(
+    'strides, dilations, wanted',
+    [
+        ((1, 2, 1), (1, 1, 1), dict(strides=(1, 2, 1, 2), dilations=(1, 1, 1, 1))),
+        ((1, 2, 2), (1, 1, 1), {}),
+        ((1, 2, 1, 1), (1, 1, 2, 4), dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4))),
+    ],
+)
+def test_levels_of_a_resnet_that_keeps_a_stride(strides, dilations, wanted):
+    """With three stages, of which the last keeps the size without dilation, as BIT's."""
+    resnet = ConfigDict(type='R', out_indices=(2,), strides=strides, dilations=dilations)
+    levels = select_levels(resnet, (8 if wanted else 16,), 'hardnet39ds')
+    assert levels == dict(out_indices=(2,), **wanted)
+    assert HarDNet('hardnet39ds', **levels).out_strides == ((8,) if wanted else (16,))
+
+
 def config(**backbone):
     return Config(dict(default_scope='mmdet', model=dict(type='RetinaNet', **backbone)))
 
