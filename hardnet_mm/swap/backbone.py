@@ -73,7 +73,8 @@ def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
     swapped = copy.deepcopy(model)
     if not old.strides:
         _pool(swapped, backbone, old.channels[0])
-    new = dict(type='HarDNet', arch=arch, **_levels(swapped, backbone, old, arch))
+    kind = 'mmpretrain.HarDNet' if takes_tensor(model, old) else 'HarDNet'
+    new = dict(type=kind, arch=arch, **_levels(swapped, backbone, old, arch))
     new.update({key: backbone[key] for key in KEPT if key in backbone and key not in new})
     new.setdefault('in_channels', old.image_channels)
     if 'norm_cfg' in backbone and backbone.norm_cfg.get('type') in NORMS:
@@ -106,6 +107,14 @@ def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
     if cfg.get('load_from'):
         differences['load_from'] = None  # its weights are of the old backbone
     return Swap(keys, old, hardnet, pretrained, differences)
+
+
+def takes_tensor(model, old):
+    """Tell whether a recogniser of mmaction's took the old backbone's only output as it is.
+
+    Of backbones of mmpretrain, by whose name it knows them, it takes the first of a tuple.
+    """
+    return old.bare and str(model.get('type')).removeprefix('mmaction.').startswith('Recognizer')
 
 
 def _pool(model, backbone, width):
@@ -211,10 +220,13 @@ def rewire(model, old, new, name='backbone'):
             first = part.get('start_level', 0)
             old, new = ((*widths[first:-1], own) for widths in (old, new))
             break
-        if isinstance(old_out, (list, tuple)) and tuple(old_out[: len(old)]) == tuple(old):
-            # an SSD's, whose heads read all of them
-            part.out_channels = type(old_out)([*new, *old_out[len(old) :]])
-            old, new = tuple(old_out), tuple(part.out_channels)
+        stated_old, stated_new = _stated(part, old), _stated(part, new)
+        if isinstance(old_out, (list, tuple)) and tuple(old_out[: len(old)]) == stated_old:
+            # an SSD's, whose heads read all of them, or a YOLO's
+            more = old_out[len(old) :]
+            part.out_channels = type(old_out)([*stated_new, *more])
+            more = [int(width * part.get('widen_factor', 1)) for width in more]
+            old, new = (*old, *more), (*new, *more)
             break
         return
     others = (name, 'neck', 'data_preprocessor', 'train_cfg', 'test_cfg')
@@ -230,14 +242,21 @@ def _rewire_part(part, old, new):
     if part.get('type') == 'ResLayer':
         raise InputError('the RoI head is the last stage of a ResNet: HarDNet cannot feed it')
     changed = False
+    stated_old, stated_new = _stated(part, old), _stated(part, new)
     for key, value in part.items():
         if isinstance(value, dict):
             changed |= _rewire_part(value, old, new)
         elif key.endswith('in_channels'):
-            translated = _translate(value, part.get('in_index'), old, new)
+            translated = _translate(value, part.get('in_index'), stated_old, stated_new)
             changed |= translated is not None
             part[key] = value if translated is None else translated
     return changed
+
+
+def _stated(part, channels):
+    """Return what a part's config says for channels, which mmyolo's multiply by a factor."""
+    factor = part.get('widen_factor', 1)
+    return tuple(channels if factor == 1 else (round(width / factor) for width in channels))
 
 
 def _translate(value, index, old, new):

@@ -39,12 +39,14 @@ class Outputs:
         strides (tuple[int]): Likewise; empty if the output is a vector for each image.
         size (Size): Of the images that it was seen on; None if it was told, not seen.
         image_channels (int): Of the images.
+        bare (bool): Whether the only output is no tuple of one.
     """
 
     channels: tuple
     strides: tuple
     size: Size = None
     image_channels: int = 3
+    bare: bool = False
 
 
 def told_outputs(words):
@@ -179,6 +181,7 @@ def probe(cfg, backbone):
         outputs, size, depth = _run(
             old, _image_channels(cfg, backbone), candidate_sizes(cfg, backbone)
         )
+    bare = isinstance(outputs, torch.Tensor)
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
     kind = getattr(backbone.type, '__name__', backbone.type)
     if len(outputs) == 1 and isinstance(outputs[0], torch.Tensor) and outputs[0].dim() == 2:
@@ -191,7 +194,7 @@ def probe(cfg, backbone):
     strides = tuple(_stride(kind, output, size) for output in outputs)
     if list(strides) != sorted(strides):
         raise InputError(f'the outputs must go from shallow to deep, got the strides {strides}')
-    return Outputs(tuple(output.shape[1] for output in outputs), strides, size, depth)
+    return Outputs(tuple(output.shape[1] for output in outputs), strides, size, depth, bare)
 
 
 def _image_channels(cfg, backbone):

@@ -1,6 +1,7 @@
 """What a swap changed and why, what it could not decide, and what to check in training."""
 
 from ..checkpoints.published import WEIGHTS
+from .backbone import takes_tensor
 from .places import other_backbones, reach
 
 # Why an entry of the config changes, by the last key of its path, or the one before.
@@ -83,6 +84,10 @@ def undecided(cfg, swap):
     if 'teacher_config' in cfg.model:
         lines.append(f'model.teacher_config: {cfg.model.teacher_config} keeps its own backbone')
     model = reach(cfg.model, swap.keys[:-1])
+    if swap.old.bare and swap.old.strides and not takes_tensor(model, swap.old):
+        lines.append(
+            f'{_name(old)} gave a tensor, HarDNet gives a tuple of one: what follows must take it'
+        )
     rewired = reach(swap.differences['model'], swap.keys[:-1])
     if len(rewired) == 1 and swap.old.channels != swap.hardnet.channels:
         lines.append(
@@ -111,7 +116,7 @@ def _same_numbers(model, swap):
     if any(key.endswith('neck') and model[key] for key in model):
         return
     for path, value, news in old_widths(model, swap):
-        if type(value) is int and not path[-1].endswith('in_channels') and len(path) == 2:
+        if type(value) is int and not path[-1].endswith('in_channels') and len(path) <= 2:
             yield f'model.{".".join((*swap.keys[:-1], *path))}', value, news
 
 

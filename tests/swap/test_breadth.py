@@ -72,7 +72,11 @@ def test_a_run_that_was_broken_off_goes_on(options, again, tmp_path, monkeypatch
     own, other = tool.installed_stack(), 'openmmlab'
     if own == other:
         other = 'onedl'
-    there = {own: tool.Column('hardnet39ds', tool.installed_versions(), {'mmdet::a.py': 'works'})}
+    there = {
+        own: tool.Column(
+            'hardnet39ds', tool.installed_versions(tool.CONFIGS), {'mmdet::a.py': 'works'}
+        )
+    }
     there[other] = tool.Column('hardnet85', 'mmdet 0', {'mmdet::a.py': 'refused: x'})
     tool.write(there, page)
     ran = []
