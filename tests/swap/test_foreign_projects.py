@@ -183,7 +183,8 @@ def test_classes_that_only_the_train_script_imports(project, write, run_tool, sc
 
 def test_a_config_in_pure_python(contours, tmp_path, run_tool):
     (tmp_path / 'base.py').write_text(
-        'from contours.backbones import Ladder\nfrom contours.models import ContourFinder, ContourHead\n'
+        'from contours.backbones import Ladder\n'
+        'from contours.models import ContourFinder, ContourHead\n'
         'model = dict(type=ContourFinder, backbone=dict(type=Ladder, size=256), '
         'head=dict(type=ContourHead, in_channels=[8, 16]))\n'
     )
