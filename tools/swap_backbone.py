@@ -119,7 +119,10 @@ def main(args):
         import_modules_from_strings(args.imports)
         cfg = read_config(args.config)
         with tempfile.TemporaryDirectory() as folder:
-            base = as_text(cfg, folder) if is_pure_python(cfg) else args.config
+            base = args.config
+            if is_pure_python(cfg):
+                base = as_text(cfg, folder)
+                cfg = read_config(base)
             outputs = told_outputs(args.outputs) if args.outputs else None
             swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone, outputs)
             new = read_inherited(base, swap.differences)

@@ -11,7 +11,7 @@ from ..backbones import HarDNet
 from ..backbones.architectures import get_architecture
 from ..checkpoints.published import SCHEME, WEIGHTS
 from ..utils.errors import InputError
-from .places import locate, outward, reach
+from .places import kind_of, locate, outward, reach
 from .probe import Outputs, preprocessor, probe
 
 # Arguments that mean the same to HarDNet and to the toolboxes' ResNets.
@@ -114,7 +114,7 @@ def takes_tensor(model, old):
 
     Of backbones of mmpretrain, by whose name it knows them, it takes the first of a tuple.
     """
-    return old.bare and str(model.get('type')).removeprefix('mmaction.').startswith('Recognizer')
+    return old.bare and kind_of(model).startswith('Recognizer')
 
 
 def _pool(model, backbone, width):
@@ -126,10 +126,10 @@ def _pool(model, backbone, width):
     head, neck = model.get('head'), model.get('neck')
     if not isinstance(head, dict) or isinstance(neck, list) or 'in_channels' in (neck or {}):
         raise InputError(
-            f'{backbone.type} gives a vector for each image, but HarDNet gives feature maps: what '
+            f'{kind_of(backbone)} gives a vector for each image, but HarDNet gives feature maps: what '
             'follows it in this config cannot take them'
         )
-    if head.get('type') == 'ClsHead' and width == backbone.get('num_classes'):
+    if kind_of(head) == 'ClsHead' and width == backbone.get('num_classes'):
         # The old backbone has the classifier inside.
         head.update(type='LinearClsHead', num_classes=width, in_channels=width)
     pooling = ConfigDict(type='GlobalAveragePooling')
@@ -140,7 +140,7 @@ def _is_pooled(model, old):
     """Tell whether only the mean of one output is used, so that its stride does not matter."""
     neck = model.get('neck')
     neck = neck[0] if isinstance(neck, list) and neck else neck
-    return len(old.channels) == 1 and isinstance(neck, dict) and neck.get('type') in POOLING
+    return len(old.channels) == 1 and isinstance(neck, dict) and kind_of(neck) in POOLING
 
 
 def _levels(model, backbone, old, arch):
@@ -215,7 +215,7 @@ def rewire(model, old, new, name='backbone'):
         old_out, changed = part.get('out_channels'), _rewire_part(part, old, new)
         if not changed:
             continue
-        if part.type == 'JPU':  # passes all outputs but the last on, beside its own
+        if kind_of(part) == 'JPU':  # passes all outputs but the last on, beside its own
             own = len(part.get('dilations', JPU_DILATIONS)) * part.get('mid_channels', JPU_CHANNELS)
             first = part.get('start_level', 0)
             old, new = ((*widths[first:-1], own) for widths in (old, new))
@@ -239,7 +239,7 @@ def rewire(model, old, new, name='backbone'):
 
 def _rewire_part(part, old, new):
     """Change the input channels of a part of the model, and tell whether there were any."""
-    if part.get('type') == 'ResLayer':
+    if kind_of(part) == 'ResLayer':
         raise InputError('the RoI head is the last stage of a ResNet: HarDNet cannot feed it')
     changed = False
     stated_old, stated_new = _stated(part, old), _stated(part, new)

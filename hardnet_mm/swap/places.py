@@ -57,6 +57,12 @@ def _checked_path(model, path):
     return keys
 
 
+def kind_of(part):
+    """Return the name of a part's class, without the scope or the modules before it."""
+    kind = part.get('type')
+    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+
+
 def _name(model):
     return getattr(model.get('type'), '__name__', model.get('type'))
 

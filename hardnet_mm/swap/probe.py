@@ -10,6 +10,7 @@ from ..utils.configs import without_checkpoints
 from ..utils.datasets import leaf_datasets
 from ..utils.errors import InputError
 from ..utils.toolboxes import register_toolbox
+from .places import kind_of
 
 SIDE = 256  # of the images where the config states no small size
 LARGE = 512 * 512  # pixels; a backbone that takes any size is not run on more
@@ -147,7 +148,7 @@ def _last_size(pipeline):
     for transform in reversed(list(pipeline)):
         if not isinstance(transform, dict):
             continue
-        kind = str(getattr(transform.get('type'), '__name__', transform.get('type')))
+        kind = kind_of(transform)
         keys = [key for key in TRANSFORM_SIZES if transform.get(key) is not None]
         if not keys or kind.startswith('Color'):
             continue
@@ -183,7 +184,7 @@ def probe(cfg, backbone):
         )
     bare = isinstance(outputs, torch.Tensor)
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-    kind = getattr(backbone.type, '__name__', backbone.type)
+    kind = kind_of(backbone)
     if len(outputs) == 1 and isinstance(outputs[0], torch.Tensor) and outputs[0].dim() == 2:
         return Outputs((outputs[0].shape[1],), (), size, depth)
     if not all(isinstance(output, torch.Tensor) and output.dim() == 4 for output in outputs):

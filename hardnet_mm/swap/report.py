@@ -2,7 +2,7 @@
 
 from ..checkpoints.published import WEIGHTS
 from .backbone import takes_tensor
-from .places import other_backbones, reach
+from .places import kind_of, other_backbones, reach
 
 # Why an entry of the config changes, by the last key of its path, or the one before.
 REASONS = dict(
@@ -43,7 +43,7 @@ def changes(cfg, swap):
     old = reach(cfg, place)
     seen = f'seen on images of {swap.old.size}' if swap.old.size else 'as was told'
     lines = [
-        f'{".".join(place)}: {_name(old)} -> HarDNet. It gave {_shapes(swap.old)}, {seen}; HarDNet '
+        f'{".".join(place)}: {kind_of(old)} -> HarDNet. It gave {_shapes(swap.old)}, {seen}; HarDNet '
         f'gives {_shapes(swap.hardnet)}'
     ]
     new = reach(swap.differences, place)
@@ -86,12 +86,12 @@ def undecided(cfg, swap):
     model = reach(cfg.model, swap.keys[:-1])
     if swap.old.bare and swap.old.strides and not takes_tensor(model, swap.old):
         lines.append(
-            f'{_name(old)} gave a tensor, HarDNet gives a tuple of one: what follows must take it'
+            f'{kind_of(old)} gave a tensor, HarDNet gives a tuple of one: what follows must take it'
         )
     rewired = reach(swap.differences['model'], swap.keys[:-1])
     if len(rewired) == 1 and swap.old.channels != swap.hardnet.channels:
         lines.append(
-            f'nothing in {_name(model)} reads {_numbers(swap.old.channels)} channels by an '
+            f'nothing in {kind_of(model)} reads {_numbers(swap.old.channels)} channels by an '
             'argument that ends in in_channels: look in its code for where it takes the width of '
             'the backbone from'
         )
@@ -183,8 +183,8 @@ def to_check(cfg, swap):
         settings = ', '.join(
             f'{k} {optimizer[k]}' for k in ('lr', 'weight_decay') if k in optimizer
         )
-        line = f'learning rate: {_name(optimizer)} with {settings} was chosen for {_name(old)}'
-        if _name(optimizer) != 'SGD':
+        line = f'learning rate: {kind_of(optimizer)} with {settings} was chosen for {kind_of(old)}'
+        if kind_of(optimizer) != 'SGD':
             line += '; the authors of HarDNet trained it by SGD'
         lines.append(line)
     new = reach(swap.differences, ('model', *swap.keys))
@@ -234,11 +234,6 @@ def report(cfg, swap):
         if lines
         for line in (f'{title}:', *(f'  {line}' for line in lines))
     ]
-
-
-def _name(settings):
-    kind = settings.get('type')
-    return getattr(kind, '__name__', kind)
 
 
 def _numbers(values):

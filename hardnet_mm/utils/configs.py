@@ -14,7 +14,14 @@ from mmengine.utils import import_modules_from_strings
 from .config_text import config_text
 from .errors import InputError
 from .own_files import PREFIX
-from .toolboxes import TOOLBOXES, check_installed, check_scope, is_toolbox, register_toolbox
+from .toolboxes import (
+    PACKAGES,
+    TOOLBOXES,
+    check_installed,
+    check_scope,
+    is_toolbox,
+    register_toolbox,
+)
 
 
 def read_config(name, options=None):
@@ -114,13 +121,17 @@ def _named_toolbox(value):
                 kind = part.get('type')
                 module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
                 package = module.partition('.')[0]
-                if package in TOOLBOXES or '.' in module and is_toolbox(package):
+                if package in TOOLBOXES or _is_other_toolbox(module, package):
                     return package
                 inner += part.values()
             elif isinstance(part, (list, tuple)):
                 inner += part
         layer = inner
     return None
+
+
+def _is_other_toolbox(module, package):
+    return '.' in module and package not in PACKAGES and is_toolbox(package)
 
 
 def _registering_toolbox(cfg):

@@ -3,7 +3,7 @@ from helpers.tiny_project import SCOPE
 from mmengine.config import Config, ConfigDict
 
 from hardnet_mm import HarDNet
-from hardnet_mm.swap.backbone import select_levels, swap
+from hardnet_mm.swap.backbone import rewire, select_levels, swap
 from hardnet_mm.utils.configs import read_config
 
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
@@ -82,6 +82,40 @@ def test_heads_behind_a_neck_that_passes_outputs_on():
     assert model['neck'] == dict(in_channels=(320, 640, 1024))
     assert model['auxiliary_head'] == dict(in_channels=640)
     assert 'decode_head' not in model
+
+
+def test_channels_that_a_factor_multiplies():
+    """As mmyolo's configs state them; YOLOv5's neck passes its inputs' widths on to its head."""
+    stated = dict(in_channels=[256, 512, 1024], widen_factor=0.5)
+    head = dict(type='YOLOv5Head', head_module=dict(type='YOLOv5HeadModule', **stated))
+    neck = dict(type='YOLOv5PAFPN', out_channels=[256, 512, 1024], **stated)
+    model = ConfigDict(backbone=dict(type='B'), neck=neck, bbox_head=head)
+    rewire(model, (128, 256, 512), (320, 640, 1024))
+    wanted = [640, 1280, 2048]
+    assert model.neck.in_channels == model.neck.out_channels == wanted
+    assert model.bbox_head.head_module.in_channels == wanted
+
+
+def test_a_recogniser_takes_the_first_of_a_tuple_from_backbones_of_mmpretrain():
+    model = dict(type='Recognizer2D', backbone=dict(type='BareMap'), cls_head=dict(in_channels=8))
+    cfg = Config(dict(default_scope=SCOPE, model=model))
+    assert swap(cfg, 'hardnet39ds')['model']['backbone']['type'] == 'mmpretrain.HarDNet'
+    cfg.model.type = 'ImageClassifier'
+    assert swap(cfg, 'hardnet39ds')['model']['backbone']['type'] == 'HarDNet'
+
+
+def test_images_of_a_pair_are_normalized_alike():
+    backbone = dict(type='Pyramid', channels=(8,), strides=(4,), init_cfg=dict(type='Pretrained'))
+    preprocessor = dict(mean=[0.0] * 6, std=[1.0] * 6, bgr_to_rgb=True)
+    model = dict(type='Siamese', backbone=backbone, data_preprocessor=preprocessor)
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert changed['data_preprocessor'] == dict(
+        mean=[123.675, 116.28, 103.53] * 2, std=[58.395, 57.12, 57.375] * 2
+    )
+    assert 'in_channels' not in changed['backbone']
+    backbone['image_channels'] = 6
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert changed['backbone']['in_channels'] == 6
 
 
 def test_the_detector_of_a_semi_supervised_model():
