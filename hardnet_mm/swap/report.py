@@ -43,8 +43,8 @@ def changes(cfg, swap):
     old = reach(cfg, place)
     seen = f'seen on images of {swap.old.size}' if swap.old.size else 'as was told'
     lines = [
-        f'{".".join(place)}: {kind_of(old)} -> HarDNet. It gave {_shapes(swap.old)}, {seen}; HarDNet '
-        f'gives {_shapes(swap.hardnet)}'
+        f'{".".join(place)}: {kind_of(old)} -> HarDNet. It gave {_shapes(swap.old)}, {seen}; '
+        f'HarDNet gives {_shapes(swap.hardnet)}'
     ]
     new = reach(swap.differences, place)
     if 'strides' in new:
