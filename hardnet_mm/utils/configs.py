@@ -183,7 +183,9 @@ def build_model(cfg):
     with DefaultScope.overwrite_default_scope(scope):
         model = registry.MODELS.build(settings)
         model.init_weights()
-    return revert_sync_batchnorm(model).eval()
+    model = revert_sync_batchnorm(model)
+    model.eval()  # a project's own may return nothing
+    return model
 
 
 LOADED = ('pretrained', 'teacher_ckpt')  # checkpoints that models read as they are built

@@ -63,7 +63,7 @@ def try_out(path, swap):
     model(images, mode='loss')['loss'].backward()
     backbone = next(module for module in model.modules() if isinstance(module, HarDNet))
     assert backbone.stem[0].conv.weight.grad.any()
-    assert predict(model.eval(), read_config(path)).shape[:2] == (2, 1)
+    assert predict(model, read_config(path)).shape[:2] == (2, 1)
     return model
 
 
@@ -78,6 +78,7 @@ def test_a_backbone_of_another_name(contours, write):
 
 
 def test_a_student_and_a_teacher(contours, write):
+    """And a method ``train`` that returns nothing."""
     one = f"dict(type='ContourFinder', backbone={LADDER}, head={HEAD})"
     path = write(f"dict(type='TaughtFinder', student={one}, teacher={one})")
     with pytest.raises(ValueError, match='--backbone student.backbone or teacher.backbone'):

@@ -49,6 +49,10 @@ class TaughtFinder(BaseModel):
         super().__init__(data_preprocessor)
         self.student, self.teacher = MODELS.build(student), MODELS.build(teacher)
 
+    def train(self, mode=True):  # returns nothing
+        super().train(mode)
+        self.teacher.eval()
+
     def forward(self, inputs, data_samples=None, mode='tensor'):
         found = self.student(inputs)
         if mode == 'loss':
