@@ -1,7 +1,7 @@
-"""Put HarDNet in place of a config's backbone, and rewire what depended on the old one.
+"""Put HarDNet in place of a config's backbone, and adapt what depended on the old one.
 
-The config that is written inherits from the original and shows only the differences. Its model is
-built and run once before that. A report tells on the standard error what was changed and why, what
+The new config inherits from the old one and contains only the differences. Before it is written,
+its model is built and run once. A report tells on the standard error what was changed and why, what
 could not be decided, and what to check in training. From a config in pure Python the whole is
 written, as a text.
 """
@@ -22,7 +22,7 @@ def parse_args():
     add(
         'config',
         type=user_path,
-        help="path, or name as 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'",
+        help="path, or a name such as 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'",
     )
     add(
         '--arch',
@@ -55,8 +55,8 @@ def parse_args():
         help='neither build nor run the new model: for one that takes more than images, or that '
         'is to be mended by hand',
     )
-    add('--out', type=user_path, help='config to write; printed where it is not given')
-    add('--no-pretrained', action='store_true', help='start from random weights')
+    add('--out', type=user_path, help='config to write; default: it is printed')
+    add('--no-pretrained', action='store_true', help='initialise the backbone randomly')
     add('--overwrite', action='store_true', help='replace --out if it is there')
     args = parser.parse_args()
     check_file(parser, 'config', args.config)
@@ -113,7 +113,7 @@ def main(args):
 
     if args.arch not in ARCHITECTURES:
         raise InputError(f'--arch must be among {list(ARCHITECTURES)}, got {args.arch!r}')
-    logging.disable(logging.INFO)  # what each parameter is initialized with
+    logging.disable(logging.INFO)  # mmengine lists the initialisation of each parameter
     with contextlib.redirect_stdout(sys.stderr):  # some toolboxes print as they are imported
         sys.path.insert(0, os.curdir)  # as for a script of the project's own
         import_modules_from_strings(args.imports)

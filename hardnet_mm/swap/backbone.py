@@ -1,4 +1,4 @@
-"""HarDNet in place of a config's backbone, and what else of the config must change for it."""
+"""The backbone swap: HarDNet in place of a config's backbone, and what must change with it."""
 
 import copy
 import inspect
@@ -44,6 +44,8 @@ class Swap:
 def swap(cfg, arch, pretrained=True, path=None, outputs=None):
     """Return what must change in a config so that HarDNet takes its backbone's place.
 
+    The old backbone is built and run once, to learn its outputs' channels and strides.
+
     Args:
         cfg (Config): A config of any toolbox built on mmengine.
         arch (str): Name of a published variant, as of :class:`HarDNet`.
@@ -55,10 +57,18 @@ def swap(cfg, arch, pretrained=True, path=None, outputs=None):
             Defaults to None: it is run to see.
 
     Returns:
-        dict: The differences, to be written below a ``_base_`` that names the config.
+        dict: The entries of the config that change, nested as in the config. A config with these
+        entries and a ``_base_`` that names the old config is the new one.
 
     Raises:
-        InputError: If the config's backbone is none that HarDNet can replace, and why.
+        InputError: If HarDNet cannot replace the config's backbone. The message says why.
+        ValueError: If ``arch`` is no published variant.
+
+    Examples:
+        >>> from hardnet_mm.utils.configs import read_config
+        >>> cfg = read_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+        >>> swap(cfg, 'hardnet68')['model']['neck']
+        {'in_channels': [128, 320, 640, 1024]}
     """
     return plan_swap(cfg, arch, pretrained, path, outputs).differences
 
@@ -91,7 +101,7 @@ def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
     pretrained = bool(pretrained and was_pretrained and arch in WEIGHTS)
     if pretrained:
         new['init_cfg'] = dict(type='Pretrained', checkpoint=SCHEME + arch)
-    else:  # random weights must not be frozen, nor norms keep the statistics of nothing
+    else:  # random weights must not be frozen, nor norms keep their initial statistics
         for key in ('frozen_stages', 'norm_eval'):
             new.pop(key, None)
         if not new.get('norm_cfg', {}).get('requires_grad', True):
@@ -153,11 +163,19 @@ def _levels(model, backbone, old, arch):
 
 
 def select_levels(backbone, strides, arch):
-    """Return HarDNet's ``out_indices``, and its ``strides`` and ``dilations`` if not its own.
+    """Return the arguments by which HarDNet gives outputs at the old backbone's strides.
 
-    Where the old backbone counts stages as a ResNet does, the stages are the same. Otherwise a
-    level is the stage of its stride, and one of the same stride as the level before it is the next
-    stage, dilated.
+    A backbone that counts its stages as a ResNet does hands its ``out_indices``, ``strides`` and
+    ``dilations`` on. For any other, each output comes from HarDNet's stage of the same stride. An
+    output of the same stride as the output before it comes from the next stage, which is dilated.
+
+    Args:
+        backbone (ConfigDict): Config of the old backbone.
+        strides (tuple[int]): Strides of its outputs, in pixels, ascending.
+        arch (str): Name of a published variant.
+
+    Returns:
+        dict: ``out_indices``, and ``strides`` and ``dilations`` where they are not the defaults.
 
     Raises:
         InputError: If HarDNet has no such stages.
@@ -198,16 +216,20 @@ def select_levels(backbone, strides, arch):
 
 
 def rewire(model, old, new, name='backbone'):
-    """Change the input channels of what reads the backbone's outputs.
+    """Change the input channels of the modules that read the backbone's outputs.
 
-    That is the neck, or, where there is none or it takes any channels, the heads.
+    Those are the neck's, and the heads' where there is no neck or where the neck passes outputs of
+    the backbone on.
 
     Args:
         model (ConfigDict): Config of the model, changed in place.
         old (tuple[int]): Channels of the old backbone's outputs.
-        new (tuple[int]): Those of the new one's.
+        new (tuple[int]): Channels of the new backbone's outputs.
         name (str): What the backbone is called; the neck of an ``img_backbone`` is the
             ``img_neck``. Defaults to 'backbone'.
+
+    Raises:
+        InputError: If a RoI head contains a stage of a ResNet.
     """
     neck = model.get(name.replace('backbone', 'neck')) if name.endswith('backbone') else None
     neck = neck or model.get('neck') or []
@@ -238,7 +260,7 @@ def rewire(model, old, new, name='backbone'):
 
 
 def _rewire_part(part, old, new):
-    """Change the input channels of a part of the model, and tell whether there were any."""
+    """Change the input channels of a part of the model, and return whether any changed."""
     if kind_of(part) == 'ResLayer':
         raise InputError('the RoI head is the last stage of a ResNet: HarDNet cannot feed it')
     changed = False
@@ -260,7 +282,7 @@ def _stated(part, channels):
 
 
 def _translate(value, index, old, new):
-    """Return the new channels for old ones, None for others."""
+    """Return the new channels for a value that names old ones, None for any other value."""
     if isinstance(value, int):
         if value not in old:
             return None
@@ -303,7 +325,7 @@ def _imports(cfg):
 
 
 def _normalize(cfg, differences):
-    """Prepare images as the ImageNet weights expect them: RGB, ImageNet's mean and deviation."""
+    """Normalise images as the ImageNet weights expect: RGB, ImageNet's mean and deviation."""
     inside = 'data_preprocessor' in cfg.model
     old = preprocessor(cfg)
     images = max(1, len(old.get('mean') or []) // 3)  # several may come as one, channel by channel

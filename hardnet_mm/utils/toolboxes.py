@@ -89,7 +89,7 @@ def check_installed(scope, name):
         name (str): The config that needs it.
 
     Raises:
-        ImportError: If it is not installed.
+        ImportError: If the toolbox is not installed. The message says how to install it.
     """
     if find_spec(scope) is not None:
         return
