@@ -90,6 +90,12 @@ def test_a_run_that_was_broken_off_goes_on(options, again, tmp_path, monkeypatch
     assert tool.read(page)[other] == there[other]
 
 
+def test_the_page_of_other_toolboxes_has_a_place_for_theirs(root):
+    others = {f'{box}::{name}.py' for box, names in tool.OTHER_CONFIGS.items() for name in names}
+    for column in tool.read(root / 'docs/swap_in_projects.md').values():
+        assert set(column.outcomes) <= others
+
+
 def test_the_page_of_the_docs_is_of_these_configs(root):
     found = tool.read(root / 'docs/swap.md')
     assert list(found) == list(tool.STACKS)

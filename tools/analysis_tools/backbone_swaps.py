@@ -220,9 +220,6 @@ REFUSED = (
     'mmdet::detectors/detectors_cascade-rcnn_r50_1x_coco.py',
     'mmseg::icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py',
     'mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py',
-    'mmpretrain::convnext/convnext-tiny_32xb128_in1k.py',
-    'mmpretrain::vgg/vgg16_8xb32_in1k.py',
-    'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py',
 )
 
 
