@@ -8,7 +8,7 @@ import torch
 
 from .bilinear import in_steps
 from .operator import operator, widened
-from .polygons import area, shared_area
+from .polygons import area, near, shared_area
 
 MADE_OF = 'corners sorted by angle'
 MODES = ('iou', 'iof')  # mmcv's numbers of them
@@ -110,19 +110,11 @@ def overlaps(first, second, mode='iou'):
 def each_with_each(first, second, mode='iou'):
     """Return the overlaps of each polygon with each, ``(N, M)``, as of :func:`overlaps`."""
     result = first.new_zeros(len(first), len(second))
-    near = _near(first, second)
-    rows, columns = near.nonzero(as_tuple=True)
+    rows, columns = near(first, second).nonzero(as_tuple=True)
     for part in in_steps(len(rows), NUMBERS):
         row, column = rows[part], columns[part]
         result[row, column] = overlaps(first[row], second[column], mode)
     return result
-
-
-def _near(first, second):
-    """Tell which upright boxes around polygons touch: the others share nothing."""
-    low = torch.maximum(first.amin(dim=1)[:, None], second.amin(dim=1))
-    high = torch.minimum(first.amax(dim=1)[:, None], second.amax(dim=1))
-    return (low <= high).all(dim=-1)
 
 
 def _fill(name, first, second, ious, mode_flag, aligned):
