@@ -81,4 +81,5 @@ def _inside(points, polygon):
     side = cross(edge, to_point)
     size = (polygon.amax(dim=1) - polygon.amin(dim=1)).amax(dim=1)[:, None, None]
     slack = ON_EDGE * size**2
-    return (side >= -slack).all(dim=2) | (side <= slack).all(dim=2)
+    inside = (side >= -slack).all(dim=2) | (side <= slack).all(dim=2)
+    return inside & (size[..., 0] > 0)  # a polygon of one point has no side to be on

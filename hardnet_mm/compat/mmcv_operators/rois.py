@@ -74,4 +74,4 @@ def along(start, size, bins, samples):
     """
     count = bins * samples
     middles = (torch.arange(count, device=start.device, dtype=start.dtype) + 0.5) / count
-    return (start[:, None] + size[:, None] * middles).view(-1, bins, samples)
+    return (start[:, None] + size[:, None] * middles).view(len(start), bins, samples)

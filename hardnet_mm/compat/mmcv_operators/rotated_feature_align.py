@@ -30,9 +30,10 @@ def rotated_feature_align_forward(features, best_bboxes, output, spatial_scale, 
         points (int): 1: a box's centre, 5: its corners, too.
     """
     (wide,) = widened(features)
-    output.copy_(features)
+    total = wide.clone(memory_format=torch.contiguous_format)
     for add, image, part in _sums(wide, best_bboxes, spatial_scale, points):
-        output.flatten(2)[image, :, part] += add(wide).to(output)
+        total.view(*wide.shape[:2], -1)[image, :, part] += add(wide)
+    output.copy_(total)
 
 
 @operator(
