@@ -13,6 +13,7 @@ from .polygons import area, near, shared_area
 MADE_OF = 'corners sorted by angle'
 MODES = ('iou', 'iof')  # mmcv's numbers of them
 SMALLEST = 1e-14  # area below which a box overlaps nothing, as in mmcv
+BLOCK = 64  # boxes whose overlaps with all others are computed at once
 NUMBERS = 500  # that a pair takes in shared_area, about
 
 
@@ -142,8 +143,20 @@ def _suppress(polygons, scores, iou_threshold, labels):
     left = scores.sort(descending=True).indices
     keep = []
     while len(left):
-        best, left = left[:1], left[1:]
-        keep.append(best)
-        goes = each_with_each(polygons[best], polygons[left])[0] >= iou_threshold
-        left = left[~(goes & (labels[left] == labels[best]).all(dim=1))]
+        best = left[:BLOCK]
+        goes = each_with_each(polygons[best], polygons[left]) >= iou_threshold
+        goes &= (labels[best, None] == labels[left]).all(dim=2)
+        stay = _staying(goes[:, : len(best)].tolist())
+        keep.append(best[stay])
+        left = left[BLOCK:][~goes[stay, len(best) :].any(dim=0)]
     return torch.cat(keep) if keep else left
+
+
+def _staying(goes):
+    """Return which boxes no better one puts aside, of ``goes[one][other]``, best first."""
+    gone, stay = set(), []
+    for one, others in enumerate(goes):
+        if one not in gone:
+            stay.append(one)
+            gone.update(other for other, goes_ in enumerate(others) if goes_)
+    return stay

@@ -15,7 +15,6 @@ POINTS = (1, 5)  # a box's centre, or that and its corners
     'compiled, CPU',
     slow=True,
     features='N C H W',
-    best_bboxes='N H W 5',
     output='N C H W',
 )
 def rotated_feature_align_forward(features, best_bboxes, output, spatial_scale, points):
@@ -23,8 +22,8 @@ def rotated_feature_align_forward(features, best_bboxes, output, spatial_scale, 
 
     Args:
         features (Tensor): ``(N, C, H, W)``.
-        best_bboxes (Tensor): ``(N, H, W, 5)``: centre **y and x**, width, height, angle in radians,
-            as mmcv reads them.
+        best_bboxes (Tensor): ``(N, H, W, 5)``, or the same numbers in another shape, as R3Det gives
+            them: centre **y and x**, width, height, angle in radians, as mmcv reads them.
         output (Tensor): ``(N, C, H, W)``, what is filled.
         spatial_scale (float): Pixels of the map for a pixel of the image.
         points (int): 1: a box's centre, 5: its corners, too.
@@ -41,7 +40,6 @@ def rotated_feature_align_forward(features, best_bboxes, output, spatial_scale, 
     'compiled, CPU',
     slow=True,
     top_grad='N C H W',
-    best_bboxes='N H W 5',
     bottom_grad='N C H W',
 )
 def rotated_feature_align_backward(top_grad, best_bboxes, bottom_grad, spatial_scale, points):
@@ -58,7 +56,13 @@ def _sums(features, boxes, scale, points):
     """Yield functions that sum features at points of boxes, the image, and for which pixels."""
     if points not in POINTS:
         raise RuntimeError(f'rotated_feature_align: points must be 1 or 5, got {points}')
-    boxes = boxes.to(features).flatten(1, 2)
+    count, _, height, width = features.shape
+    if boxes.numel() != count * height * width * 5 or not boxes.is_floating_point():
+        raise RuntimeError(
+            'rotated_feature_align: best_bboxes must be floating-point numbers of the shape '
+            f'{(count, height, width, 5)}, got {boxes.dtype} {tuple(boxes.shape)}'
+        )
+    boxes = boxes.to(features).reshape(count, height * width, 5)
     boxes = torch.cat([boxes[..., :4] * scale, boxes[..., 4:]], dim=-1)
     boxes = boxes[..., [1, 0, 2, 3, 4]]  # mmcv reads the centre as y, x
     for image, every in enumerate(boxes):

@@ -44,7 +44,7 @@ SETS = torch.zeros(2, 18)
         ('num_orientations must divide the 4 channels', lambda: riroi(turned(0), 0)),
         ('index of its image', lambda: riroi(turned(7), 4)),
         ('points must be 1 or 5, got 3', lambda: feature_align(torch.zeros(2, 5, 6, 5), 3)),
-        ('best_bboxes must have the shape', lambda: feature_align(torch.zeros(2, 6, 5, 5), 1)),
+        ('numbers of the shape .2, 5, 6, 5.', lambda: feature_align(torch.zeros(2, 5, 6, 4), 1)),
         ('indices must be 1 to 9, got 0 to 8', lambda: turn(torch.arange(9).int())),
         ('indices must be int32 of the shape', lambda: turn(torch.arange(1, 10))),
         ('output must have the shape', lambda: turn(torch.arange(1, 7).int())),

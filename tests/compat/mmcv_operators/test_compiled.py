@@ -163,7 +163,7 @@ def test_overlaps_of_rotated_boxes(compare, mode, aligned):
 
 @pytest.mark.parametrize('threshold', [0.1, 0.5])
 def test_suppression_of_rotated_boxes(compare, threshold):
-    boxes, scores = rotated_boxes(120), torch.rand(120)
+    boxes, scores = rotated_boxes(150), torch.rand(150)  # more than are looked at in one block
     compare('nms', lambda: ops.nms_rotated(boxes, scores, threshold)[1])
     compare('nms', lambda: ops.nms_quadri(corners_of(boxes).flatten(1), scores, threshold)[1])
 
@@ -227,11 +227,12 @@ def test_rotated_feature_align(compare, points):
     features = torch.randn(2, 3, 5, 6)
     boxes = rotated_boxes(60).view(2, 5, 6, 5)
     boxes[0, 0, 0, :2] = torch.tensor([-8.0, 48.0])  # on the line a pixel outside
-    compare(
-        'rotated_feature_align',
-        lambda features: ops.rotated_feature_align(features, boxes, 1 / 8, points),
-        features,
-    )
+    for given in (boxes, boxes.flatten(0, 2)):  # as mmrotate's R3Det gives them
+        compare(
+            'rotated_feature_align',
+            lambda features, given=given: ops.rotated_feature_align(features, given, 1 / 8, points),
+            features,
+        )
     compare(
         'rotated_feature_align',
         lambda features: ops.rotated_feature_align(features, boxes[:0], 1 / 8, points),
