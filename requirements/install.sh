@@ -52,4 +52,7 @@ fi
 headless=$(sed -n 's/^\(opencv-python-headless==[^ ]*\).*/\1/p' "$here/$stack.txt")
 [ -z "$headless" ] || install --force-reinstall --no-deps "$headless"
 install --no-build-isolation --no-deps --editable "$here/.."
+# mmcv's operators for the toolboxes' own scripts, too; nothing where this mmcv has compiled ones.
+"$venv/bin/python" -m hardnet_mm.compat install >>"$log" 2>&1 ||
+    fail "mmcv's operators could not be put in place (log: $log)."
 touch "$venv/.installed"
