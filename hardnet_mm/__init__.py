@@ -18,7 +18,7 @@ from . import checkpoints, compat, deploy, training  # noqa: F401, some register
 from .backbones import HarDNet
 from .standalone import create_model
 
-__version__ = '0.1.0'
+__version__ = '0.2.0.dev0'
 __all__ = ['HarDNet', '__version__', 'create_model']
 
 compat.apply()

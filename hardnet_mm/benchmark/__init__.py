@@ -1,1 +1,1 @@
-"""What tools/analysis_tools/benchmark.py does: models from configs, measured side by side."""
+"""Measures models side by side, for tools/analysis_tools/benchmark.py."""
