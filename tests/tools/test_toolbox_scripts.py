@@ -186,11 +186,6 @@ def mmpretrain_jobs(config, options, out, data):
     return [
         ('train', [config, '--work-dir', out / 'train', *options], 'accuracy'),
         ('test', [config, weights, '--work-dir', out / 'test', *wanted, *options], 'accuracy'),
-        (
-            'browse_dataset',
-            [config, '--output-dir', out / 'browsed', '--show-number', 2, *options],
-            out / 'browsed',
-        ),
         ('print_config', [config, *options], 'HarDNet'),
         ('get_flops', [config, '--shape', 64, 64], 'Flops'),
         ('eval_metric', [results, '--metric', 'type=Accuracy', 'topk=1'], 'accuracy'),
