@@ -55,4 +55,7 @@ fi
 awk '/^opencv-python-headless==/ {on = 1} on; on && !/\\$/ {exit}' "$packages" >"$venv/headless.txt"
 [ ! -s "$venv/headless.txt" ] || install --force-reinstall --no-deps -r "$venv/headless.txt"
 install --no-build-isolation --no-deps --editable "$here/.."
+# mmcv's operators for the toolboxes' own scripts, too; nothing where this mmcv has compiled ones.
+"$venv/bin/python" -m hardnet_mm.compat install >>"$log" 2>&1 ||
+    fail "mmcv's operators could not be put in place (log: $log)."
 touch "$venv/.installed"

@@ -1,21 +1,15 @@
 """mmcv's operators in programs that do not import hardnet_mm, in an environment of their own."""
 
 import importlib.util
-import site
-import subprocess
-import sysconfig
-import venv
-from pathlib import Path
 
 import pytest
+from helpers.virtual_environment import ROOT, Environment
 
-import hardnet_mm
 from hardnet_mm.compat import environment as commands_of_this_one
 from hardnet_mm.compat.environment import NAME
 from hardnet_mm.utils.errors import InputError
 
 COMPILED = getattr(importlib.util.find_spec('mmcv._ext'), 'origin', None) is not None
-ROOT = Path(hardnet_mm.__file__).parents[1]
 USE = """
 import sys
 assert 'mmcv' not in sys.modules and 'torch' not in sys.modules
@@ -24,21 +18,6 @@ import torch
 print(len(nms(torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]]), torch.tensor([0.5, 0.6]), 0.5)[1]))
 print('hardnet_mm' in sys.modules, get_compiler_version())
 """
-
-
-class Environment:
-    """A new virtual environment that sees this one's packages."""
-
-    def __init__(self, folder):
-        venv.create(folder, symlinks=True)
-        self.python = folder / 'bin/python'
-        paths = sysconfig.get_paths(vars=dict(base=str(folder), platbase=str(folder)))
-        self.packages = Path(paths['purelib'])
-        own = [*site.getsitepackages(), ROOT]
-        Path(self.packages, 'own.pth').write_text(''.join(f'{path}\n' for path in own))
-
-    def run(self, *args):
-        return subprocess.run([self.python, *args], capture_output=True, text=True, cwd='/')
 
 
 @pytest.fixture(scope='module')

@@ -161,14 +161,14 @@ def _code(names):
     return ', '.join(f'`{name}`' for name in names)
 
 
-def write(lines, path):
-    """Put the table between the marks of a page."""
-    before, begin, rest = path.read_text(encoding='utf-8').partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        sys.exit(f'{path} has no place for the table: it needs {BEGIN!r} and {END!r}')
+def write(lines, path, begin=BEGIN, end=END):
+    """Put a table between the marks of a page."""
+    before, begins, rest = path.read_text(encoding='utf-8').partition(begin)
+    _, ends, after = rest.partition(end)
+    if not begins or not ends:
+        sys.exit(f'{path} has no place for the table: it needs {begin!r} and {end!r}')
     with written_whole(path) as new:
-        new.write_text('\n'.join([before + BEGIN, '', *lines, '', END + after]), encoding='utf-8')
+        new.write_text('\n'.join([before + begin, '', *lines, '', end + after]), encoding='utf-8')
 
 
 def parse_args():

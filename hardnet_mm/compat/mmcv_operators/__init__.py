@@ -12,20 +12,28 @@ import sys
 import types
 
 from . import (  # noqa: F401, each enters its operators
+    active_rotated_filter,
     bbox_overlaps,
     border_align,
     carafe,
+    chamfer_distance,
+    convex_iou,
     deform_conv,
     deform_roi_pool,
+    diff_iou_rotated,
     focal_loss,
     info,
     masked_conv,
+    min_area_polygons,
     ms_deform_attn,
     nms,
+    points_in_polygons,
     psa_mask,
     roi_align,
+    roi_align_rotated,
     roi_pool,
     rotated,
+    rotated_feature_align,
     sync_bn,
 )
 from .operator import OPERATORS, Operator

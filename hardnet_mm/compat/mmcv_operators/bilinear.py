@@ -56,6 +56,31 @@ def sample(features, image, y, x):
     )
 
 
+def pooled(features, image, y, x):
+    """Return the averages of samples, nothing of them kept for each.
+
+    Args:
+        features (Tensor): ``(N, C, H, W)``.
+        image (Tensor): ``(K,)``, index in the batch.
+        y (Tensor): ``(K, P, S)``, as in :func:`corners`.
+        x (Tensor): ``(K, P, S)``.
+
+    Returns:
+        Tensor: ``(K, P, C)``; zero where there are no samples.
+    """
+    count, channels, height, width = features.shape
+    if 0 in y.shape or 0 in features.shape:
+        return features.flatten()[:0].sum().expand(*y.shape[:2], channels)
+    index, weight = zip(*corners(y, x, height, width))
+    index, weight = torch.cat(index, dim=2), torch.cat(weight, dim=2) / y.shape[2]
+    index = index + (image.long() * (height * width))[:, None, None]
+    pixels = features.permute(0, 2, 3, 1).reshape(count * height * width, channels)
+    sums = torch.nn.functional.embedding_bag(
+        index.flatten(0, 1), pixels, per_sample_weights=weight.flatten(0, 1), mode='sum'
+    )
+    return sums.view(*y.shape[:2], channels)
+
+
 def in_steps(count, numbers_each):
     """Yield slices of ``range(count)`` that keep what is gathered at once small."""
     step = max(1, MAX_NUMBERS // max(1, numbers_each))

@@ -4,7 +4,7 @@ import torch
 
 from .bilinear import in_steps, sample
 from .operator import gradients, operator, widened
-from .rois import by_grid, check_rois
+from .rois import along, by_grid, check_rois
 
 MADE_OF = 'bilinear samples, mean'
 REFERENCE = 'float64 from the paper; gradcheck'
@@ -93,8 +93,8 @@ def _pool(image, start, size, pooled, grid, gamma):
         if 0 in grid:
             zero = (features * 0).sum() + (0 if offset is None else (offset * 0).sum())
             return zero.expand(len(image), features.shape[1], *pooled)
-        x = _along(start[:, 0], size[:, 0], pooled[1], grid[1])[:, None, :, None, :]
-        y = _along(start[:, 1], size[:, 1], pooled[0], grid[0])[:, :, None, :, None]
+        x = along(start[:, 0], size[:, 0], pooled[1], grid[1])[:, None, :, None, :]
+        y = along(start[:, 1], size[:, 1], pooled[0], grid[0])[:, :, None, :, None]
         if offset is not None:
             x = x + (gamma * size[:, 0, None, None] * offset[:, 0])[..., None, None]
             y = y + (gamma * size[:, 1, None, None] * offset[:, 1])[..., None, None]
@@ -104,10 +104,3 @@ def _pool(image, start, size, pooled, grid, gamma):
         return values.permute(0, 3, 1, 2)
 
     return pool
-
-
-def _along(start, size, bins, samples):
-    """Return positions of samples along one axis, ``(K, bins, samples)``."""
-    count = bins * samples
-    middles = (torch.arange(count, device=start.device, dtype=start.dtype) + 0.5) / count
-    return (start[:, None] + size[:, None] * middles).view(-1, bins, samples)

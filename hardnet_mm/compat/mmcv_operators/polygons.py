@@ -39,8 +39,20 @@ def shared_area(first, second):
 
 
 def area(corners):
-    """Return the areas of polygons, ``(..., A, 2)``: the shoelace formula."""
-    return cross(corners, corners.roll(-1, dims=-2)).sum(dim=-1).abs() / 2
+    """Return the areas of polygons, ``(..., A, 2)``."""
+    return signed_area(corners).abs()
+
+
+def signed_area(corners):
+    """Return the areas of polygons by the shoelace formula, below zero if they turn y to x."""
+    return cross(corners, corners.roll(-1, dims=-2)).sum(dim=-1) / 2
+
+
+def near(first, second):
+    """Tell which upright boxes around polygons touch, ``(N, M)``: the others share nothing."""
+    low = torch.maximum(first.amin(dim=1)[:, None], second.amin(dim=1))
+    high = torch.minimum(first.amax(dim=1)[:, None], second.amax(dim=1))
+    return (low <= high).all(dim=-1)
 
 
 def cross(a, b):
@@ -69,4 +81,5 @@ def _inside(points, polygon):
     side = cross(edge, to_point)
     size = (polygon.amax(dim=1) - polygon.amin(dim=1)).amax(dim=1)[:, None, None]
     slack = ON_EDGE * size**2
-    return (side >= -slack).all(dim=2) | (side <= slack).all(dim=2)
+    inside = (side >= -slack).all(dim=2) | (side <= slack).all(dim=2)
+    return inside & (size[..., 0] > 0)  # a polygon of one point has no side to be on

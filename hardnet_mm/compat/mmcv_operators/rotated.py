@@ -8,11 +8,12 @@ import torch
 
 from .bilinear import in_steps
 from .operator import operator, widened
-from .polygons import area, shared_area
+from .polygons import area, near, shared_area
 
 MADE_OF = 'corners sorted by angle'
 MODES = ('iou', 'iof')  # mmcv's numbers of them
 SMALLEST = 1e-14  # area below which a box overlaps nothing, as in mmcv
+BLOCK = 64  # boxes whose overlaps with all others are computed at once
 NUMBERS = 500  # that a pair takes in shared_area, about
 
 
@@ -110,19 +111,11 @@ def overlaps(first, second, mode='iou'):
 def each_with_each(first, second, mode='iou'):
     """Return the overlaps of each polygon with each, ``(N, M)``, as of :func:`overlaps`."""
     result = first.new_zeros(len(first), len(second))
-    near = _near(first, second)
-    rows, columns = near.nonzero(as_tuple=True)
+    rows, columns = near(first, second).nonzero(as_tuple=True)
     for part in in_steps(len(rows), NUMBERS):
         row, column = rows[part], columns[part]
         result[row, column] = overlaps(first[row], second[column], mode)
     return result
-
-
-def _near(first, second):
-    """Tell which upright boxes around polygons touch: the others share nothing."""
-    low = torch.maximum(first.amin(dim=1)[:, None], second.amin(dim=1))
-    high = torch.minimum(first.amax(dim=1)[:, None], second.amax(dim=1))
-    return (low <= high).all(dim=-1)
 
 
 def _fill(name, first, second, ious, mode_flag, aligned):
@@ -150,8 +143,20 @@ def _suppress(polygons, scores, iou_threshold, labels):
     left = scores.sort(descending=True).indices
     keep = []
     while len(left):
-        best, left = left[:1], left[1:]
-        keep.append(best)
-        goes = each_with_each(polygons[best], polygons[left])[0] >= iou_threshold
-        left = left[~(goes & (labels[left] == labels[best]).all(dim=1))]
+        best = left[:BLOCK]
+        goes = each_with_each(polygons[best], polygons[left]) >= iou_threshold
+        goes &= (labels[best, None] == labels[left]).all(dim=2)
+        stay = _staying(goes[:, : len(best)].tolist())
+        keep.append(best[stay])
+        left = left[BLOCK:][~goes[stay, len(best) :].any(dim=0)]
     return torch.cat(keep) if keep else left
+
+
+def _staying(goes):
+    """Return which boxes no better one puts aside, of ``goes[one][other]``, best first."""
+    gone, stay = set(), []
+    for one, others in enumerate(goes):
+        if one not in gone:
+            stay.append(one)
+            gone.update(other for other, goes_ in enumerate(others) if goes_)
+    return stay

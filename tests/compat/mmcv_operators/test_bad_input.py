@@ -11,6 +11,7 @@ pytestmark = pytest.mark.usefixtures('use_own')
 FEATURES = torch.zeros(2, 4, 5, 6)
 OFFSETS = torch.zeros(2, 18, 5, 6)
 WEIGHTS = torch.zeros(3, 4, 3, 3)
+SETS = torch.zeros(2, 18)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,26 @@ WEIGHTS = torch.zeros(3, 4, 3, 3)
         ('value.shape.1. = 12', lambda: attend([[3, 4]])),
         ('masks must have the shape', lambda: psa(FEATURES)),
         ('scores must have the shape', lambda: nms(torch.zeros(3, 4), torch.zeros(2))),
+        ('index of its image, 0 to 1, got 2', lambda: rotated_align(turned(2))),
+        ('more than 2147483647 pixels', lambda: rotated_align(turned(0, 1e9))),
+        ('must not have a negative size, got -1', lambda: rotated_align(turned(0, -1.0))),
+        ('rois must have the shape', lambda: rotated_align(roi(0))),
+        ('num_orientations must divide the 4 channels', lambda: riroi(turned(0), 3)),
+        ('num_orientations must divide the 4 channels', lambda: riroi(turned(0), 0)),
+        ('index of its image', lambda: riroi(turned(7), 4)),
+        ('points must be 1 or 5, got 3', lambda: feature_align(torch.zeros(2, 5, 6, 5), 3)),
+        ('numbers of the shape .2, 5, 6, 5.', lambda: feature_align(torch.zeros(2, 5, 6, 4), 1)),
+        ('indices must be 1 to 9, got 0 to 8', lambda: turn(torch.arange(9).int())),
+        ('indices must be int32 of the shape', lambda: turn(torch.arange(1, 10))),
+        ('output must have the shape', lambda: turn(torch.arange(1, 7).int())),
+        ('mask must be bool of the shape', lambda: sort_corners(torch.zeros(1, 2, 24))),
+        ('more than the 8 corners', lambda: sort_corners(torch.zeros(1, 2, 8).bool(), 8)),
+        ('pointsets must have the shape', lambda: ops.convex_giou(SETS[:, :16], SETS[:, :8])),
+        ('polygons must have the shape', lambda: ops.convex_giou(SETS, SETS[:1, :8])),
+        ('pointsets must be floating-point', lambda: ops.convex_iou(SETS.long(), SETS[:, :8])),
+        ('pointsets must have the shape', lambda: ops.min_area_polygons(SETS[:, :8])),
+        ('one device', lambda: ops.convex_iou(SETS, SETS[:, :8].to('meta'))),
+        ('xyz1 must have the shape', lambda: ops.chamfer_distance(SETS[None], SETS[None])),
     ],
 )  # fmt: skip
 def test_errors_say_what_is_wrong(message, call):
@@ -44,6 +65,34 @@ def test_errors_say_what_is_wrong(message, call):
 
 def roi(image, size=4.0):
     return torch.tensor([[image, 0, 0, size, size]], dtype=torch.float32)
+
+
+def turned(image, size=4.0):
+    return torch.tensor([[image, 2, 2, size, size, 0.5]], dtype=torch.float32)
+
+
+def rotated_align(rois):
+    ops.roi_align_rotated(FEATURES, rois, 2, 1.0)
+
+
+def riroi(rois, orientations):
+    ops.riroi_align_rotated(FEATURES, rois, 2, 1.0, 0, orientations)
+
+
+def feature_align(boxes, points):
+    OPERATORS['rotated_feature_align_forward'].function(
+        FEATURES, boxes, torch.zeros_like(FEATURES), 1.0, points
+    )
+
+
+def turn(places):
+    ops.active_rotated_filter(torch.zeros(2, 2, 1, 3, 3), places.view(1, 3, -1, 1))
+
+
+def sort_corners(mask, count=24):
+    OPERATORS['diff_iou_rotated_sort_vertices_forward'].function(
+        torch.zeros(1, 2, count, 2), mask, torch.zeros(1, 2).int()
+    )
 
 
 def overlaps(boxes):
@@ -101,6 +150,25 @@ def test_nothing_gives_nothing():
         torch.zeros(0, 5), torch.zeros(0), None, None, None, 0.5, False
     )
     assert keep.tolist() == []
+    assert ops.roi_align_rotated(FEATURES, torch.zeros(0, 6), 2, 1.0).shape == (0, 4, 2, 2)
+    assert ops.roi_align_rotated(FEATURES, turned(0), 0, 1.0).shape == (1, 4, 0, 0)
+    assert ops.riroi_align_rotated(none, torch.zeros(0, 6), 2, 1.0, 0, 4).shape == (0, 4, 2, 2)
+    assert ops.rotated_feature_align(none, torch.zeros(0, 5, 6, 5)).shape == none.shape
+    assert ops.convex_iou(SETS[:0], SETS[:, :8]).shape == (0, 2)
+    assert ops.convex_iou(SETS, SETS[:0, :8]).shape == (2, 0)
+    assert [found.shape for found in ops.convex_giou(SETS[:0], SETS[:0, :8])] == [(0,), (0, 18)]
+    assert ops.min_area_polygons(SETS[:0]).shape == (0, 8)
+    assert ops.points_in_polygons(torch.zeros(0, 2), SETS[:, :8]).shape == (0, 2)
+    assert ops.points_in_polygons(torch.zeros(3, 2), SETS[:0, :8]).shape == (3, 0)
+    points = torch.zeros(2, 3, 2, requires_grad=True)
+    distances = ops.chamfer_distance(points, torch.zeros(2, 0, 2))
+    assert not distances[0].any() and distances[1].shape == (2, 0)
+    distances[0].sum().backward()
+    assert not points.grad.any()
+    order = OPERATORS['diff_iou_rotated_sort_vertices_forward'].function(
+        torch.zeros(1, 0, 24, 2), torch.zeros(1, 0, 24).bool(), torch.zeros(1, 0).int()
+    )
+    assert order.shape == (1, 0, 9)
     lanes = OPERATORS['line_nms_forward'].function(torch.zeros(0, 77), torch.zeros(0), 0.5, 3)
     assert [lane.tolist() for lane in lanes] == [[], 0, []]
 
@@ -115,6 +183,11 @@ def test_regions_that_are_no_numbers_are_empty(value, mode):
     pooled.sum().backward()
     assert not features.grad[0].any() and features.grad[1].any()
     assert not ops.roi_pool(features, rois, 2)[0].any()
+    rotated = torch.cat([rois, torch.ones(2, 1)], dim=1)
+    if mode == 'avg':  # they have no other
+        for pool in (ops.RoIAlignRotated(2, 1.0), ops.RiRoIAlignRotated(2, 1.0, 0, 4)):
+            pooled = pool(features, rotated)
+            assert not pooled[0].any() and pooled[1].any()
     assert not ops.deform_roi_pool(features, rois, None, 2)[0].any()
 
 
@@ -126,6 +199,9 @@ def test_16_bit_numbers_are_computed_in_32(dtype):
     masks, boxes = torch.rand(2, 9, 10, 12).to(dtype), torch.rand(2, 7, 4).to(dtype) * 4
     offsets, taps, weights = (torch.rand(2, n, 5, 6).to(dtype) for n in (18, 9, 1))
     weights = torch.randn(3, 4, 3, 3).to(dtype)
+    rotated, turns = turned(1).to(dtype), torch.rand(2, 5, 6, 5).to(dtype) * 4
+    filters, orders = torch.randn(2, 2, 1, 3, 3).to(dtype), torch.randperm(9).int() + 1
+    orders = torch.stack([orders, orders.flip(0)], dim=-1).view(1, 3, 3, 2)
     calls = [
         lambda *x: ops.sigmoid_focal_loss(x[0], target, 2.0, 0.25, None, 'none'),
         lambda *x: ops.carafe(x[1], x[3], 3, 1, 2),
@@ -134,8 +210,13 @@ def test_16_bit_numbers_are_computed_in_32(dtype):
         lambda *x: ops.deform_roi_pool(x[1], x[2], None, 2),
         lambda *x: ops.modulated_deform_conv2d(x[1], x[5], x[6], x[7], None, 1, 1),
         lambda *x: ops.deform_conv2d(x[1], x[5], x[7], 1, 1),
+        lambda *x: ops.roi_align_rotated(x[1], x[8], 2, 1.0),
+        lambda *x: ops.riroi_align_rotated(x[1], x[8], 2, 1.0, 0, 4),
+        lambda *x: ops.rotated_feature_align(x[1], x[9], 1.0, 5),
+        lambda *x: ops.active_rotated_filter(x[10], orders),
     ]
-    operands = (scores, features, rois, masks, boxes, offsets, taps, weights)
+    operands = (scores, features, rois, masks, boxes, offsets, taps, weights, rotated, turns)
+    operands = (*operands, filters)
     for call in calls:
         exact = [operand.float().requires_grad_() for operand in operands]
         rough = [operand.clone().requires_grad_() for operand in operands]

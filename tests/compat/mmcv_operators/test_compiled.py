@@ -163,7 +163,7 @@ def test_overlaps_of_rotated_boxes(compare, mode, aligned):
 
 @pytest.mark.parametrize('threshold', [0.1, 0.5])
 def test_suppression_of_rotated_boxes(compare, threshold):
-    boxes, scores = rotated_boxes(120), torch.rand(120)
+    boxes, scores = rotated_boxes(150), torch.rand(150)  # more than are looked at in one block
     compare('nms', lambda: ops.nms_rotated(boxes, scores, threshold)[1])
     compare('nms', lambda: ops.nms_quadri(corners_of(boxes).flatten(1), scores, threshold)[1])
 
@@ -185,3 +185,56 @@ def test_overlaps_of_boxes(compare, mode, aligned, offset):
     second[:, 2:] += second[:, :2]
     compare('bbox', lambda: ops.bbox_overlaps(first, second, mode, aligned, offset))
     compare('bbox', lambda: ops.bbox_overlaps(first[:0], second[:0], mode, aligned, offset))
+
+
+@pytest.mark.parametrize('entries, rotations', [((1, 3, 3), 8), ((8, 3, 3), 8), ((2, 1, 1), 4)])
+def test_active_rotated_filters(compare, entries, rotations):
+    filters = torch.randn(3, 2, *entries)
+    size = filters[0, 0].numel()
+    orders = torch.stack([torch.randperm(size) for _ in range(rotations)], dim=-1)
+    indices = (orders + 1).int().view(*entries, rotations)
+    compare(
+        'active_rotated_filter',
+        lambda filters: ops.active_rotated_filter(filters, indices),
+        filters,
+    )
+
+
+def rotated_regions(count, images=2):
+    boxes = rotated_boxes(count)
+    boxes[:, :2] = boxes[:, :2] * 2 - 10  # some lie outside, many over the border
+    index = torch.randint(0, images, (count, 1)).float()
+    return torch.cat([index, boxes], dim=1)
+
+
+@pytest.mark.parametrize('clockwise', [True, False])
+@pytest.mark.parametrize('aligned', [True, False])
+@pytest.mark.parametrize('ratio', [0, 2])
+def test_rotated_roi_align(compare, ratio, aligned, clockwise):
+    features = torch.randn(2, 3, 9, 10)
+
+    def both(rois):
+        pool = ops.RoIAlignRotated((3, 2), 0.25, ratio, aligned, clockwise)
+        compare('roi_align_rotated', lambda features: pool(features, rois), features)
+
+    both(rotated_regions(20))
+    both(torch.zeros(0, 6))
+    both(torch.tensor([[1.0, 4, 4, 0, 9, 0.3]]))  # without a width
+
+
+@pytest.mark.parametrize('points', [1, 5])
+def test_rotated_feature_align(compare, points):
+    features = torch.randn(2, 3, 5, 6)
+    boxes = rotated_boxes(60).view(2, 5, 6, 5)
+    boxes[0, 0, 0, :2] = torch.tensor([-8.0, 48.0])  # on the line a pixel outside
+    for given in (boxes, boxes.flatten(0, 2)):  # as mmrotate's R3Det gives them
+        compare(
+            'rotated_feature_align',
+            lambda features, given=given: ops.rotated_feature_align(features, given, 1 / 8, points),
+            features,
+        )
+    compare(
+        'rotated_feature_align',
+        lambda features: ops.rotated_feature_align(features, boxes[:0], 1 / 8, points),
+        features[:0],
+    )
