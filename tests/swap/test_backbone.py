@@ -62,6 +62,20 @@ def test_heads_without_a_neck():
     assert model['backbone']['norm_cfg'].type == 'SyncBN'
 
 
+def test_the_head_of_hardnet_mseg_on_a_resnet(tmp_path):
+    """Three levels, from stride 8 on; and back to what the published config has."""
+    path = tmp_path / 'mseg_r50.py'
+    path.write_text(
+        "_base_ = 'hardnet_mm::mseg_hardnet68_kvasir.py'\n"
+        'resnet = dict(_delete_=True, type="ResNetV1c", depth=50, out_indices=(1, 2, 3))\n'
+        'model = dict(backbone=resnet, decode_head=dict(in_channels=(512, 1024, 2048)))\n'
+    )
+    for arch, channels in (('hardnet39ds', (320, 640, 1024)), ('hardnet85', (320, 720, 1280))):
+        model = swapped(str(path), arch)['model']
+        assert model['decode_head'] == dict(in_channels=channels)
+        assert tuple(model['backbone']['out_indices']) == (1, 2, 3)
+
+
 def test_a_head_behind_a_neck_of_any_width():
     differences = swapped('mmpretrain::resnet/resnet50_8xb32_in1k.py')
     assert differences['model']['head'] == dict(in_channels=1024)
