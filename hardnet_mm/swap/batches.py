@@ -64,7 +64,7 @@ def mmyolo_batch(cfg, size):
     from mmdet.testing import demo_mm_inputs
     from mmyolo.datasets import yolov5_collate
 
-    batch = demo_mm_inputs(2, [(3, *size)] * 2, num_classes=2)
+    batch = demo_mm_inputs(2, [(3, *size)] * 2, num_classes=2, use_box_type=True)
     return yolov5_collate([dict(inputs=i, data_samples=s) for i, s in zip(*batch.values())])
 
 
@@ -72,8 +72,12 @@ def mmpose_batch(cfg, size):
     """Return two images of a person with 17 keypoints."""
     from mmpose.testing import get_coco_sample
 
+    one = np.ones(1, dtype=np.float32)
+
     def sample():
-        return dict(get_coco_sample(img_shape=size), id=0, img_id=0, img_path='random')
+        return dict(
+            get_coco_sample(img_shape=size), id=0, img_id=0, img_path='random', bbox_score=one
+        )
 
     return prepared(cfg, sample, category_id=1)
 

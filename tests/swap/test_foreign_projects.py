@@ -49,7 +49,7 @@ def write(tmp_path):
     return write
 
 
-def swapped(path, **options):
+def swapped(path, /, **options):
     cfg = read_config(path)
     cfg.train_pipeline = [dict(type='RandomCrop', crop_size=(64, 64))]
     return cfg, plan_swap(cfg, 'hardnet39ds', pretrained=False, **options)
@@ -167,6 +167,8 @@ def test_classes_that_only_the_train_script_imports(project, write, run_tool, sc
         '8:4',
         '16:8',
         '--no-pretrained',
+        '--arch',
+        'hardnet39ds',
         '--out',
         out,
     )
