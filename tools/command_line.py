@@ -24,7 +24,7 @@ class Settings(argparse.Action):
         wrong = [value for value in values if '=' not in value]
         if wrong:
             parser.error(f'{option_string} takes key=value pairs, got {wrong[0]}')
-        importlib.import_module('hardnet_mm')  # before mm: it says how to get what is not there
+        importlib.import_module('hardnet_mm.needs_mm')  # says how to get what is not there
         from mmengine.config import DictAction
 
         DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
@@ -124,14 +124,16 @@ def check_new_folder(parser, option, path):
         parser.error(f'{option} {path} is there already: choose a new folder')
 
 
-def run(parse_args, main):
+def run(parse_args, main, with_mm=True):
     """Call a tool's main function with the arguments, once they are parsed.
 
-    An error that its user made ends it in one line and with status 2.
+    An error that its user made ends it in one line and with status 2. ``with_mm`` is whether the
+    tool needs mmcv and mmengine.
     """
     try:
         args = parse_args()
-        importlib.import_module('hardnet_mm')  # before mm: it says how to get what is not there
+        # before mm: it says how to get what is not there
+        importlib.import_module('hardnet_mm.needs_mm' if with_mm else 'hardnet_mm')
         main(args)
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE) or not is_of_user(error):

@@ -10,13 +10,16 @@ import zipfile
 from pathlib import Path
 
 import torch
-from mmengine.utils import digit_version
 
 from ..utils.errors import InputError
 from ..utils.files import written_whole
 from .paddle import SUFFIX as PADDLE_SUFFIX
 from .paddle import load_arrays
 from .safe_types import checkpoint_types
+from .safetensors_files import SUFFIX as SAFETENSORS_SUFFIX
+from .safetensors_files import check_tensors, load_tensors
+
+FOREIGN_SUFFIXES = (PADDLE_SUFFIX, SAFETENSORS_SUFFIX)  # of files that torch.load does not read
 
 
 def check_checkpoint(path: str) -> None:
@@ -37,6 +40,8 @@ def check_checkpoint(path: str) -> None:
         start = file.read(64)
     if start.lstrip().startswith(b'<'):
         raise InputError(f'{path} is a web page, no checkpoint')
+    if path.endswith(SAFETENSORS_SUFFIX):
+        return check_tensors(path)
     # torch.save writes a zip archive, whose directory is at its end; before 1.6, a plain pickle.
     if not zipfile.is_zipfile(path):
         if start.startswith(b'\x80'):
@@ -116,10 +121,12 @@ def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
     """
     check_checkpoint(path)
     path = osp.expanduser(path)
+    if path.endswith(SAFETENSORS_SUFFIX):
+        return load_tensors(path, map_location)
     try:
         if path.endswith(PADDLE_SUFFIX):
             return load_arrays(path)
-        if digit_version(torch.__version__) < digit_version('2.6'):
+        if torch.__version__ < (2, 6):
             return torch.load(path, map_location, pickle_module=_PICKLE, weights_only=False)
         allowed = torch.serialization.get_safe_globals()
         try:

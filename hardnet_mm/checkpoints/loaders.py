@@ -11,11 +11,11 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from mmengine.runner.checkpoint import load_from_http, load_from_local
 
 from ..utils.errors import InputError
-from .download import as_checkpoint, find_weights, load_original
-from .files import check_checkpoint, load_weights
+from .download import as_checkpoint
+from .files import FOREIGN_SUFFIXES, check_checkpoint, load_weights
 from .keys import is_official
-from .paddle import SUFFIX as PADDLE_SUFFIX
-from .published import SCHEME, WEIGHTS, get_weights
+from .published import SCHEME, WEIGHTS
+from .reading import load_by_address, load_by_name
 
 
 def register_schemes() -> None:
@@ -30,40 +30,9 @@ def register_schemes() -> None:
     )
 
 
-def load_by_name(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load published weights by name, as this plugin's.
-
-    Args:
-        filename (str): ``hardnet://NAME``, a name of :data:`WEIGHTS`.
-        map_location (str | torch.device, optional): As of ``torch.load``.
-
-    Returns:
-        dict: A checkpoint of mmengine, its ``state_dict`` the whole model's, see
-        :func:`~hardnet_mm.checkpoints.convert_official`.
-
-    Raises:
-        InputError: If the name is unknown, or the file is not what was published.
-        ConnectionError: If the file is not at hand and cannot be downloaded.
-    """
-    path = find_weights(filename)
-    try:
-        return load_original(path, map_location)
-    except InputError as error:
-        raise InputError(
-            f'{error}; where there is a network, delete that file, and it is downloaded again; '
-            f'elsewhere, put a copy of {get_weights(filename).address} in its place'
-        ) from error
-
-
-def load_by_address(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load the file at a published address, as :func:`load_by_name` does."""
-    name = next(name for name, weights in WEIGHTS.items() if filename in weights.addresses)
-    return load_by_name(SCHEME + name, map_location)
-
-
 def load_local(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load a local file: one of Paddle's as plain tensors, any other as mmengine does."""
-    if str(filename).endswith(PADDLE_SUFFIX):
+    """Load a local file: as mmengine does, but for files of Paddle and of safetensors."""
+    if str(filename).endswith(FOREIGN_SUFFIXES):
         return load_weights(str(filename), map_location)
     return load_from_local(filename, map_location)
 

@@ -3,8 +3,8 @@
 from pickle import UnpicklingError
 
 import numpy as np
-from mmengine.logging import HistoryBuffer
-from mmengine.utils import digit_version
+
+from ..foundation import HistoryBuffer
 
 
 def checkpoint_types() -> list:
@@ -14,7 +14,7 @@ def checkpoint_types() -> list:
     functions, of NumPy 1 or 2 depending on where it was written, and each dtype by its class.
     """
     # NumPy 1.26 has a numpy._core, too, but nothing is in it.
-    core = np._core if digit_version(np.__version__) >= digit_version('2.0') else np.core
+    core = np._core if np.lib.NumpyVersion(np.__version__) >= '2.0.0' else np.core
     numpy_functions = [
         (getattr(core.multiarray, name), f'numpy.{package}.multiarray.{name}')
         for name in ('_reconstruct', 'scalar')

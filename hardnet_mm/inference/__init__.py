@@ -7,3 +7,5 @@ An input's text becomes sources (:mod:`.sources`), sources become frames (:mod:`
 inferencer does is left to it; those hold all frames of a call in memory, and end at the first one
 that cannot be read, which this does not.
 """
+
+from .. import needs_mm  # noqa: F401, says what to install

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from mmengine.model import initialize
-from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ..backbones import HarDNet
 from ..backbones.architectures import get_architecture, group_blocks
 from ..checkpoints.published import SCHEME
+from ..checkpoints.reading import read_checkpoint
+from ..foundation import initialize
 
 # Before the linear layer (PingoLH/Pytorch-HarDNet).
 HEAD_DROPOUT = dict(hardnet39ds=0.05, hardnet68ds=0.05, hardnet68=0.1, hardnet85=0.2)
@@ -59,9 +59,9 @@ def create_model(
         arch (str | dict): As of :class:`HarDNet`.
         num_classes (int): Number of classes; the linear layer of pretrained weights is left out
             where they have another number. Defaults to 1000.
-        pretrained (bool | str): True for the published ImageNet weights, or anything that
-            mmengine loads: a path, an address, ``hardnet://...``. They expect RGB images, minus
-            ImageNet's mean and divided by its standard deviation. Defaults to False.
+        pretrained (bool | str): True for the published ImageNet weights, or a path, an address,
+            ``hardnet://...``, and with mmengine anything that it loads. They expect RGB images,
+            minus ImageNet's mean and divided by its standard deviation. Defaults to False.
         features_only (bool): Whether to return a :class:`HarDNet`, whose outputs are a tuple of
             feature maps. Defaults to False.
         **kwargs: Other arguments of :class:`HarDNet`.
@@ -91,7 +91,7 @@ def create_model(
 
 def _load(model, name):
     """Load weights; only a linear layer for other classes may be left out."""
-    checkpoint = CheckpointLoader.load_checkpoint(name, 'cpu', logger=None)
+    checkpoint = read_checkpoint(name)
     state = dict(checkpoint.get('state_dict', checkpoint))
     wanted = model.state_dict()
     for key in ('head.fc.weight', 'head.fc.bias'):
