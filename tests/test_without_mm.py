@@ -31,14 +31,16 @@ from hardnet_mm.deploy import to_deploy
 def networks(weights):
     torch.manual_seed(0)
     image = torch.rand(1, 3, 64, 64)
-    yield 'classifier', create_model('hardnet68', num_classes=5), image
-    yield 'pretrained', create_model('hardnet39ds', pretrained=weights).eval(), image
-    yield 'features', create_model('hardnet85', features_only=True, out_indices=('stem0', 1)), image
+    yield 'classifier', create_model('hardnet39ds', num_classes=5), image
+    pretrained = create_model('hardnet39ds', pretrained=weights).eval()
+    yield 'pretrained', pretrained, image
+    yield 'deploy', to_deploy(pretrained), image
+    few = dict(out_indices=(0, 'stem0'))
+    yield 'features', create_model('hardnet85', features_only=True, **few), image
     gn = dict(type='GN', num_groups=2)
-    yield 'fchardnet70', HarDNet('fchardnet70_paddle', norm_cfg=gn, frozen_stages=1), image
-    yield 'memory', HarDNet('hardnet68', memory_efficient=True, with_cp=True), image
-    yield 'v2', HarDNetV2(act_cfg=dict(type='SiLU')).eval(), image
-    yield 'deploy', to_deploy(create_model('hardnet39ds', num_classes=5)), image
+    yield 'fchardnet70', HarDNet('fchardnet70_paddle', norm_cfg=gn, frozen_stages=0, **few), image
+    yield 'memory', HarDNet('hardnet68', memory_efficient=True, with_cp=True, **few), image
+    yield 'v2', HarDNetV2(act_cfg=dict(type='SiLU'), **few), image
 
 def results(weights):
     all = {}
