@@ -129,6 +129,28 @@ def test_a_checkpoint_of_mmengine_is_read(packages, tmp_path):
     assert float(process.stdout) == model.head.fc.weight.double().sum().item()
 
 
+HUB = """
+import sys, torch
+sys.path.remove(sys.argv[1])  # the hub adds the repository by itself
+repository = dict(repo_or_dir=sys.argv[1], source='local')
+names = torch.hub.list(sys.argv[1], source='local')
+assert names == ['hardnet39ds', 'hardnet68', 'hardnet68ds', 'hardnet85'], names
+model = torch.hub.load(model='hardnet39ds', pretrained=sys.argv[2], num_classes=1000, **repository)
+assert all('pretrained' in torch.hub.help(sys.argv[1], name, source='local') for name in names)
+print(model.head.fc.weight.double().sum().item())
+assert len(list(torch.hub.load(model='hardnet85', **repository).parameters())) == 298
+"""
+
+
+def test_torch_hub(packages, root, golden, tmp_path):
+    state = fill_state_dict(golden('hardnet39ds_cls')['state_dict'])
+    torch.save(state, tmp_path / 'original.pth')
+    process = run_without_mm(packages, HUB, root, tmp_path / 'original.pth')
+    assert process.returncode == 0, process.stderr
+    weight = convert_official(state)['head.fc.weight']
+    assert float(process.stdout) == weight.double().sum().item()
+
+
 @pytest.mark.parametrize('missing', ['mmcv', 'mmengine'])
 def test_one_of_the_two_is_not_enough(missing):
     script = (

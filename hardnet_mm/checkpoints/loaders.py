@@ -15,7 +15,7 @@ from .download import as_checkpoint
 from .files import FOREIGN_SUFFIXES, check_checkpoint, load_weights
 from .keys import is_official
 from .published import SCHEME, WEIGHTS
-from .reading import load_by_address, load_by_name
+from .reading import download_once, load_by_address, load_by_name
 
 
 def register_schemes() -> None:
@@ -25,9 +25,7 @@ def register_schemes() -> None:
     CheckpointLoader.register_scheme(addresses, load_by_address, force=True)
     # a user's copy of an original's file, as `mim download` leaves it, or one on a mirror
     CheckpointLoader.register_scheme('', _converting(load_local), force=True)
-    CheckpointLoader.register_scheme(
-        ('http://', 'https://'), _converting(load_from_http), force=True
-    )
+    CheckpointLoader.register_scheme(('http://', 'https://'), _converting(load_by_http), force=True)
 
 
 def load_local(filename: str, map_location: str | torch.device | None = None) -> dict:
@@ -35,6 +33,13 @@ def load_local(filename: str, map_location: str | torch.device | None = None) ->
     if str(filename).endswith(FOREIGN_SUFFIXES):
         return load_weights(str(filename), map_location)
     return load_from_local(filename, map_location)
+
+
+def load_by_http(filename: str, map_location: str | torch.device | None = None) -> dict:
+    """Load the file at an address: as mmengine does, but for files of Paddle and of safetensors."""
+    if filename.endswith(FOREIGN_SUFFIXES):
+        return load_weights(str(download_once(filename)), map_location)
+    return load_from_http(filename, map_location)
 
 
 def load_whole(model: torch.nn.Module, path: str) -> dict:

@@ -1,5 +1,6 @@
 """Checkpoints by published name, by address and by path, whether mmengine is there or not."""
 
+import hashlib
 import shutil
 from pathlib import Path
 from urllib.request import urlopen
@@ -40,7 +41,7 @@ def read_checkpoint(name: str, map_location: str | torch.device = 'cpu') -> dict
     if any(name in weights.addresses for weights in WEIGHTS.values()):
         return load_by_address(name, map_location)
     if name.startswith(('http://', 'https://')):
-        name = str(_cached(name))
+        name = str(download_once(name))
     checkpoint = load_weights(name, map_location)
     return as_checkpoint(checkpoint) if is_official(checkpoint) else checkpoint
 
@@ -76,9 +77,16 @@ def load_by_address(filename: str, map_location: str | torch.device | None = Non
     return load_by_name(SCHEME + name, map_location)
 
 
-def _cached(address):
-    """Return the path of an address's file in PyTorch's hub cache, downloaded once."""
-    path = Path(torch.hub.get_dir(), 'checkpoints', address.rpartition('/')[2])
+def download_once(address: str) -> Path:
+    """Return the path of an address's file in PyTorch's hub cache, downloaded once.
+
+    Its name begins with the address's hash: there are many ``model.safetensors``.
+
+    Raises:
+        ConnectionError: If it cannot be downloaded.
+    """
+    prefix = hashlib.sha256(address.encode()).hexdigest()[:12]
+    path = Path(torch.hub.get_dir(), 'checkpoints', f'{prefix}_{address.rpartition("/")[2]}')
     if not path.is_file():
         try:
             with written_whole(path) as new, urlopen(address, timeout=TIMEOUT) as response:
