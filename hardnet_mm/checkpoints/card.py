@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from ..backbones.architectures import ARCHITECTURES
 from .published import PublishedWeights
 
 PAPER = 'https://arxiv.org/abs/1909.00948'
@@ -33,8 +34,8 @@ class Card:
         name (str): What it is called.
         weights (PublishedWeights): What was published of it, or what a person says of own weights.
         file (str): The file's name.
-        num_classes (int): Of a classifier. Defaults to 0: the file has no linear layer.
         license (str): By SPDX's names.
+        num_classes (int): Of a classifier. Defaults to 0: the file has no linear layer.
     """
 
     name: str
@@ -147,11 +148,7 @@ class Card:
             )
 
     def _use(self):
-        load = f"create_model('{self.weights.architecture}', pretrained='{self.file}'"
-        classes = (
-            f', num_classes={self.num_classes}' if self.is_for_timm else ', features_only=True'
-        )
-        lines = ['from hardnet_mm import create_model', '', f'model = {load}{classes})']
+        weights = self.weights
         if self.is_for_timm:
             lines = [
                 'import timm',
@@ -159,10 +156,26 @@ class Card:
                 '',
                 "model = timm.create_model('local-dir:FOLDER', pretrained=True)  # of these files",
             ]
-        code = '```python\n' + '\n'.join(lines) + '\n```'
-        if self.weights.config:
-            code += (
-                f'\n\nWith the toolboxes of OpenMMLab, the config `hardnet_mm::{self.weights.config}'
-                f'.py` has the model, and `{self.file}` is its checkpoint.'
+        elif weights.architecture in ARCHITECTURES:
+            lines = [
+                'from hardnet_mm import create_model',
+                '',
+                'backbone = create_model(',
+                f"    '{weights.architecture}', pretrained='{self.file}', features_only=True",
+                ')',
+            ]
+        else:
+            lines = [
+                'from hardnet_mm.backbones import HarDNetV2',
+                'from hardnet_mm.checkpoints.reading import read_checkpoint',
+                '',
+                'backbone = HarDNetV2()',
+                f"backbone.load_state_dict(read_checkpoint('{self.file}')['state_dict'])",
+            ]
+        parts = ['\n'.join(['```python', *lines, '```'])]
+        if weights.config:
+            parts.append(
+                f'With the toolboxes of OpenMMLab, `{self.file}` is a checkpoint of the config '
+                f'`hardnet_mm::{weights.config}.py`.'
             )
-        return code
+        return '\n\n'.join(parts)

@@ -50,31 +50,34 @@ def parse_args():
         )
     if args.metrics and not args.split:
         parser.error('--metrics needs --split: what were they measured on?')
-    args.is_file = os.sep in args.source or os.path.splitext(args.source)[1] != ''
-    if args.is_file and not args.source.startswith('hardnet://'):
+    args.is_file = not args.source.startswith('hardnet://') and (
+        os.sep in args.source or os.path.splitext(args.source)[1] != ''
+    )
+    if args.is_file:
         check_file(parser, 'checkpoint', args.source)
     return args
 
 
 def read(args):
-    """Return the card and the checkpoint, once everything that the card says is known."""
+    """Return the card, the state dict and the meta of the source."""
     from hardnet_mm.checkpoints.card import Card
+    from hardnet_mm.checkpoints.download import load_original
     from hardnet_mm.checkpoints.published import SCHEME, WEIGHTS, get_weights
     from hardnet_mm.checkpoints.reading import read_checkpoint
 
-    name = args.source.removeprefix(SCHEME)
-    if args.is_file and not args.source.startswith(SCHEME):
-        name = next((n for n, w in WEIGHTS.items() if w.file == Path(args.source).name), None)
-        weights = WEIGHTS.get(name)
-        checkpoint = read_checkpoint(args.source) if weights else None
+    if args.is_file:
+        files = {weights.file: name for name, weights in reversed(WEIGHTS.items())}
+        name = files.get(Path(args.source).name)
+        if name is None:
+            return read_own(args)
     else:
-        weights = get_weights(name)
-        checkpoint = read_checkpoint(SCHEME + name)
-    if weights is None:
-        return read_own(args)
-    state = checkpoint.get('state_dict', checkpoint)
+        name = args.source.removeprefix(SCHEME)
+    weights = get_weights(name)
+    local = args.is_file and '://' not in args.source
+    checkpoint = load_original(args.source) if local else read_checkpoint(SCHEME + name)
+    state = checkpoint['state_dict']
     card = Card(name, weights, FILES[0], weights.license, count_classes(state))
-    return card, state, checkpoint.get('meta')
+    return card, state, checkpoint['meta']
 
 
 def read_own(args):
