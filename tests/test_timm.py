@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from helpers.documents import ROOT, blocks
+
 from hardnet_mm import create_model
 from hardnet_mm.checkpoints import convert_official
 from hardnet_mm.standalone.classifier import HEAD_DROPOUT
@@ -25,6 +27,18 @@ def theirs(ours):
     model = timm.create_model('hardnet39ds', num_classes=7).eval()
     model.load_state_dict(adapt_keys(ours.state_dict(), model))  # strict
     return model
+
+
+PAGE = ROOT / 'docs/outside_mm.md'
+NEEDS = [block for block in blocks(PAGE, 'python') if (block.reason or '').startswith('needs timm')]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('block', NEEDS, ids=lambda block: block.reason)
+def test_what_the_page_shows(block):
+    for package in block.reason.removeprefix('needs ').split(', '):
+        pytest.importorskip(package)
+    exec(block.code, {})
 
 
 def test_every_variant_is_there():
