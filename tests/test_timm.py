@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from helpers.documents import ROOT, blocks
 
 from hardnet_mm import create_model

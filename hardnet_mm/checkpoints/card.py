@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from ..backbones.architectures import ARCHITECTURES
 from .published import PublishedWeights
@@ -52,7 +53,7 @@ class Card:
     def front_matter(self) -> dict:
         """Return the card's fields, by Hugging Face's names."""
         weights, pipeline = self.weights, PIPELINES[self.weights.task]
-        fields = dict(
+        fields: dict[str, Any] = dict(
             license=self.license.lower(),
             library_name='timm' if self.is_for_timm else 'hardnet_mm',
             pipeline_tag=pipeline,
@@ -106,10 +107,10 @@ class Card:
         """Return ``config.json``: timm's of a classifier, otherwise which config has the model."""
         weights = self.weights
         if not self.is_for_timm:
-            fields = dict(architecture=weights.architecture, task=weights.task)
+            model = dict(architecture=weights.architecture, task=weights.task)
             if weights.config:
-                fields['config'] = f'hardnet_mm::{weights.config}.py'
-            return json.dumps(fields, indent=2) + '\n'
+                model['config'] = f'hardnet_mm::{weights.config}.py'
+            return json.dumps(model, indent=2) + '\n'
         size = weights.input_size or (224, 224)
         pretrained = dict(
             IMAGENET,

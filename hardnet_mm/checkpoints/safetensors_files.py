@@ -55,8 +55,9 @@ def save_tensors(path: str | Path, state_dict: dict, meta: dict | None = None) -
     """
     save_file = _package().torch.save_file
     strings = dict(format='pt')  # of PyTorch: transformers asks for it
-    if (meta or {}).get(DATASET_META):
-        strings[DATASET_META] = json.dumps(meta[DATASET_META])
+    dataset_meta = (meta or {}).get(DATASET_META)
+    if dataset_meta:
+        strings[DATASET_META] = json.dumps(dataset_meta)
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()}
     save_file(tensors, str(path), metadata=strings)
 
