@@ -14,8 +14,8 @@ model = dict(
 )
 load_from = 'hardnet://hardnet_petite_base'
 
-# (1 GPU) x (16 images), as the original. On N GPUs, train_dataloader.batch_size=16/N keeps the
-# batch, and sync_bn its statistics; --auto-scale-lr scales lr for other batches.
+# (1 GPU) x (16 images), as the original. Several GPUs share the batch by tools/dist_train.sh, and
+# sync_bn keeps its statistics; --auto-scale-lr scales lr for other batches.
 auto_scale_lr = dict(enable=False, base_batch_size=16)
 sync_bn = 'torch'  # where there are several
 

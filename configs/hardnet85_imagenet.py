@@ -2,5 +2,5 @@ _base_ = '_base_/hardnet_imagenet.py'
 
 model = dict(
     backbone=dict(arch='hardnet85'),
-    head=dict(in_channels=1280, dropout=0.2),
+    head=dict(in_channels=1280, dropout='hardnet85'),
 )

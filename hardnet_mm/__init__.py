@@ -8,7 +8,7 @@ from .backbones import HarDNet
 from .standalone import create_model
 from .utils.installed import HAS_MM
 
-__version__ = '0.1.0'
+__version__ = '0.2.0.dev0'
 __all__ = ['HarDNet', '__version__', 'create_model']
 
 if HAS_MM:

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from .backbones import HarDBlock, HarDNet
+from .backbones.architectures import HEAD_DROPOUT
 from .checkpoints import convert_official, is_official
 from .checkpoints.download import find_weights
 from .checkpoints.published import WEIGHTS
 from .foundation import initialize
-from .standalone.classifier import HEAD_DROPOUT
 from .training.recomputation import RecomputingHarDBlock
 
 try:

@@ -6,7 +6,7 @@ from helpers.documents import ROOT, blocks
 
 from hardnet_mm import create_model
 from hardnet_mm.checkpoints import convert_official
-from hardnet_mm.standalone.classifier import HEAD_DROPOUT
+from hardnet_mm.backbones.architectures import HEAD_DROPOUT
 
 timm = pytest.importorskip('timm')
 import hardnet_mm.timm  # noqa: E402, F401, it registers

@@ -1,7 +1,7 @@
-"""What the command lines of the tools share: arguments, first checks, and errors told in one line.
+"""Arguments, first checks and error reports that the tools' command lines share.
 
-Nothing that takes long is imported here, and the tools import theirs once the arguments are known
-to be right: neither --help nor a mistake takes seconds.
+Nothing that takes long is imported here. The tools import the rest once the arguments are known to
+be valid, so that neither --help nor a mistake takes seconds.
 """
 
 import argparse
@@ -17,14 +17,14 @@ TRACEBACK_VARIABLE = 'HARDNET_TRACEBACK'
 
 
 class Settings(argparse.Action):
-    """mmengine's DictAction, which is imported where it is used."""
+    """mmengine's DictAction, imported only when it is used."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        """Put a dict of the key=value pairs into the namespace."""
+        """Store the key=value pairs as a dict in the namespace."""
         wrong = [value for value in values if '=' not in value]
         if wrong:
             parser.error(f'{option_string} takes key=value pairs, got {wrong[0]}')
-        importlib.import_module('hardnet_mm.needs_mm')  # says how to get what is not there
+        importlib.import_module('hardnet_mm.needs_mm')  # first: it says how to install the rest
         from mmengine.config import DictAction
 
         DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
@@ -34,7 +34,7 @@ def make_parser(description):
     """Return a parser whose help also says how to see the traceback of an error."""
     return argparse.ArgumentParser(
         description=description,
-        epilog=f'{TRACEBACK_VARIABLE}=1 in the environment shows where an error arose',
+        epilog=f'{TRACEBACK_VARIABLE}=1 in the environment shows the traceback of an error',
     )
 
 
@@ -59,12 +59,12 @@ def add_common_arguments(parser):
 
 
 def user_path(text):
-    """Return a path of the command line, its ``~`` expanded; the shell leaves a quoted one."""
+    """Return a path of the command line with ``~`` expanded, which a shell skips in quotes."""
     return os.path.expanduser(text)
 
 
 def expanded_path(text):
-    """Return the same as a Path."""
+    """Return :func:`user_path` as a Path."""
     return Path(user_path(text))
 
 
@@ -85,7 +85,10 @@ def fraction(text):
 
 
 def import_light(name):
-    """Import a module of hardnet_mm that needs no other, without the seconds that those take."""
+    """Import one module of hardnet_mm alone, without the package, which takes seconds.
+
+    The module must not import others of hardnet_mm.
+    """
     package = importlib.util.find_spec('hardnet_mm')
     if package is None:
         raise ImportError('hardnet_mm is not installed: pip install it first', name='hardnet_mm')
@@ -97,16 +100,21 @@ def import_light(name):
 
 
 def check_file(parser, kind, path):
-    """Refuse a file that is not there; names and addresses are for those who resolve them."""
+    """Refuse a missing file. Names (``::``) and addresses (``://``) are checked elsewhere."""
     if '::' in path or '://' in path or os.path.isfile(path):
         return
     parser.error(f'there is no {kind} {path}')
 
 
 def check_new_file(parser, option, path, overwrite=False, suffixes=('',)):
-    """Refuse to write over a file or a folder, or under a name of another kind.
+    """Refuse an output file that exists, or whose name has the wrong suffix.
 
-    ``overwrite`` is the tool's --overwrite, None where it has none.
+    Args:
+        parser (ArgumentParser): The parser, whose ``error`` reports.
+        option (str): The option's name, for the message.
+        path (str): The file to write.
+        overwrite (bool, optional): The tool's --overwrite, None if the tool has no such option.
+        suffixes (tuple[str]): Allowed suffixes. Defaults to any.
     """
     wanted = f'{option} must be a new file'
     if not path.endswith(suffixes):
@@ -119,20 +127,20 @@ def check_new_file(parser, option, path, overwrite=False, suffixes=('',)):
 
 
 def check_new_folder(parser, option, path):
-    """Refuse a folder to write to that is there."""
+    """Refuse an output folder that exists."""
     if os.path.lexists(path):
         parser.error(f'{option} {path} is there already: choose a new folder')
 
 
 def run(parse_args, main, with_mm=True):
-    """Call a tool's main function with the arguments, once they are parsed.
+    """Parse a tool's arguments and call its main function with them.
 
-    An error that its user made ends it in one line and with status 2. ``with_mm`` is whether the
-    tool needs mmcv and mmengine.
+    An error of the user's ends the tool with one line and status 2. ``with_mm`` is whether the tool
+    needs mmcv and mmengine.
     """
     try:
         args = parse_args()
-        # before mm: it says how to get what is not there
+        # first: its error says how to install the rest
         importlib.import_module('hardnet_mm.needs_mm' if with_mm else 'hardnet_mm')
         main(args)
     except Exception as error:
@@ -144,7 +152,7 @@ def run(parse_args, main, with_mm=True):
 
 
 def is_of_user(error):
-    """Tell whether an error says what is wrong with what was given, rather than with a program."""
+    """Return whether an error is about the user's input, rather than a bug of a program."""
     if isinstance(error, ImportError):  # a package that is not installed
         package = (error.name or '').partition('.')[0]
         return bool(package) and importlib.util.find_spec(package) is None
@@ -154,22 +162,22 @@ def is_of_user(error):
     if isinstance(error, (ValueError, TypeError)) and any(
         frame.f_code.co_name == 'build_from_cfg' for frame in frames
     ):
-        return True  # what a config says, and the class that it names refuses
-    if isinstance(error, AssertionError):  # how a toolbox checks its config, if it says something
+        return True  # a class refuses the arguments that a config gives it
+    if isinstance(error, AssertionError):  # toolboxes check configs by assertions with a message
         package = frames[-1].f_globals.get('__name__', '').partition('.')[0]
         toolboxes = sys.modules.get('hardnet_mm.utils.toolboxes')
         return bool(str(error)) and bool(toolboxes) and package in toolboxes.PACKAGES
-    if isinstance(error, OSError):  # a file; without one, nobody could tell what it is about
+    if isinstance(error, OSError):  # about a file, or about anything with a message of its own
         return bool(error.filename) or error.errno is None
     errors = sys.modules.get('hardnet_mm.utils.errors')
     return bool(errors) and isinstance(error, errors.InputError)
 
 
 def in_one_line(error):
-    """Return an error's words, without those of Python around them."""
+    """Return an error's message in one line."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f'{error.strerror}: {error.filename}'
     text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
-    if text.startswith('Caught '):  # in a process of a data loader: its whole traceback
+    if text.startswith('Caught '):  # from a data loader's worker: the message has a traceback
         text = re.split(r'^[\w.]+Error: ', text, flags=re.MULTILINE)[-1]
     return ' '.join(text.split())

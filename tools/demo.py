@@ -1,7 +1,7 @@
-"""Train a detector, test it, draw its detections and its training curves, and say where they are.
+"""Train and test a detector, and draw its detections and training curves.
 
-Training and testing are this repository's commands, printed before they run; a step whose output is
-there is skipped.
+Training and testing use this repository's commands, which are printed before they run. A step is
+skipped if its output exists.
 """
 
 import argparse
@@ -31,17 +31,17 @@ def parse_args():
         '--work-dir',
         type=expanded_path,
         required=True,
-        help='where everything is left',
+        help='folder for all outputs',
     )
     parser.add_argument('--seed', type=int, default=0, help='random seed of the training')
     parser.add_argument(
-        '--least-ap', type=float, default=0.0, help='fail if the AP is lower (default: %(default)s)'
+        '--least-ap', type=float, default=0.0, help='fail below this AP (default: %(default)s)'
     )
     return parser.parse_args()
 
 
 def run(output, *command):
-    """Run a command of Python, unless the file or folder that it makes is there."""
+    """Run a Python command, unless the file or folder that it makes exists."""
     if not output.exists():
         command = [sys.executable, *map(str, command)]
         print('\n$', shlex.join(command), flush=True)
@@ -49,13 +49,13 @@ def run(output, *command):
 
 
 def training(args, work_dir):
-    """Return the command that trains: two processes on a CPU's cores, one on a GPU.
+    """Return the command that trains: in two processes on a CPU, in one on a GPU.
 
-    Each process takes its part of the batch. Small layers gain more by it than by two threads.
+    Each process takes its part of the batch. For small layers, that is faster than two threads.
     """
-    options = [f'randomness.seed={args.seed}', 'train_cfg.val_begin=1000']  # tested once, below
+    options = [f'randomness.seed={args.seed}', 'train_cfg.val_begin=1000']  # tested later, once
     command = [TOOLS / 'train.py', args.config, '--work-dir', work_dir, '--cfg-options', *options]
-    if torch.cuda.is_available():  # which waits for images that one process reads
+    if torch.cuda.is_available():  # it would wait for a single process to read images
         return [*command, f'train_dataloader.num_workers={min(8, os.cpu_count() or 1)}']
     if (os.cpu_count() or 1) < 2:
         return command
@@ -71,9 +71,9 @@ def find_one(folder, pattern):
 
 
 def draw_curves(scalars, output):
-    """Plot the losses and the learning rate that a run of mmengine logged, a JSON line each."""
+    """Plot the losses and the learning rate from a log of mmengine, a JSON object a line."""
     lines = [json.loads(line) for line in scalars.read_text().splitlines()]
-    lines = [line for line in lines if 'loss' in line]  # the others are of the evaluation
+    lines = [line for line in lines if 'loss' in line]  # the other lines are evaluations
     steps = [line['step'] for line in lines]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
     for key in ('loss', 'loss_cls', 'loss_bbox'):
@@ -91,7 +91,7 @@ def main():
     images = (args.work_dir / 'images').resolve()
     curves = (args.work_dir / 'curves.png').resolve()
 
-    checkpoint = trained / 'last_checkpoint'  # a file that names it, written with it
+    checkpoint = trained / 'last_checkpoint'  # a text file with the checkpoint's path
     run(checkpoint, *training(args, trained))
     run(
         images,
@@ -110,7 +110,7 @@ def main():
     ap = metrics['coco/bbox_mAP']
     print(
         f'\nAP {ap:.3f}, AP50 {metrics["coco/bbox_mAP_50"]:.3f} on images '
-        'whose digits and photographs were not trained on\n'
+        'whose digits and photographs are not in the training set\n'
         f'detections drawn  {images}\n'
         f'training curves   {curves}\n'
         f'checkpoint        {checkpoint.read_text().strip()}'

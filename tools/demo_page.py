@@ -1,7 +1,7 @@
-"""A page in the browser: choose a model, drop a picture, see what is found, and how long it took.
+"""Serve a page for the browser: choose a model, drop a picture, see predictions and times.
 
-It needs gradio: pip install 'hardnet_mm[demo]'. The page is served to this machine alone, and sends
-nothing elsewhere; published weights are downloaded when their model is first chosen.
+It needs gradio: pip install 'hardnet_mm[demo]'. The page is served to this machine only, and sends
+nothing elsewhere. Published weights are downloaded when their model is first chosen.
 """
 
 import logging
@@ -23,11 +23,11 @@ def parse_args():
         default=[],
         type=user_path,
         metavar=('CONFIG', 'WEIGHTS'),
-        help='a model of yours, offered before the published ones; may be given again',
+        help='a model of your own, listed before the published ones; may be repeated',
     )
-    add('--score-thr', type=fraction, default=0.3, help='where the slider stands at first')
-    add('--device', default='cpu', help='where the network computes, as cpu, cuda or cuda:1')
-    add('--port', type=int, default=7860, help='of the page on this machine')
+    add('--score-thr', type=fraction, default=0.3, help='initial minimum score; default: 0.3')
+    add('--device', default='cpu', help='device to compute on, such as cpu, cuda or cuda:1')
+    add('--port', type=int, default=7860, help='port of the page; default: 7860')
     args = parser.parse_args()
     for config, weights in args.model:
         check_file(parser, 'config', config)
@@ -36,14 +36,14 @@ def parse_args():
 
 
 class Models:
-    """The models to choose from; the last one chosen is held in memory.
+    """The models to choose from. Only the last chosen one is in memory.
 
     Args:
-        own (list[tuple[str, str]]): Configs and weights that come first.
-        device (str): Where they compute. Defaults to 'cpu'.
+        own (list[tuple[str, str]]): Configs and weights of the user's models, listed first.
+        device (str): Device to compute on. Defaults to 'cpu'.
 
     Attributes:
-        choices (dict[str, tuple[str, str]]): Config and weights of each, by name.
+        choices (dict[str, tuple[str, str]]): Config and weights of each model, by name.
     """
 
     def __init__(self, own, device='cpu'):
@@ -60,7 +60,7 @@ class Models:
         from hardnet_mm.inference.predictors import make_predictor
 
         if name != self._name:
-            self._predictor = None  # its memory is free before the next one is loaded
+            self._predictor = None  # frees its memory before the next model is loaded
             model = load_model(*self.choices[name], self._device)
             self._predictor, self._name = make_predictor(model), name
         return self._predictor
@@ -69,13 +69,13 @@ class Models:
         """Predict on a picture.
 
         Args:
-            name (str): The model's.
+            name (str): Name of the model.
             picture (ndarray): ``(H, W, 3)`` uint8, RGB.
-            score_thr (float): Least score of what is drawn, where the model has such.
+            score_thr (float): Minimum score of predictions to draw. Segmentors ignore it.
 
         Returns:
-            tuple[ndarray, list[list], str]: The drawn picture, RGB; a row of class and score, or
-            class and share of the pixels, for all that was found; and how long it took.
+            tuple[ndarray, list[list], str]: The drawn picture, RGB; rows of a class and its score
+            or share of the pixels; and a text with the times.
         """
         predictor = self.get(name)
         predictor.score_thr = score_thr
@@ -90,7 +90,12 @@ class Models:
 
 
 def build_page(models, score_thr):
-    """Return the page, an app of gradio."""
+    """Return the page, a gradio app.
+
+    Args:
+        models (Models): The models to choose from.
+        score_thr (float): Initial minimum score.
+    """
     import gradio
 
     from hardnet_mm.utils.errors import InputError
@@ -111,11 +116,11 @@ def build_page(models, score_thr):
                 name = gradio.Dropdown(names, value=names[0], label='model')
                 picture = gradio.Image(label='picture', type='numpy', image_mode='RGB')
                 slider = gradio.Slider(
-                    0, 1, score_thr, step=0.01, label='least score (detectors and classifiers)'
+                    0, 1, score_thr, step=0.01, label='minimum score (detectors, classifiers)'
                 )
                 button = gradio.Button('Predict', variant='primary')
             with gradio.Column():
-                buttons = ['download', 'fullscreen']  # and none that sends it away
+                buttons = ['download', 'fullscreen']  # gradio's default also has one that uploads
                 drawn = gradio.Image(
                     label='found', interactive=False, format='png', buttons=buttons
                 )
@@ -123,7 +128,7 @@ def build_page(models, score_thr):
                 rows = gradio.Dataframe(headers=['class', 'score or share'], interactive=False)
         given, shown = [name, picture, slider], [drawn, rows, times]
         for event in (button.click, picture.upload, slider.release, name.input):
-            # one at a time: there is one model
+            # one call at a time: there is one model
             event(predict, given, shown, api_name='predict', concurrency_id='model')
     return page
 

@@ -1,7 +1,8 @@
-"""Export a model end to end, run the file in its runtime, and compare it with PyTorch on images.
+"""Export an end-to-end model, run it in the format's runtime, and compare it with PyTorch.
 
-The file takes images as OpenCV reads them (BGR, 0..255, float32, N x 3 x H x W) at the size that
-the model is tested at. It is not written where it differs from PyTorch by more than is stated.
+The exported model takes images as OpenCV reads them (BGR, 0 to 255), as a float32 tensor N x 3 x H
+x W, at the size that the config tests at. The file is not written if its outputs differ from
+PyTorch's by more than the allowed difference.
 """
 
 import logging
@@ -30,23 +31,35 @@ def parse_args():
     add('config', type=user_path, help='config of the model')
     add('checkpoint', type=user_path, help='checkpoint file')
     add('--format', required=True, choices=formats)
-    add('--out', required=True, type=user_path, help="the file to write, with the format's suffix")
+    add('--out', required=True, type=user_path, help="file to write, with the format's suffix")
     add(
         '--images',
         nargs='+',
         type=user_path,
-        help='images to compare on; the test set where not given',
+        help='images to compare on; default: images of the test set',
     )
-    add('--num-images', type=positive, default=8, help='how many of the test set')
     add(
-        '--int8', action='store_true', help=f'quantise, calibrated on the training set: {quantized}'
+        '--num-images',
+        type=positive,
+        default=8,
+        help='number of images of the test set to compare on; default: 8',
     )
-    add('--calibration-images', type=positive, default=100)
+    add(
+        '--int8',
+        action='store_true',
+        help=f'quantise to int8, calibrated on the training set; for {", ".join(quantized)}',
+    )
+    add(
+        '--calibration-images',
+        type=positive,
+        default=100,
+        help='number of images of the training set to calibrate on; default: 100',
+    )
     add('--overwrite', action='store_true', help="replace --out and the format's files beside it")
     add(
         '--allow-difference',
         action='store_true',
-        help='keep a file that differs from PyTorch, having said by how much',
+        help='write a file that differs from PyTorch, too; the difference is printed',
     )
     add(
         '--cfg-options',
@@ -75,7 +88,15 @@ def parse_args():
 
 
 class Exporter:
-    """Exports a model as the arguments say."""
+    """Exports a model.
+
+    Args:
+        args (Namespace): As of :func:`parse_args`.
+
+    Raises:
+        FileNotFoundError: If a checkpoint, a config or data is missing.
+        InputError: If the config or the checkpoint cannot be exported.
+    """
 
     def __init__(self, args):
         from hardnet_mm.checkpoints.files import check_checkpoint
@@ -100,7 +121,7 @@ class Exporter:
             check_data_files(self.cfg.train_dataloader.dataset)
 
     def run(self):
-        """Export, and say what was written."""
+        """Export, and print the files written."""
         from mmengine.registry import init_default_scope
 
         from hardnet_mm.export.writing import export
@@ -116,7 +137,7 @@ class Exporter:
             print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
 
     def read_model(self):
-        """Return the trained model, and its end-to-end model."""
+        """Return the trained model, and the end-to-end model to be exported."""
         from hardnet_mm.checkpoints.loaders import load_whole
         from hardnet_mm.deploy import to_deploy
         from hardnet_mm.export.end_to_end import build_end_to_end
@@ -124,7 +145,7 @@ class Exporter:
         from hardnet_mm.utils.datasets import class_names, count_classes
 
         model = build_model(self.cfg)
-        # what a file cannot hold is refused before the weights are read
+        # refuses models that cannot be exported before the weights are read
         build_end_to_end(model, self.format.inside)
         classes = class_names(self.cfg, load_whole(model, self.args.checkpoint))
         if classes and len(classes) != count_classes(model):
@@ -133,7 +154,7 @@ class Exporter:
         return model, build_end_to_end(deployed, self.format.inside, classes).eval()
 
     def read_items(self):
-        """Return the images to compare on, prepared as for testing."""
+        """Return the images to compare on, prepared by the test pipeline."""
         from mmengine.dataset import Compose
 
         if not self.args.images:
@@ -146,7 +167,7 @@ class Exporter:
         ]
 
     def read_dataset(self, settings, count):
-        """Return items of a data set, spread evenly."""
+        """Return ``count`` items of a data set, evenly spaced."""
         from hardnet_mm.utils.errors import InputError
 
         dataset = self.registry.DATASETS.build(settings)
@@ -156,7 +177,7 @@ class Exporter:
         return [dataset[index * len(dataset) // count] for index in range(count)]
 
     def check_items(self):
-        """Refuse images that the file cannot take, and take from them what it needs to know."""
+        """Refuse images that the file cannot take, and tell the end-to-end model their ratio."""
         from hardnet_mm.utils.errors import InputError
 
         for item in self.items:
@@ -177,7 +198,7 @@ class Exporter:
             )
 
     def quantizer(self):
-        """Return what rewrites a file in int8, or None."""
+        """Return a function that rewrites a file in int8, None without ``--int8``."""
         from hardnet_mm.export.quantization import QUANTIZERS
         from hardnet_mm.utils.datasets import with_pipeline
 
@@ -189,7 +210,7 @@ class Exporter:
         return partial(QUANTIZERS[self.args.format], images=batches)
 
     def check(self, path):
-        """Print how far a file is from PyTorch, and refuse one that is not near."""
+        """Print a file's differences from PyTorch, and refuse a file with larger ones."""
         from hardnet_mm.export.compare import INT8_TOLERANCES, TOLERANCES, compare
         from hardnet_mm.export.formats import load
         from hardnet_mm.utils.errors import InputError
@@ -224,7 +245,7 @@ class Exporter:
 
 
 def main(args):
-    # a process that is ended takes its unfinished files along
+    # an exception on SIGTERM lets unfinished files be removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     logging.disable(logging.INFO)
     Exporter(args).run()

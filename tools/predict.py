@@ -1,11 +1,11 @@
 """Predict with a detector, a segmentor or a classifier on images, folders, videos and cameras.
 
 INPUT is an image, a folder with images and videos, a pattern in quotes ('photos/**/*.jpg'), an
-address (https://...), a video, a camera's number, or a camera's address (rtsp://...). Drawn images
-and videos, and what was found as JSON or label maps, are stored in --out-dir.
+address (https://...), a video, a camera's number, or a camera's address (rtsp://...). --out-dir
+receives the drawn images and videos, and the predictions as JSON or label maps.
 
-The exit status is 0 if all went well, 1 if something was skipped, 2 if nothing could be tried, and
-130 after Ctrl-C, which leaves whole files.
+The exit status is 0 if every input was predicted on, 1 if an input was skipped, 2 if the arguments
+are wrong, and 130 after Ctrl-C. Files are complete in each case.
 """
 
 import argparse
@@ -38,25 +38,25 @@ def parse_args():
         'inputs',
         metavar='[WEIGHTS] INPUT',
         nargs='+',
-        help='a checkpoint, or a file that tools/export.py wrote; not needed of published weights; '
-        'and what to predict on',
+        help='WEIGHTS: a checkpoint, or a file of tools/export.py; left out with the name of '
+        'published weights. INPUT: see above',
     )
     add('--out-dir', type=expanded_path, required=True, help='new folder for the results')
     add(
         '--score-thr',
         type=fraction,
-        help='least score of what is drawn and stored; 0.3 for a detector where not given, 0 for a '
+        help='minimum score of predictions to draw and store; default: 0.3 for a detector, 0 for a '
         'classifier',
     )
-    add('--classes', nargs='+', help='names of the classes that are drawn and stored')
-    add('--device', default='cpu', help='where the network computes, as cpu, cuda or cuda:1')
-    add('--batch-size', type=positive, default=1, help='images through the network at once')
+    add('--classes', nargs='+', help='names of the classes to draw and store; default: all')
+    add('--device', default='cpu', help='device to compute on, such as cpu, cuda or cuda:1')
+    add('--batch-size', type=positive, default=1, help='images in a batch; default: 1')
     add(
         '--deploy',
         choices=['float32', 'bfloat16', 'float16'],
         help='predict with the inference form, hardnet_mm.deploy.to_deploy, in this type',
     )
-    add('--no-draw', action='store_true', help='store what was found alone')
+    add('--no-draw', action='store_true', help='store predictions only, without drawings')
     add('--cfg-options', nargs='+', action=Settings, help='override settings of the config')
     args = parser.parse_args()
     check_new_folder(parser, '--out-dir', args.out_dir)
@@ -68,7 +68,7 @@ def parse_args():
 
 
 def take_weights(parser, inputs):
-    """Take the weights from the front of the inputs; return them, or None where there are none."""
+    """Remove the weights from the front of the inputs and return them, None if there are none."""
     formats = import_light('export.formats.table').FORMATS.values()
     suffixes = (*WEIGHTS, *(row.suffix for row in formats))
     if not inputs[0].startswith('hardnet://') and not inputs[0].endswith(suffixes):
@@ -81,7 +81,7 @@ def take_weights(parser, inputs):
 
 
 def find_inputs(parser, texts):
-    """Return the sources that the inputs name; refuse what is not there."""
+    """Return the sources that the inputs name, and refuse inputs that do not exist."""
     find_sources = import_light('inference.sources').find_sources
     try:
         return [source for text in texts for source in find_sources(text)]
@@ -95,7 +95,7 @@ def main(args):
     from hardnet_mm.inference.results import ResultFolder
     from hardnet_mm.inference.runs import predict_all
 
-    # what the toolboxes say of inferencers of their own, and of boxes at the edge of an image
+    # the toolboxes' warnings about their own inferencers, and about boxes at an image's edge
     logging.disable(logging.WARNING)
     warnings.filterwarnings('ignore', module='mmengine.visualization')
     found = find_model(args.model, args.weights)

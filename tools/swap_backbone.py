@@ -1,7 +1,7 @@
-"""Put HarDNet in place of a config's backbone, and rewire what depended on the old one.
+"""Put HarDNet in place of a config's backbone, and adapt what depended on the old one.
 
-The config that is written inherits from the original and shows only the differences. Its model is
-built and run once before that.
+The new config inherits from the old one and contains only the differences. Before it is written,
+its model is built and run once.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ def parse_args():
     add(
         'config',
         type=user_path,
-        help="path, or name as 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'",
+        help="path, or a name such as 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'",
     )
     add(
         '--arch',
@@ -27,8 +27,8 @@ def parse_args():
         help='hardnet39ds, hardnet68ds, hardnet68, hardnet85, fchardnet70 or fchardnet70_paddle; '
         'default: hardnet68',
     )
-    add('--out', type=user_path, help='config to write; printed where it is not given')
-    add('--no-pretrained', action='store_true', help='start from random weights')
+    add('--out', type=user_path, help='config to write; default: it is printed')
+    add('--no-pretrained', action='store_true', help='initialise the backbone randomly')
     add('--overwrite', action='store_true', help='replace --out if it is there')
     args = parser.parse_args()
     check_file(parser, 'config', args.config)
@@ -49,7 +49,7 @@ def main(args):
 
     if args.arch not in ARCHITECTURES:
         raise InputError(f'--arch must be among {list(ARCHITECTURES)}, got {args.arch!r}')
-    logging.disable(logging.INFO)  # what each parameter is initialized with
+    logging.disable(logging.INFO)  # mmengine lists the initialisation of each parameter
     with contextlib.redirect_stdout(sys.stderr):  # some toolboxes print as they are imported
         cfg = read_config(args.config)
         if is_pure_python(cfg):

@@ -11,7 +11,7 @@ from command_line import (
     user_path,
 )
 
-# What a toolbox averages flipped images with, where its config does not say.
+# The models that average over augmented images, for configs that do not name one.
 TTA_MODELS = dict(
     mmdet=dict(
         type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
@@ -26,9 +26,7 @@ def parse_args():
     parser.add_argument(
         'config', type=user_path, help="path, or name as 'hardnet_mm::ssd512_hardnet68_coco.py'"
     )
-    parser.add_argument(
-        'checkpoint', type=user_path, help='checkpoint file, or one that tools/export.py wrote'
-    )
+    parser.add_argument('checkpoint', type=user_path, help='checkpoint, or file of tools/export.py')
     parser.add_argument('--out', type=user_path, help='dump predictions to this new pickle file')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument(
@@ -58,7 +56,7 @@ def parse_args():
 
 
 def draw(cfg, args):
-    """Turn on the toolbox's visualization hook, each of which spells its arguments its own way."""
+    """Turn on the toolbox's visualization hook. Each toolbox names the arguments differently."""
     from hardnet_mm.utils.errors import InputError
 
     hook = cfg.get('default_hooks', {}).get('visualization')
@@ -72,12 +70,12 @@ def draw(cfg, args):
     if cfg.default_scope == 'mmdet':
         hook.test_out_dir = args.show_dir
     elif cfg.default_scope == 'mmseg':
-        hook.interval = 1  # one release of mmseg draws every 50th image otherwise
+        hook.interval = 1  # otherwise mmseg may draw every 50th image only
         cfg.visualizer.save_dir = args.show_dir
 
 
 def augment(cfg):
-    """Put the config's test-time augmentation to work; where it has none, a horizontal flip."""
+    """Turn on the config's test-time augmentation, or a horizontal flip if it has none."""
     from mmengine.config import ConfigDict
 
     from hardnet_mm.utils.datasets import leaf_datasets
@@ -88,11 +86,11 @@ def augment(cfg):
 
 
 def with_flip(pipeline):
-    """Return a test pipeline that gives each image upright and flipped."""
+    """Return a test pipeline that gives each image twice, the second time mirrored."""
     pack = deepcopy(pipeline[-1])
     if 'meta_keys' in pack:
         pack.meta_keys = (*pack.meta_keys, 'flip', 'flip_direction')
-    # the upright one first: its ground truth is what the merged prediction is compared with
+    # the unmirrored image first: the metrics use its ground truth
     flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]
     return [*pipeline[:-1], dict(type='TestTimeAug', transforms=[flips, [pack]])]
 

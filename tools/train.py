@@ -21,7 +21,9 @@ def parse_args():
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate to the actual total batch size',
+        help='let each process take the whole batch_size, and scale the learning rate to the batch '
+        'in all; without it, several processes share the batch that the learning rate is for, '
+        'unless --cfg-options sets train_dataloader.batch_size',
     )
     add_common_arguments(parser)
     args = parser.parse_args()
@@ -37,9 +39,9 @@ def parse_args():
 
 
 def resume(cfg, checkpoint):
-    """Let a config go on from a checkpoint, or, by 'auto', from the latest in its work dir.
+    """Make a config resume from a checkpoint, or, for 'auto', from the latest in its work dir.
 
-    Where there is none yet, training starts as the config says, from its ``load_from``.
+    If the work dir has no checkpoint, training starts from the config's ``load_from``.
     """
     from mmengine.runner import find_latest_checkpoint
 
@@ -54,6 +56,7 @@ def main(args):
 
     from hardnet_mm.checkpoints.files import check_checkpoint
     from hardnet_mm.checkpoints.hooks import CheckpointMatchHook, PartialCheckpointHook
+    from hardnet_mm.training.total_batch import keep_total_batch, number_of_processes
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.errors import InputError
 
@@ -65,10 +68,13 @@ def main(args):
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
+    shared = ''
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise InputError(f'{args.config} has no auto_scale_lr.base_batch_size to scale from')
         cfg.auto_scale_lr.enable = True
+    elif 'train_dataloader.batch_size' not in (args.cfg_options or {}):
+        shared = keep_total_batch(cfg, number_of_processes(args.launcher))
 
     if args.resume is not None:
         resume(cfg, args.resume)
@@ -76,6 +82,8 @@ def main(args):
         check_checkpoint(cfg.load_from)
 
     runner = Runner.from_cfg(cfg)
+    if shared:
+        runner.logger.info(shared)
     runner.register_hook(CheckpointMatchHook() if cfg.get('resume') else PartialCheckpointHook())
     runner.train()
 

@@ -1,8 +1,8 @@
-"""Test the published weights on the data that they were measured on, and compare the figures.
+"""Test published weights on validation data, and compare the results with the published figures.
 
-Each file is downloaded and its hash checked. The data lies where the configs look for it: COCO's
-val2017 in data/coco/, ImageNet's val in data/imagenet/, Cityscapes's val in data/cityscapes/. What
-is not there is skipped, and why.
+Each file is downloaded and its hash is checked. Data is read from the configs' places: COCO's
+val2017 from data/coco/, ImageNet's val from data/imagenet/, Cityscapes's val from
+data/cityscapes/. Weights whose data is missing are skipped, with the reason.
 """
 
 import argparse
@@ -10,15 +10,15 @@ import os
 
 from command_line import Settings, make_parser, run, user_path
 
-# The name that the toolbox gives a published metric, and what one is in per cent.
+# For each published metric: the toolbox's name of it, and the factor to per cent.
 METRICS = {
     'box AP': ('coco/bbox_mAP', 100),
     'mIoU': ('mIoU', 1),
     'Top 1 Accuracy': ('accuracy/top1', 1),
     'Top 5 Accuracy': ('accuracy/top5', 1),
 }
-# How far a figure may lie from the published one, in per cent: other releases of libraries read and
-# resize images otherwise. COCO's test-dev has no public labels, so val is tested instead.
+# The allowed difference from the published figure, in per cent: other releases of libraries decode
+# and resize images differently. COCO's test-dev has no public labels, so val is tested instead.
 ALLOWED = {'box AP': 0.3, 'mIoU': 0.3, 'Top 1 Accuracy': 0.2, 'Top 5 Accuracy': 0.2}
 ALLOWED_ON_ANOTHER_SPLIT = 1.0
 NUM_IMAGES = {'COCO': 5000, 'ImageNet-1k': 50_000, 'Cityscapes': 500}
@@ -31,13 +31,13 @@ def parse_args():
         'names',
         nargs='*',
         metavar='NAME',
-        help='published weights, as in hardnet://NAME; all that have figures by default',
+        help='published weights, as in hardnet://NAME; default: all that have figures',
     )
     parser.add_argument(
         '--work-dir',
         type=user_path,
         default='work_dirs/verify_published',
-        help='the dir to save logs, a folder for each name',
+        help='folder for logs, with a subfolder for each name',
     )
     parser.add_argument(
         '--cfg-options',
@@ -49,10 +49,10 @@ def parse_args():
 
 
 def chosen(names):
-    """Return the records to check by their names, in the order of the records.
+    """Return the records to check, by name, in the order of the records.
 
     Raises:
-        InputError: If a name is unknown, or has no figures or no model to check them by.
+        InputError: If a name is unknown, has no published figures, or has no config.
     """
     from hardnet_mm.checkpoints.published import SCHEME, WEIGHTS, get_weights
     from hardnet_mm.utils.errors import InputError
@@ -70,11 +70,15 @@ def chosen(names):
 
 
 def evaluate(name, record, args):
-    """Return what a name's config measures with its weights, and the number of images.
+    """Test the weights of a name with their config.
+
+    Returns:
+        tuple[dict, int]: The metrics, and the number of images.
 
     Raises:
-        FileNotFoundError: If the data is not there.
-        ConnectionError: If the weights are not.
+        FileNotFoundError: If data is missing.
+        ConnectionError: If the weights cannot be downloaded.
+        InputError: If the weights are not the published ones.
     """
     from mmengine.runner import Runner
 
@@ -102,9 +106,7 @@ def evaluate(name, record, args):
 
 
 def compare(record, found, num_images):
-    """Return a row for each published metric: its name, ours, theirs, the allowed difference, and
-    what follows from them.
-    """
+    """Return a row for each published metric: name, ours, theirs, allowed difference, verdict."""
     rows = []
     for metric, theirs in record.metrics.items():
         key, per_cent = METRICS[metric]
@@ -120,7 +122,7 @@ def compare(record, found, num_images):
 
 
 def check(name, record, args):
-    """Print the rows of a name, and return what followed: a verdict in one word for each."""
+    """Print the rows of a name, and return the verdicts, a word for each row."""
     from hardnet_mm.utils.errors import InputError
 
     try:
@@ -128,7 +130,7 @@ def check(name, record, args):
     except (ConnectionError, FileNotFoundError, ImportError) as error:
         print(f'{name:30} skipped: {" ".join(str(error).split())}', flush=True)
         return ['skipped']
-    except InputError as error:  # the file is not what was published
+    except InputError as error:  # the file is not the published one
         print(f'{name:30} refused: {" ".join(str(error).split())}', flush=True)
         return ['refused']
     for metric, ours, theirs, allowed, verdict in rows:

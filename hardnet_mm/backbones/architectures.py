@@ -58,6 +58,9 @@ ARCHITECTURES = dict(
     ),
 )
 
+# Probability of dropping a channel before the linear layer of the originals' classifiers.
+HEAD_DROPOUT = dict(hardnet39ds=0.05, hardnet68ds=0.05, hardnet68=0.1, hardnet85=0.2)
+
 # Of HarDNetV2 a block is as wide as its input, and its growth follows from its number of layers.
 ARCHITECTURES_V2 = dict(
     hardnetv2_53=dict(

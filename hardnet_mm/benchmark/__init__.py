@@ -1,3 +1,3 @@
-"""What tools/analysis_tools/benchmark.py does: models from configs, measured side by side."""
+"""Measures models side by side, for tools/analysis_tools/benchmark.py."""
 
 from .. import needs_mm  # noqa: F401, says what to install

@@ -1,4 +1,9 @@
-"""The forms that a model is measured in: each maps a model and images to a function to time."""
+"""The forms in which a model is measured.
+
+Each form is a function of a :class:`~hardnet_mm.benchmark.models.Subject`, an image batch ``(N, 3,
+H, W)`` and a key of :data:`DTYPES`. It returns a function without arguments: one forward pass, to
+be timed. The subject's model may be changed in place.
+"""
 
 import tempfile
 from functools import partial
@@ -15,12 +20,12 @@ DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.floa
 
 
 def eager(subject, images, dtype):
-    """The model as it stands."""
+    """The unchanged model."""
     return partial(subject.to(DTYPES[dtype]), images.to(DTYPES[dtype]))
 
 
 def channels_last(subject, images, dtype):
-    """The model laid out channels-last."""
+    """The model and the images in channels-last layout."""
     layout = dict(dtype=DTYPES[dtype], memory_format=torch.channels_last)
     return partial(subject.to(**layout), images.to(**layout))
 
@@ -32,25 +37,30 @@ def deploy(subject, images, dtype):
 
 
 def deploy_direct(subject, images, dtype):
-    """The same without Winograd's algorithm."""
+    """The inference form without Winograd's algorithm."""
     subject.model = to_deploy(subject.model, DTYPES[dtype], winograd=False)
     return partial(subject, images)
 
 
 def inductor(subject, images, dtype):
-    """The inference form, compiled by PyTorch's inductor with its weights frozen."""
+    """The inference form, compiled by PyTorch's inductor with frozen weights."""
     from torch._inductor import config
 
     config.freezing = True
     subject.model = to_deploy(subject.model, DTYPES[dtype])
     compiled = torch.compile(subject)
     with torch.no_grad():
-        compiled(images)  # which compiles it
+        compiled(images)  # the first call compiles
     return partial(compiled, images)
 
 
-class Flat(nn.Module):
-    """A model whose outputs are a flat tuple, as a file has them."""
+class FlatOutputs(nn.Module):
+    """A model with a flat tuple of outputs, as the export formats need it.
+
+    Args:
+        subject (Subject): The model.
+        images (Tensor): ``(N, 3, H, W)``, to count the outputs.
+    """
 
     any_size, classes = False, None
 
@@ -60,12 +70,12 @@ class Flat(nn.Module):
         self.names = [f'out{index}' for index in range(len(self(images)))]
 
     def forward(self, images):
-        """Map images to the outputs."""
+        """Map images ``(N, 3, H, W)`` to a tuple of tensors."""
         return tuple(flatten(self.subject(images)))
 
 
 def flatten(outputs):
-    """Yield the tensors of nested outputs."""
+    """Yield the tensors of nested tuples and lists, in order."""
     if isinstance(outputs, torch.Tensor):
         yield outputs
     else:
@@ -74,15 +84,15 @@ def flatten(outputs):
 
 
 def exported(subject, images, dtype, name, int8=False):
-    """The model exported to a format, in the runtime of that.
+    """The model exported to the format ``name``, run by that format's runtime.
 
-    In int8 it is calibrated on the images timed, which is enough to time it.
+    For int8, the timed images are the calibration data. That is enough for timing.
     """
     subject.model = to_deploy(subject.model, channels_last=False)
     kind = RUNTIMES[name]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'model' + FORMATS[name].suffix)
-        kind.convert(Flat(subject, images).eval(), images, path)
+        kind.convert(FlatOutputs(subject, images).eval(), images, path)
         if int8:
             QUANTIZERS[name](path, [images.numpy()])
         runtime = kind(path, threads=torch.get_num_threads(), dtype=dtype)

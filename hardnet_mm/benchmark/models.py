@@ -1,4 +1,4 @@
-"""Models to be measured, each as one function of an image batch, and what is published of them."""
+"""Models to measure, each as one function of an image batch, and their published results."""
 
 from pathlib import Path
 
@@ -12,14 +12,15 @@ METRICS = {'box AP': 'AP', 'mIoU': 'mIoU', 'Top 1 Accuracy': '% top-1'}
 
 
 class Subject(nn.Module):
-    """A model as one function of a normalised image batch, with the outputs that users compare.
+    """A model as one function of a normalised image batch, with the outputs that are compared.
 
-    A classifier gives logits, a detector its head's raw outputs, a segmentor the label map at the
-    images' size. Auxiliary heads, which only train, are left out.
+    A classifier returns logits, a detector the raw outputs of its head, a segmentor the label map
+    at the images' size. Auxiliary heads, which are for training only, are removed.
 
     Args:
-        model (nn.Module): The model.
-        scope (str, optional): Its toolbox. Defaults to None: it is none's, and called as it is.
+        model (nn.Module): The model, changed in place.
+        scope (str, optional): The model's toolbox. Defaults to None: a model of no toolbox, which
+            is called with the images alone.
     """
 
     def __init__(self, model, scope=None):
@@ -31,7 +32,12 @@ class Subject(nn.Module):
         self.asks_for_samples = scope == 'mmdet' and _asks_for_samples(model)
 
     def forward(self, images):
-        """Map ``(N, 3, H, W)`` to the outputs."""
+        """Map images ``(N, 3, H, W)`` to the model's outputs.
+
+        Returns:
+            Tensor | tuple: Logits ``(N, num_classes)`` of a classifier, a label map ``(N, H, W)``
+            of a segmentor, nested tuples of maps of a detector.
+        """
         if self.scope is None:
             return self.model(images)
         size = tuple(images.shape[2:])
@@ -45,7 +51,7 @@ class Subject(nn.Module):
 
 
 def _asks_for_samples(model):
-    """Tell whether a detector's raw outputs depend on the images' sizes, as proposals do."""
+    """Return whether a detector's raw outputs depend on the images' sizes, as proposals do."""
     from mmdet.models import SingleStageDetector
 
     return not isinstance(model, SingleStageDetector)
@@ -58,14 +64,15 @@ def _sample(size):
     return DetDataSample(metainfo=meta)
 
 
-def published(name):
-    """Return a config's published result and where it is written, from its toolbox's metafile.
+def published_result(name):
+    """Return a config's published result from the metafile of its package.
 
     Args:
-        name (str): As of :func:`hardnet_mm.utils.configs.read_config`.
+        name (str): Name of the config, as of :func:`hardnet_mm.utils.configs.read_config`.
 
     Returns:
-        str: For instance ``78.7 mIoU, Cityscapes (mmseg)``; empty where nothing is published.
+        str: Metric, data set and package of the metafile, for instance ``78.7 mIoU, Cityscapes
+        (mmseg)``. Empty if no result is published.
     """
     package, _, path = name.rpartition('::')
     package = package or 'hardnet_mm'

@@ -1,11 +1,11 @@
-"""Comparisons that are ready to run: which configs, at which size."""
+"""Comparisons that are ready to run: configs and an image size (height, width) in pixels."""
 
 MMSEG = 'mmseg::'
 OWN = 'hardnet_mm::'
 WIDER_MOBILENET = {'model.backbone.widen_factor': 1.4, 'model.head.in_channels': 1792}
 
 PRESETS: dict[str, dict] = dict(
-    # HarDNet beside the backbones that its paper compares it with
+    # HarDNet and the backbones that its paper compares it with
     backbones=dict(
         size=(1024, 1024),
         configs={
@@ -15,7 +15,7 @@ PRESETS: dict[str, dict] = dict(
             'ResNet-101': 'mmpretrain::resnet/resnet101_8xb32_in1k.py',
             'VGG-16': 'mmpretrain::vgg/vgg16_8xb32_in1k.py',
         },
-        # VGG's linear layers take the maps of 224 x 224 alone
+        # VGG's linear layers need images of 224 x 224, so it is measured without them
         options={'VGG-16': {'model.backbone.num_classes': -1, 'model.head': None}},
     ),
     mobile=dict(
@@ -59,7 +59,7 @@ PRESETS: dict[str, dict] = dict(
         },
     ),
 )
-# HarDNet-MSEG beside mmseg's own, as the papers on polyps measure: 352 x 352, one foreground
+# HarDNet-MSEG and models of mmseg, at the size of the papers on polyps: 352 x 352, two classes
 _TWO_CLASSES = {'model.decode_head.num_classes': 2, 'model.auxiliary_head': None}
 PRESETS['polyps'] = dict(
     size=(352, 352),
@@ -75,7 +75,7 @@ PRESETS['polyps'] = dict(
         'BiSeNetV2': _TWO_CLASSES,
     },
 )
-# The originals' own measurements: random images, the mean of many runs.
+# The measurements that the originals' authors made: random images, many runs.
 PRESETS['original'] = dict(
     size=(1024, 1024),
     runs=300,

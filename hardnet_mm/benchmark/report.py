@@ -15,8 +15,12 @@ HEADER = (
 )
 
 
-def machine(device):
-    """Say what a benchmark ran on."""
+def describe_machine(device):
+    """Return the name of the GPU or CPU that a benchmark ran on, and PyTorch's version.
+
+    Args:
+        device (str): The device, as ``torch.device`` takes it.
+    """
     if device.startswith('cuda'):
         return f'{torch.cuda.get_device_name(device)}, torch {torch.__version__}'
     name = platform.processor() or platform.machine()
@@ -26,8 +30,14 @@ def machine(device):
     return f'{name}, {torch.get_num_threads()} threads, torch {torch.__version__}'
 
 
-def table(results):
-    """Return the results as a Markdown table, in the order given."""
+def markdown_table(results):
+    """Return results as a Markdown table, a row a result.
+
+    Args:
+        results (list[dict]): ``model``, ``form``, ``published`` (str), ``parameters`` and ``macs``
+            (int), ``seconds`` of each run (list[float]), ``batch_size`` (int), ``memory`` in bytes
+            (int or None), and ``share_of_peak``, from 0 to 1 (float).
+    """
     lines = [HEADER]
     for result in results:
         low, high = (1000 * value for value in spread(result['seconds']))
@@ -49,18 +59,34 @@ def table(results):
     return '\n'.join(lines)
 
 
-def write(folder, title, results, settings):
-    """Leave ``table.md``, ``results.json`` and ``latency.png`` in a new folder."""
+def write_results(folder, title, results, settings):
+    """Write ``table.md``, ``results.json`` and ``latency.png`` to a new folder.
+
+    Args:
+        folder (Path): The folder.
+        title (str): Title of the table and the plot.
+        results (list[dict]): As of :func:`markdown_table`.
+        settings (dict): Settings of the benchmark, stored in the JSON file.
+
+    Raises:
+        FileExistsError: If the folder exists.
+    """
     folder.mkdir(parents=True)
-    (folder / 'table.md').write_text(f'{title}\n\n{table(results)}\n')
+    (folder / 'table.md').write_text(f'{title}\n\n{markdown_table(results)}\n')
     (folder / 'results.json').write_text(
         json.dumps(dict(title=title, settings=settings, results=results), indent=2) + '\n'
     )
-    plot(results, title, folder / 'latency.png')
+    plot_latencies(results, title, folder / 'latency.png')
 
 
-def plot(results, title, path):
-    """Draw the median latencies as bars, the percentiles as whiskers."""
+def plot_latencies(results, title, path):
+    """Draw the median latencies as bars, with the 10th and 90th percentiles as whiskers.
+
+    Args:
+        results (list[dict]): As of :func:`markdown_table`.
+        title (str): Title of the plot.
+        path (Path): The new image file.
+    """
     import matplotlib
 
     matplotlib.use('Agg')

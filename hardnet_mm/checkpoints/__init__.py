@@ -1,4 +1,4 @@
-"""Checkpoints: the originals' and ours, by path, by address and by published name."""
+"""Checkpoints of the originals and of this plugin, loaded by path, address or published name."""
 
 from .keys import convert_official, is_official, to_official
 

@@ -1,4 +1,4 @@
-"""The published files: found on this machine, or downloaded once."""
+"""Finds the published files on this machine, or downloads them once."""
 
 import os
 from contextlib import suppress
@@ -23,24 +23,27 @@ TIMEOUT = 30  # seconds without a byte
 
 
 def find_weights(name: str) -> Path:
-    """Return the path of a published file, downloaded if it is not at hand.
+    """Return the path of a published file, which is downloaded if this machine does not have it.
 
-    It is looked for in the folder that the environment variable ``HARDNET_WEIGHTS`` names, and in
-    PyTorch's hub cache, where it is downloaded to once, whole, and by one process at a time: from
-    the mirror that ``HARDNET_WEIGHTS_MIRROR`` names, if it is set, or else from the first of the
-    published addresses that has it. The hash of a file without one in its name is recorded then;
-    what is downloaded later must have the same.
+    Two places are searched: the folder that the environment variable ``HARDNET_WEIGHTS`` names,
+    and PyTorch's hub cache. Otherwise the file is downloaded into that cache, by one process at a
+    time. Addresses are tried in order: the mirror that ``HARDNET_WEIGHTS_MIRROR`` names, if any,
+    then the published ones.
+
+    If the file's name has no hash, the hash of the first download is recorded beside the file.
+    Later downloads must have the same hash.
 
     Args:
-        name (str): A name of :data:`~hardnet_mm.checkpoints.published.WEIGHTS`, with or without ``hardnet://``.
+        name (str): A name of :data:`~hardnet_mm.checkpoints.published.WEIGHTS`, with or without
+            ``hardnet://``.
 
     Returns:
-        Path: A file that is there; what it holds is for the loader to check.
+        Path: An existing file. Its content is not checked here, but when it is loaded.
 
     Raises:
-        InputError: If the name is unknown, ``HARDNET_WEIGHTS_MIRROR`` is no address, or what was
-            downloaded is not a whole checkpoint.
-        FileNotFoundError: If ``HARDNET_WEIGHTS`` names no folder.
+        InputError: If the name is unknown, ``HARDNET_WEIGHTS_MIRROR`` is not an address, or the
+            downloaded file is not a complete checkpoint.
+        FileNotFoundError: If ``HARDNET_WEIGHTS`` names a folder that does not exist.
         ConnectionError: If the file cannot be downloaded.
     """
     weights = get_weights(name)
@@ -61,15 +64,16 @@ def find_weights(name: str) -> Path:
             if not path.is_file():  # another process may have been first
                 _download_from_first(_addresses(weights), path)
         finally:
-            # A process that waited still holds the old lock; a newer one may then download too,
-            # into a folder of its own, and put the same file in place.
+            # A waiting process still holds the removed lock file. A process that comes later
+            # makes a new one and may download at the same time: into a folder of its own, and
+            # the file that it puts in place is the same.
             with suppress(OSError):
                 lock.unlink()
     return path
 
 
 def _addresses(weights):
-    """Return where a file is looked for, in this order."""
+    """Return the addresses to try, in order."""
     mirror = os.environ.get(MIRROR_VARIABLE)
     if not mirror:
         return weights.addresses
@@ -82,7 +86,7 @@ def _addresses(weights):
 
 
 def _download_from_first(addresses, path):
-    """Download from the first address that has the file, and tell of all where none has."""
+    """Download from the first address that has the file. If none has it, report every failure."""
     errors = []
     for address in addresses:
         try:
@@ -100,8 +104,8 @@ def _download_from_first(addresses, path):
 
 
 def _download(address, path):
-    """Put the file at an address at a path, if it is a checkpoint; otherwise leave nothing."""
-    with written_whole(path) as new:  # its name carries the hash
+    """Download a file to a path. Nothing is stored if the file is not a checkpoint."""
+    with written_whole(path) as new:  # under the same name, which may contain the hash
         try:
             size = _fetch(address, new)
         except (OSError, HTTPException) as error:
@@ -114,11 +118,11 @@ def _download(address, path):
             load_original(new, place=path)
         except InputError as error:
             raise InputError(str(error).replace(str(new), address)) from error
-        record_hash(new, path)  # before the file is there: what comes later is compared
+        record_hash(new, path)  # first, so that no file is ever without its record
 
 
 def _fetch(address, path):
-    """Write what an address gives to a path, and return the size that was promised, or None."""
+    """Write an address's content to a path, and return its Content-Length, or None."""
     request = Request(address, headers={'User-Agent': 'hardnet_mm'})
     with urlopen(request, timeout=TIMEOUT) as response, open(path, 'wb') as target:
         size = response.headers.get('Content-Length')
@@ -134,21 +138,35 @@ def _fetch(address, path):
 def load_original(
     path: str | Path, map_location: str | torch.device = 'cpu', place: Path | None = None
 ) -> dict:
-    """Read an original's file as a checkpoint of mmengine, its hash checked if it is known.
+    """Read a file of an original program as a checkpoint of mmengine.
+
+    The file's hash is checked if one is known.
 
     Args:
         path (str | Path): The file.
         map_location (str | torch.device): As of ``torch.load``. Defaults to 'cpu'.
-        place (Path, optional): Where it is to lie, if it is not there yet. Defaults to None.
+        place (Path, optional): Where the file will be stored, if not at ``path``. Its name may
+            contain the hash. Defaults to None.
+
+    Returns:
+        dict: ``meta``, which is empty, and ``state_dict`` of this plugin's model.
 
     Raises:
-        InputError: If it is damaged, or no original's.
+        FileNotFoundError: If there is no such file.
+        InputError: If the file is damaged, has another hash, or belongs to none of the originals.
     """
-    check_checkpoint(str(path))  # what is cut off has another hash, too, but this says why
+    check_checkpoint(str(path))  # a truncated file has another hash, too; this error says why
     check_hash(path, place)
     return as_checkpoint(load_weights(str(path), map_location))
 
 
 def as_checkpoint(original: dict) -> dict:
-    """Return an original's checkpoint as one of mmengine, whose hooks expect these keys."""
+    """Convert an original's checkpoint to mmengine's form.
+
+    Args:
+        original (dict): As of :func:`~hardnet_mm.checkpoints.convert_official`.
+
+    Returns:
+        dict: ``meta``, which is empty, and ``state_dict``: the keys that mmengine's hooks read.
+    """
     return dict(meta={}, state_dict=convert_official(original))

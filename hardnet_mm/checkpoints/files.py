@@ -1,4 +1,4 @@
-"""Checkpoint files, checked before anything is read from them, and read without running code."""
+"""Checks checkpoint files before they are read, and reads them without running code in them."""
 
 import collections
 import hashlib
@@ -23,13 +23,16 @@ FOREIGN_SUFFIXES = (PADDLE_SUFFIX, SAFETENSORS_SUFFIX)  # of files that torch.lo
 
 
 def check_checkpoint(path: str) -> None:
-    """Refuse a local file that is no whole checkpoint, before anything else costs time.
+    """Refuse a local file that is not a complete checkpoint, before anything slow begins.
 
-    Addresses (``https://``, ``hardnet://``) are left to their loaders.
+    Addresses (``https://``, ``hardnet://``) are not checked here, but by their loaders.
+
+    Args:
+        path (str): Path or address of the checkpoint.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InputError: If the file is cut off, is a web page, or is no file of ``torch.save``.
+        InputError: If the file is truncated, is a web page, or was not written by ``torch.save``.
     """
     if '://' in path:
         return
@@ -42,7 +45,8 @@ def check_checkpoint(path: str) -> None:
         raise InputError(f'{path} is a web page, no checkpoint')
     if path.endswith(SAFETENSORS_SUFFIX):
         return check_tensors(path)
-    # torch.save writes a zip archive, whose directory is at its end; before 1.6, a plain pickle.
+    # torch.save writes a zip archive, whose directory is at its end. Before PyTorch 1.6 it wrote
+    # a plain pickle.
     if not zipfile.is_zipfile(path):
         if start.startswith(b'\x80'):
             return
@@ -53,17 +57,19 @@ def check_checkpoint(path: str) -> None:
 
 
 def check_hash(path: str | Path, place: str | Path | None = None) -> None:
-    """Compare a file with the hash in its name, or with the one recorded beside it.
+    """Compare a file's SHA-256 with the hash in its name, or with the one recorded beside it.
 
-    PyTorch's hub has the hash in the name, ``name-0123abcd.pth``. For other files
-    :func:`record_hash` writes one down.
+    PyTorch's hub puts the first digits of the hash into the name: ``name-0123abcd.pth``. For other
+    files, :func:`record_hash` stores the hash in a file of its own. A file without either is
+    accepted.
 
     Args:
         path (str | Path): The file.
-        place (str | Path, optional): Where it is to lie, if it is not there yet. Defaults to None.
+        place (str | Path, optional): Where the file will be stored, if not at ``path``. The name
+            and the record there are used. Defaults to None.
 
     Raises:
-        InputError: If the file's SHA-256 does not begin so.
+        InputError: If the hashes differ.
     """
     path = Path(path).expanduser()
     place = Path(place or path).expanduser()
@@ -81,9 +87,14 @@ def check_hash(path: str | Path, place: str | Path | None = None) -> None:
 
 
 def record_hash(path: Path, place: Path) -> None:
-    """Write a file's hash beside the place that it is for, unless its name or a record has it.
+    """Store a file's SHA-256 beside the place where the file will be.
 
-    The record is in the format of ``sha256sum``.
+    Nothing is written if the name contains a hash or if there is a record already. The record has
+    the format of ``sha256sum``.
+
+    Args:
+        path (Path): The file.
+        place (Path): Where the file will be stored.
     """
     record = hash_record(place)
     if not (_named_hash(place) or record.is_file()):
@@ -92,7 +103,7 @@ def record_hash(path: Path, place: Path) -> None:
 
 
 def hash_record(path: Path) -> Path:
-    """Return the path of the record of a file's hash."""
+    """Return the path of the file that records another file's hash."""
     return path.with_name(f'{path.name}.sha256')
 
 
@@ -106,18 +117,18 @@ def _sha256(path):
 
 
 def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
-    """Read a foreign checkpoint, tensors and plain values only; no code in it is run.
+    """Read a checkpoint from an untrusted source: tensors and plain values, no code.
 
     Args:
-        path (str): A local file; one of Paddle's ends in ``.pdparams``.
+        path (str): A local file. Paddle's files end in ``.pdparams``.
         map_location (str | torch.device): As of ``torch.load``. Defaults to 'cpu'.
 
     Returns:
-        dict: What the file holds.
+        dict: The file's content.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InputError: If the file is damaged, is no checkpoint, or wants to run code.
+        InputError: If the file is damaged, is not a checkpoint, or asks to run code.
     """
     check_checkpoint(path)
     path = osp.expanduser(path)
@@ -132,7 +143,7 @@ def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
         try:
             with torch.serialization.safe_globals(checkpoint_types()):
                 return torch.load(path, map_location, weights_only=True)
-        finally:  # leaving safe_globals forgets what was allowed before, too
+        finally:  # leaving safe_globals also clears the types that were allowed before
             torch.serialization.add_safe_globals(allowed)
     except pickle.UnpicklingError as error:
         name = re.search(r'(?:GLOBAL|[Uu]nsupported global:) ([\w.]+)', str(error))
@@ -146,9 +157,9 @@ def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
 
 
 class _Unpickler(pickle.Unpickler):
-    """weights_only of PyTorch before 2.6, which cannot be told of NumPy's scalars.
+    """``weights_only`` for PyTorch before 2.6, where NumPy's scalars cannot be allowed.
 
-    FC-HarDNet's published file holds one, its best IoU.
+    FC-HarDNet's published file contains one: its best IoU.
     """
 
     allowed = {
@@ -161,7 +172,11 @@ class _Unpickler(pickle.Unpickler):
     }
 
     def find_class(self, module, name):
-        """Return what a pickle names, if weights need it."""
+        """Return the object that a pickle names, if checkpoints need it.
+
+        Raises:
+            UnpicklingError: If they do not.
+        """
         for entry in checkpoint_types():
             value, full_name = entry if isinstance(entry, tuple) else (entry, None)
             if (full_name or f'{value.__module__}.{value.__qualname__}') == f'{module}.{name}':
@@ -171,7 +186,7 @@ class _Unpickler(pickle.Unpickler):
         return self.allowed[module, name]
 
 
-# What torch.load asks of a pickle module.
+# The attributes of a pickle module that torch.load uses.
 _PICKLE = types.SimpleNamespace(
     __name__='pickle',
     Unpickler=_Unpickler,

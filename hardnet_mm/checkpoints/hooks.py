@@ -8,13 +8,13 @@ from ..utils.errors import InputError
 
 
 class CheckpointMatchHook(Hook):
-    """Refuse a checkpoint of another model, which mmengine would only warn of.
+    """Refuse a checkpoint of another model, for which mmengine would only print a warning.
 
-    Testing or resuming means this very model: every one of its tensors must be in the checkpoint,
-    in its shape. Fine-tuning by ``load_from`` may leave some out.
+    For testing and resuming, every tensor of the model must be in the checkpoint, in the same
+    shape. For fine-tuning, see :class:`PartialCheckpointHook`.
     """
 
-    priority = 'LOW'  # after EMAHook, which puts the averaged weights in the checkpoint's place
+    priority = 'LOW'  # after EMAHook, which replaces the checkpoint's weights by averaged ones
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the loaded file with the model, before its tensors are copied.
@@ -37,19 +37,22 @@ class CheckpointMatchHook(Hook):
 
 
 class PartialCheckpointHook(Hook):
-    """Say in one line what a model takes from a checkpoint to fine-tune, where mmengine lists keys.
+    """Report in one line which weights of a checkpoint a model to fine-tune takes.
 
-    Whole parts may be new, as a detector's head is to ImageNet's weights; a checkpoint that has
-    nothing for the model is refused.
+    Parts of the model may be missing in the checkpoint, as a detector's head is in ImageNet
+    weights. A checkpoint without any tensor for the model is refused. mmengine alone would list
+    every key.
     """
 
     priority = 'LOW'  # after EMAHook
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare, tell, and fill the checkpoint up from the model, so that the rest is silent.
+        """Report what is loaded, then complete the checkpoint with the model's own tensors.
+
+        A complete checkpoint keeps mmengine from listing the keys.
 
         Raises:
-            InputError: If no tensor of the model is in the checkpoint, in its shape.
+            InputError: If no tensor of the model is in the checkpoint in the same shape.
         """
         loaded, wanted = _tensors(runner, checkpoint)
         taken = {
@@ -62,7 +65,7 @@ class PartialCheckpointHook(Hook):
                 f'the checkpoint has nothing for this model: its tensors are {[*loaded][:3]} and '
                 f"others, the model's {[*wanted][:3]} and others"
             )
-        # mmengine does not miss counters of batches, either
+        # mmengine does not report missing batch counters, either
         missing = {key for key in wanted.keys() - loaded.keys() if 'num_batches_tracked' not in key}
         groups = {
             'new': _outermost(missing, loaded),
@@ -82,7 +85,7 @@ class PartialCheckpointHook(Hook):
 
 
 def _tensors(runner, checkpoint):
-    """Return the tensors of a checkpoint and of the model that it is for, by their names."""
+    """Return two state dicts: the checkpoint's and the model's."""
     model = runner.model
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
@@ -92,7 +95,7 @@ def _tensors(runner, checkpoint):
 
 
 def _outermost(keys, others):
-    """Return the names of the outermost modules that hold some keys and none of the others."""
+    """Summarise keys by the outermost modules that contain none of the other keys."""
     shared = {key[:end] for key in others for end, letter in enumerate(key) if letter == '.'}
     names = []
     for key in sorted(keys):

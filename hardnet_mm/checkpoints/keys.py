@@ -1,8 +1,8 @@
-"""Checkpoints of the original HarDNet programs, read as this plugin's, and written back.
+"""Converts checkpoints of the original HarDNet programs to this plugin's keys, and back.
 
-The variant is recognised by its stem. One table then gives the keys of all programs, in both
-directions: its backbone's part is :mod:`hardnet_mm.backbones.official_keys`, the necks' and heads'
-parts are here.
+The variant is recognised by its stem. One table of module names serves all programs and both
+directions. The backbones' part of that table is in :mod:`hardnet_mm.backbones.official_keys`, the
+necks' and heads' part is here.
 """
 
 from collections.abc import Mapping
@@ -32,14 +32,14 @@ EXPECTED = (
     'james128333/HarDNet-MSEG or kytimmylai/DFUC2022 (HarDNet-DFUS), or base weights of theirs, on '
     f'one of {[*ARCHITECTURES, *ARCHITECTURES_V2]}'
 )
-# What tells two programs, and where each has its backbone.
+# The keys by which two programs are recognised, and the prefix of the backbone in each.
 _MSEG_OUTPUT = 'agg1.conv5.weight'
 _DFUS_OUTPUT = 'head.class_seg.weight'
-LAWIN_RATIOS = (8, 4, 2)  # as hardnet_mm.seg.lawin_head has them, which imports mmseg
+LAWIN_RATIOS = (8, 4, 2)  # repeats hardnet_mm.seg.lawin_head, whose import needs mmseg
 _PREFIXES = {_MSEG_OUTPUT: MSEG_PREFIX, _DFUS_OUTPUT: DFUS_PREFIX}
 _PROGRAMS = {_MSEG_OUTPUT: 'HarDNet-MSEG', _DFUS_OUTPUT: 'HarDNet-DFUS'}
 
-# Modules that HarDNet-MSEG has from PraNet and never calls.
+# Modules that HarDNet-MSEG inherits from PraNet and never calls.
 UNUSED_IN_MSEG = (
     *(f'ra4_conv{i}' for i in range(1, 6)),
     *(f'ra{level}_conv{i}' for level in (3, 2) for i in range(1, 5)),
@@ -48,21 +48,28 @@ UNUSED_IN_MSEG = (
 
 
 def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Convert an original's state dict to that of this plugin's whole model.
+    """Convert a state dict of an original program to that of this plugin's end-to-end model.
+
+    Values stay the same, with two exceptions. In SSD and RFBNet, mmdet's background is the last
+    class, not the first, so the channels of the class scores are reordered. Modules that
+    HarDNet-MSEG and HarDNet-DFUS never call are left out; the log names them.
 
     Args:
-        state_dict (dict[str, Tensor]): An original's. A dict that has it under ``state_dict`` or
-            ``model_state``, and keys under ``module.``, are accepted.
+        state_dict (dict[str, Tensor]): The original's state dict, or a checkpoint that contains it
+            under ``state_dict`` or ``model_state``. A prefix ``module.`` of keys is removed.
 
     Returns:
-        dict[str, Tensor]: ``backbone.*``, and what the model has besides: ``head.*`` of a
-        classifier, ``neck.*`` and ``bbox_head.*`` of a detector, ``decode_head.*`` of a segmentor.
-        mmdet counts the background of SSD and RFBNet last, so the channels of their class scores
-        are reordered; no other value changes. What HarDNet-MSEG and HarDNet-DFUS have and never
-        compute is left out, and named in the log.
+        dict[str, Tensor]: ``backbone.*``, and the keys of the task: ``head.*`` for a classifier,
+        ``neck.*`` and ``bbox_head.*`` for a detector, ``decode_head.*`` for a segmentor.
 
     Raises:
-        InputError: If a key is none of the originals'.
+        InputError: If a key belongs to none of the originals.
+
+    Examples:
+        >>> from hardnet_mm.checkpoints import convert_official
+        >>> state = convert_official(torch.load('hardnet68.pth'))  # doctest: +SKIP
+        >>> model.backbone.load_state_dict(  # doctest: +SKIP
+        ...     {k[9:]: v for k, v in state.items() if k.startswith('backbone.')})
     """
     if is_paddle(unwrap(state_dict)):
         return convert_paddle(unwrap(state_dict))
@@ -81,19 +88,22 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Convert this plugin's state dict back to that of the original program.
+    """Convert a state dict of this plugin back to that of the original program.
+
+    HarDNet-MSEG and HarDNet-DFUS contain modules that they never call, and that this plugin does
+    not have. The log names them. Those two programs load the result with ``strict=False``.
 
     Args:
-        state_dict (dict[str, Tensor]): A whole model's, a backbone's, or a checkpoint that has it
-            under ``state_dict``.
+        state_dict (dict[str, Tensor]): The state dict of an end-to-end model or of a backbone, or
+            a checkpoint that contains it under ``state_dict``.
 
     Returns:
-        dict[str, Tensor]: What the original program's ``load_state_dict`` takes; from a backbone
-        alone, its ``base.*``. HarDNet-MSEG and HarDNet-DFUS have modules besides that they never
-        call: they are named in the log, and the programs take the rest with ``strict=False``.
+        dict[str, Tensor]: The state dict for the original program's ``load_state_dict``. From a
+        backbone alone, only its ``base.*``.
 
     Raises:
-        InputError: If the variant is not a published one, or a key has no counterpart there.
+        InputError: If the variant is not a published one, or if the original has no counterpart
+            of a key.
     """
     state = unwrap(state_dict)
     if 'stem.0.conv.weight' in state:
@@ -109,19 +119,23 @@ def to_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def is_official(checkpoint: Any) -> bool:
-    """Tell whether a loaded file is an original's, as far as its first layer shows."""
+    """Return whether a loaded file is a checkpoint of an original program, by its first layer.
+
+    Args:
+        checkpoint: Anything that ``torch.load`` returned.
+    """
     if not isinstance(checkpoint, dict):
         return False
     return is_paddle(unwrap(checkpoint)) or official_state(checkpoint) is not None
 
 
 def _program(state):
-    """Return the key that tells HarDNet-MSEG or HarDNet-DFUS, whose state dict it is; or None."""
+    """Return the key by which HarDNet-MSEG or HarDNet-DFUS is recognised, None for others."""
     return next((output for output in _PREFIXES if output in state), None)
 
 
 def _unused(output, name):
-    """Return the modules of a program, on a variant, that are never called."""
+    """Return the names of the modules that a program contains, on a variant, and never calls."""
     classifier = next(theirs for theirs, ours in backbone_names(name) if ours == 'head.fc')
     others = UNUSED_IN_MSEG if output == _MSEG_OUTPUT else ()
     return (*others, f'{_PREFIXES[output]}{classifier}')
@@ -141,7 +155,7 @@ def _without_unused(state, output, name):
 
 
 def _as_program(state, output, name):
-    """Put the backbone where the program has it."""
+    """Add the program's prefix to the backbone's keys."""
     print_log(
         f'{_PROGRAMS[output]} has {", ".join(_unused(output, name))} besides, which it never '
         'calls: load_state_dict(..., strict=False) there',
@@ -158,7 +172,7 @@ def _head(state_dict):
 
 
 def _known_variant(state, stem_key):
-    """Return the name of the published variant that a state dict is of."""
+    """Return the name of the published variant that a state dict belongs to."""
     depthwise, widths = describe_stem(state, stem_key)
     name = recognise(depthwise, widths)
     if name is None:
@@ -170,7 +184,7 @@ def _known_variant(state, stem_key):
 
 
 def _rename(state, modules):
-    """Return the state dict with every parameter's module renamed."""
+    """Return the state dict with the module of every parameter renamed."""
     renamed = {}
     for key, value in state.items():
         module, _, parameter = key.rpartition('.')
@@ -181,20 +195,20 @@ def _rename(state, modules):
 
 
 def _roll_classes(state, key, shift):
-    """Move the background, a prior's first class or its last, to the other end."""
+    """Move the background, which is each prior's first or last class, to the other end."""
     bias = state[key.replace('cls_convs', 'reg_convs').replace('.weight', '.bias')]
     return state[key].unflatten(0, (len(bias) // 4, -1)).roll(shift, dims=1).flatten(0, 1)
 
 
 def _has_rfb(state):
-    """Tell whether a state dict, an original's or ours, has RFBNet's first block."""
+    """Return whether a state dict, of an original or of ours, contains RFBNet's first block."""
     return any(key.startswith(('Norm.', 'neck.rfb_s.')) for key in state)
 
 
 def _module_names(name, rfb):
-    """Return ``{an original's module: ours}``, all that the originals build on a variant.
+    """Return ``{module of an original: module of ours}`` for all programs on a variant.
 
-    SSD and RFBNet call different layers alike, so one of them is chosen.
+    SSD and RFBNet use the same names for different layers, so ``rfb`` chooses one of them.
     """
     if name in ARCHITECTURES_V2:
         others = tuple(_dfus())
@@ -223,7 +237,7 @@ def _ssd(name):
 
 
 def _rfb(name):
-    if name == 'hardnet68':  # HarDNet85's has no bridge
+    if name == 'hardnet68':  # RFBNet on HarDNet85 has no bridge
         yield from _bridge_inside_base()
     yield from _receptive_field_block('Norm', 'neck.rfb_s', (2, 3, 3, 4))
     for i in range(5):
@@ -234,7 +248,7 @@ def _rfb(name):
 
 
 def _receptive_field_block(theirs, ours, lengths):
-    """Yield the pairs of a block, by the lengths of its branches."""
+    """Yield the pairs of names of a block; ``lengths`` are the numbers of layers a branch."""
     for branch, length in enumerate(lengths):
         for i in range(length):
             yield from _same_parts(f'{theirs}.branch{branch}.{i}', f'{ours}.branches.{branch}.{i}')
@@ -243,13 +257,13 @@ def _receptive_field_block(theirs, ours, lengths):
 
 
 def _same_parts(theirs, ours):
-    """Yield the pairs of a convolution and its norm where both call them as mmcv does."""
+    """Yield the pairs of names of a convolution and its norm, which both call as mmcv does."""
     for part in ('conv', 'bn'):
         yield f'{theirs}.{part}', f'{ours}.{part}'
 
 
 def _bridge_inside_base():
-    """Yield the pairs of HarDNet68's bridge, which stands in place of the last pool."""
+    """Yield the pairs of names of HarDNet68's bridge, which replaces the last pooling layer."""
     yield 'base.13.1', 'neck.bridge.1.conv'
     yield 'base.13.2', 'neck.bridge.1.bn'
     yield from conv_module_names('base.13.4', 'neck.bridge.2')

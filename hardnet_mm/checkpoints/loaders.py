@@ -1,7 +1,7 @@
-"""Published weights and the originals' files, for every loader of mmengine.
+"""Registers loaders with mmengine for published names and for files of the originals.
 
-``hardnet://hardnet68`` is a name. The other ways to the originals' files, their addresses and their
-local copies, end in a loaded model as well.
+Wherever mmengine loads a checkpoint, these also work: a name such as ``hardnet://hardnet68``, the
+published address of an original's file, and a local copy of such a file.
 """
 
 import functools
@@ -19,17 +19,29 @@ from .reading import download_once, load_by_address, load_by_name
 
 
 def register_schemes() -> None:
-    """Register the loaders below with mmengine; calling it again changes nothing."""
+    """Register this module's loaders with mmengine. Calling it again changes nothing."""
     addresses = [address for weights in WEIGHTS.values() for address in weights.addresses]
     CheckpointLoader.register_scheme(SCHEME, load_by_name, force=True)
     CheckpointLoader.register_scheme(addresses, load_by_address, force=True)
-    # a user's copy of an original's file, as `mim download` leaves it, or one on a mirror
+    # a user's copy of an original's file, for instance of `mim download`, or one on a mirror
     CheckpointLoader.register_scheme('', _converting(load_local), force=True)
     CheckpointLoader.register_scheme(('http://', 'https://'), _converting(load_by_http), force=True)
 
 
 def load_local(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load a local file: as mmengine does, but for files of Paddle and of safetensors."""
+    """Load a local file, those of Paddle (``.pdparams``) and of safetensors included.
+
+    Args:
+        filename (str): Path of the file.
+        map_location (str | torch.device, optional): As of ``torch.load``. Defaults to None.
+
+    Returns:
+        dict: The file's content, with its own keys.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        InputError: If a file of Paddle's or of safetensors is damaged.
+    """
     if str(filename).endswith(FOREIGN_SUFFIXES):
         return load_weights(str(filename), map_location)
     return load_from_local(filename, map_location)
@@ -43,18 +55,18 @@ def load_by_http(filename: str, map_location: str | torch.device | None = None) 
 
 
 def load_whole(model: torch.nn.Module, path: str) -> dict:
-    """Load into a model the checkpoint that is of it, every tensor.
+    """Load a checkpoint into a model, and require every tensor of both.
 
     Args:
-        model (nn.Module): As the checkpoint's config builds it.
+        model (nn.Module): The model, changed in place.
         path (str): A file, an address, or ``hardnet://NAME``.
 
     Returns:
-        dict: ``meta`` of the checkpoint, of mmengine's.
+        dict: The checkpoint's ``meta``, empty if it has none.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InputError: If it is damaged, or of another model.
+        InputError: If the file is damaged, or belongs to another model.
     """
     check_checkpoint(path)
     try:
@@ -65,7 +77,7 @@ def load_whole(model: torch.nn.Module, path: str) -> dict:
 
 
 def _converting(loader):
-    """Return a loader whose checkpoints of the originals come as this plugin's."""
+    """Return a loader that converts checkpoints of the originals to this plugin's keys."""
 
     @functools.wraps(loader)
     def load(filename, map_location=None):

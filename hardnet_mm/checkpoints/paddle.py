@@ -1,6 +1,6 @@
-"""FC-HarDNet's checkpoints of PaddleSeg: read without Paddle, and converted.
+"""Reads PaddleSeg's checkpoints of FC-HarDNet without Paddle, and converts them.
 
-A ``.pdparams`` file is a pickle of NumPy arrays by name, and of one dict of strings.
+A ``.pdparams`` file is a pickled dict of NumPy arrays, with one entry that is a dict of strings.
 """
 
 import pickle
@@ -27,7 +27,7 @@ _RECONSTRUCT = np.empty(0).__reduce__()[0]
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Reads NumPy arrays, and calls nothing else that a pickle may name."""
+    """Reads NumPy arrays, and refuses everything else that a pickle may name."""
 
     allowed = {
         ('numpy', 'ndarray'): np.ndarray,
@@ -39,29 +39,33 @@ class _ArrayUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module, name):
-        """Return what a pickle names, if arrays need it."""
+        """Return the object that a pickle names, if arrays need it.
+
+        Raises:
+            UnpicklingError: If they do not.
+        """
         if (module, name) not in self.allowed:
             raise pickle.UnpicklingError(f'unsupported global: {module}.{name}')
         return self.allowed[module, name]
 
 
 def load_arrays(path: str | Path) -> dict:
-    """Read a ``.pdparams`` file; no code in it is run.
+    """Read a ``.pdparams`` file without running code in it.
 
     Args:
         path (str | Path): A local file.
 
     Returns:
-        dict[str, Tensor]: On the CPU.
+        dict[str, Tensor]: The tensors by name, on the CPU.
 
     Raises:
-        pickle.UnpicklingError: If the file is damaged, is of another kind, or names a function.
+        pickle.UnpicklingError: If the file is damaged, has another format, or names a function.
     """
     try:
         with open(path, 'rb') as file:
             state = _ArrayUnpickler(file).load()
         return {key: torch.tensor(value) for key, value in state.items() if key != _NAMES}
-    # whatever the bytes of a damaged pickle may be taken for
+    # a damaged pickle may raise any of these
     except (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError) as error:
         raise pickle.UnpicklingError('damaged') from error
     except (RuntimeError, TypeError, ValueError) as error:
@@ -69,25 +73,25 @@ def load_arrays(path: str | Path) -> dict:
 
 
 def is_paddle(state: dict) -> bool:
-    """Tell whether a state dict is one of PaddleSeg's FC-HarDNet, by its first layer."""
+    """Return whether a state dict belongs to PaddleSeg's FC-HarDNet, by its first layer."""
     return isinstance(state.get('stem.0._conv.weight'), torch.Tensor)
 
 
 def convert_paddle(state: dict) -> dict:
-    """Convert a state dict of PaddleSeg's FC-HarDNet to that of this plugin's whole model.
+    """Convert a state dict of PaddleSeg's FC-HarDNet to that of this plugin's end-to-end model.
 
-    A layer there reads its links farthest first, here nearest first: the input channels of its
-    weights are put in this order. That is the same function.
+    PaddleSeg concatenates a layer's links farthest first, this plugin nearest first. The input
+    channels of the weights are reordered accordingly, which leaves the function the same.
 
     Args:
-        state (dict[str, Tensor]): PaddleSeg's.
+        state (dict[str, Tensor]): PaddleSeg's state dict.
 
     Returns:
-        dict[str, Tensor]: ``backbone.*`` and ``decode_head.*``. Counters of batches, which Paddle's
-        norms have not, are zero.
+        dict[str, Tensor]: ``backbone.*`` and ``decode_head.*``. The norms' batch counters, which
+        Paddle does not have, are zero.
 
     Raises:
-        InputError: If a key or a weight is not that network's.
+        InputError: If a key or the shape of a weight does not belong to that network.
     """
     modules = dict(_module_names())
     ours = {}
@@ -104,7 +108,10 @@ def convert_paddle(state: dict) -> dict:
 
 
 def _split(key):
-    """Return the module and our name of a parameter; PyTorch's names of statistics are known."""
+    """Split a key into its module and our name of its parameter.
+
+    Norms' statistics may have Paddle's names or PyTorch's.
+    """
     key = key.replace('running_mean', '_mean').replace('running_var', '_variance')
     for theirs, ours in PARAMETERS.items():
         if key.endswith(f'.{theirs}'):
@@ -114,7 +121,7 @@ def _split(key):
 
 
 def _put_nearest_first(state, block):
-    """Reorder the input channels of a block's weights, in place of the dict's."""
+    """Reorder the input channels of a block's weights; the state dict is changed in place."""
     widths = None
     layer = 1
     while (key := f'{block}.layers.{layer - 1}.conv.weight') in state:
@@ -130,11 +137,11 @@ def _put_nearest_first(state, block):
 
 
 def _module_names():
-    """Yield the pairs of a module there and here."""
+    """Yield ``(module of PaddleSeg, module of ours)``."""
     arch = get_architecture(ARCHITECTURE)
     for i in range(len(arch['stem_channels'])):
         yield f'stem.{i}', f'backbone.stem.{i}'
-    stages = group_blocks(arch['downsample'])  # of one block each: it, its transition and a pool
+    stages = group_blocks(arch['downsample'])  # each has a block, a transition and a pool
     for stage, (number,) in enumerate(stages):
         ours = f'backbone.stages.{stage}'
         yield from _layers(f'encoder.blks.{3 * stage}', f'{ours}.block0', arch, number)

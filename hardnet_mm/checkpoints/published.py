@@ -1,4 +1,4 @@
-"""The published weights, a record a name."""
+"""The published weights: one record a name."""
 
 from dataclasses import dataclass
 
@@ -25,28 +25,28 @@ IN_REPOSITORY = '{}/raw/master/{}'  # a file that a repository holds
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """A file that an original program published, and what its authors say of it.
+    """A file that the authors of an original program published, with their figures.
 
     Attributes:
-        addresses (tuple[str]): Where it is downloaded from, tried in order. A hash in the file's
-            name is checked, wherever the file comes from.
-        architecture (str): The HarDNet variant inside, a name of
+        addresses (tuple[str]): Addresses to download from, tried in order. If the file's name
+            contains a hash, it is checked for every address.
+        architecture (str): The HarDNet variant, a name of
             :data:`hardnet_mm.backbones.architectures.ARCHITECTURES`.
-        task (str): As mm's metafiles call it.
-        source (str): The repository of the program that the file belongs to.
-        data (str): The data set that it was trained on. Defaults to 'ImageNet-1k'.
-        split (str, optional): What the published figures were measured on. Defaults to None: of
-            weights to start from, none are published.
-        metrics (dict[str, float], optional): The published figures, in per cent, by the names that
-            mm's metafiles use. Defaults to None.
-        other_splits (dict[str, dict], optional): Figures published of other splits, by the split.
+        task (str): The task, as mm's metafiles name it.
+        source (str): Address of the original program's repository.
+        data (str): The data set that the model was trained on. Defaults to 'ImageNet-1k'.
+        split (str, optional): The split that ``metrics`` were measured on. Defaults to None, for
+            weights without published figures.
+        metrics (dict[str, float], optional): The published figures, in per cent, under the names
+            of mm's metafiles. Defaults to None.
+        input_size (tuple[int, int], optional): Height and width, in pixels, that ``metrics`` were
+            measured at. Defaults to None.
+        config (str, optional): Name of the config that builds the model. Defaults to None, for
+            weights of a part of a model.
+        stored_as (str, optional): The file's name on this machine. Defaults to None: the name in
+            the first address.
+        other_splits (dict[str, dict], optional): Published figures on other splits, by split.
             Defaults to None.
-        input_size (tuple[int, int], optional): Height and width that they were measured at.
-            Defaults to None.
-        config (str, optional): The config that builds the model. Defaults to None: a part of a
-            model.
-        stored_as (str, optional): The file's name on this machine. Defaults to None: that in the
-            first address.
     """
 
     addresses: tuple
@@ -63,7 +63,7 @@ class PublishedWeights:
 
     @property
     def address(self) -> str:
-        """The first address: where the authors say that the file is."""
+        """The first address, which the authors give."""
         return self.addresses[0]
 
     @property
@@ -123,7 +123,7 @@ def _segmentor(file, miou):
 
 
 def _base(arch, source, *addresses):
-    """ImageNet's weights as a program starts from them, without a classifier."""
+    """ImageNet weights without a classifier, from which a program's training starts."""
     return PublishedWeights(addresses, arch, 'Image Classification', source)
 
 
@@ -132,8 +132,8 @@ WEIGHTS = dict(
     hardnet68ds=_classifier('hardnet68ds', 'hardnet68ds-632474d2.pth', 74.3, 91.87),
     hardnet68=_classifier('hardnet68', 'hardnet68-5d684880.pth', 76.5, 93.01),
     hardnet85=_classifier('hardnet85', 'hardnet85-a28faa00.pth', 78.0, 93.89, in_repository=False),
-    # What the detectors start from: SSD's and RFBNet's of HarDNet68 has their bridge, CenterNet's
-    # has not.
+    # Initial weights of the detectors. HarDNet68's for SSD and RFBNet include their bridge,
+    # CenterNet's do not.
     hardnet68_base_bridge=_base('hardnet68', SSD, HOST + 'hardnet68_base_bridge.pth'),
     hardnet68_base=_base(
         'hardnet68', CENTERNET, IN_REPOSITORY.format(CENTERNET, 'src/hardnet68_base.pth')
@@ -173,7 +173,7 @@ WEIGHTS = dict(
         ap=45.3,
         val=44.9,
     ),
-    # the file of 512, tested at 416
+    # the file of 512 x 512, tested at 416 x 416
     centernet_hardnet85_coco_416=_detector(
         'hardnet85',
         'centernet_hardnet85_coco.pth',
@@ -184,9 +184,9 @@ WEIGHTS = dict(
         val=42.4,
     ),
     fchardnet70_cityscapes=_segmentor('hardnet70_cityscapes_model.pkl', 77.7),
-    # trained with colour jitter, besides
+    # also trained with colour jitter
     fchardnet70_cityscapes_2=_segmentor('hardnet70_cityscapes_model_2.pkl', 77.4),
-    # another network of that name, from random weights
+    # another network of the same name, trained from random weights
     fchardnet70_paddle_cityscapes=PublishedWeights(
         (PADDLE_HOST + 'hardnet_cityscapes_1024x1024_160k/model.pdparams',),
         'fchardnet70_paddle',
@@ -208,10 +208,18 @@ WEIGHTS = dict(
 
 
 def get_weights(name: str) -> PublishedWeights:
-    """Return the record of a name, with or without ``hardnet://``.
+    """Return the record of a name.
+
+    Args:
+        name (str): A name of :data:`WEIGHTS`, with or without ``hardnet://``.
 
     Raises:
-        InputError: If nothing was published by that name.
+        InputError: If no weights have that name. The message lists those that exist.
+
+    Examples:
+        >>> weights = get_weights('hardnet://hardnet68')
+        >>> weights.file, weights.metrics['Top 1 Accuracy']
+        ('hardnet68-5d684880.pth', 76.5)
     """
     name = name.removeprefix(SCHEME)
     if name not in WEIGHTS:

@@ -47,19 +47,20 @@ def read_checkpoint(name: str, map_location: str | torch.device = 'cpu') -> dict
 
 
 def load_by_name(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load published weights by name, as this plugin's.
+    """Load published weights by name, with this plugin's keys.
 
     Args:
-        filename (str): ``hardnet://NAME``, a name of :data:`WEIGHTS`.
-        map_location (str | torch.device, optional): As of ``torch.load``.
+        filename (str): ``hardnet://NAME``, with a name of :data:`WEIGHTS`.
+        map_location (str | torch.device, optional): As of ``torch.load``. Defaults to None.
 
     Returns:
-        dict: A checkpoint of mmengine, its ``state_dict`` the whole model's, see
+        dict: A checkpoint in mmengine's form. Its ``state_dict`` is that of
         :func:`~hardnet_mm.checkpoints.convert_official`.
 
     Raises:
-        InputError: If the name is unknown, or the file is not what was published.
-        ConnectionError: If the file is not at hand and cannot be downloaded.
+        InputError: If the name is unknown, or the file is not the published one.
+        FileNotFoundError: If ``HARDNET_WEIGHTS`` names a folder that does not exist.
+        ConnectionError: If this machine does not have the file and cannot download it.
     """
     path = find_weights(filename)
     try:
@@ -72,7 +73,7 @@ def load_by_name(filename: str, map_location: str | torch.device | None = None) 
 
 
 def load_by_address(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load the file at a published address, as :func:`load_by_name` does."""
+    """Load published weights by their address; otherwise the same as :func:`load_by_name`."""
     name = next(name for name, weights in WEIGHTS.items() if filename in weights.addresses)
     return load_by_name(SCHEME + name, map_location)
 

@@ -1,4 +1,4 @@
-"""The types that a checkpoint of mmengine holds, which a safe reader must be told of."""
+"""The types in mmengine's checkpoints that a safe reader must allow."""
 
 from pickle import UnpicklingError
 
@@ -8,12 +8,17 @@ from ..foundation import HistoryBuffer
 
 
 def checkpoint_types() -> list:
-    """Return what mmengine's own checkpoints hold besides tensors and built-ins.
+    """Return the types and functions, besides tensors and built-ins, in mmengine's checkpoints.
 
-    A checkpoint's log is HistoryBuffers around NumPy arrays and scalars. They name NumPy's
-    functions, of NumPy 1 or 2 depending on where it was written, and each dtype by its class.
+    A checkpoint's log consists of HistoryBuffers, which contain NumPy arrays and scalars. Their
+    pickles name functions of the NumPy version (1 or 2) that wrote them, and a class for each
+    dtype.
+
+    Returns:
+        list: Types, and pairs of an object and the name that pickles give it, as
+        ``torch.serialization.safe_globals`` takes them.
     """
-    # NumPy 1.26 has a numpy._core, too, but nothing is in it.
+    # NumPy 1.26 also has a numpy._core, which is empty.
     core = np._core if np.lib.NumpyVersion(np.__version__) >= '2.0.0' else np.core
     numpy_functions = [
         (getattr(core.multiarray, name), f'numpy.{package}.multiarray.{name}')
@@ -26,7 +31,7 @@ def checkpoint_types() -> list:
 
 
 def _history_buffer_method(owner, name):
-    """Stand in for getattr, by which a HistoryBuffer names its statistics, and for nothing else."""
+    """Replace ``getattr``, by which a HistoryBuffer names its statistics, for that class only."""
     if owner is not HistoryBuffer:
         raise UnpicklingError(f'a checkpoint may name methods of HistoryBuffer only, not {owner}')
     return getattr(owner, name)

@@ -1,11 +1,12 @@
-"""Predicting on what people have: pictures, folders, videos, cameras, one after the other.
+"""Predicts on images, folders, videos and cameras.
 
-An input's text becomes sources (:mod:`.sources`), sources become frames (:mod:`.frames`), a
-:class:`~hardnet_mm.inference.predictors.Predictor` makes predictions and drawings of them, a
-:class:`~hardnet_mm.inference.results.ResultFolder` stores those, and
-:func:`~hardnet_mm.inference.runs.predict_all` leads from one to the next. What a toolbox's
-inferencer does is left to it; those hold all frames of a call in memory, and end at the first one
-that cannot be read, which this does not.
+:mod:`.sources` resolves the command line's inputs to sources, and :mod:`.frames` reads their
+frames one at a time. A :class:`~hardnet_mm.inference.predictors.Predictor` predicts on the frames
+and draws the predictions. A :class:`~hardnet_mm.inference.results.ResultFolder` stores them.
+:func:`~hardnet_mm.inference.runs.predict_all` connects these parts.
+
+The toolboxes' inferencers do the work of a single frame. Alone, they would hold all frames of a
+call in memory, and stop at the first one that cannot be read.
 """
 
 from .. import needs_mm  # noqa: F401, says what to install

@@ -1,4 +1,4 @@
-"""From sources to frames, one at a time; whatever cannot be read is told, not guessed."""
+"""Reads the frames of sources, one at a time. Damaged input is an error, never a guess."""
 
 import io
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ..utils.errors import InputError
 from .sources import Source
 
 TIMEOUT = 30  # seconds without a byte
-USUAL_RATE = 25  # frames a second, where a camera or a file does not tell
+USUAL_RATE = 25  # frames a second, if a camera or a file gives no valid rate
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,12 @@ class Frame:
     """An image, or a frame of a video.
 
     Attributes:
-        source (Source): Where it is from.
+        source (Source): The source of the frame.
         image (ndarray): ``(H, W, 3)`` uint8, BGR.
-        number (int, optional): Its place in a video, from 0. Defaults to None: it is an image.
-        of (int, optional): How many frames the source has. Defaults to None: nobody knows.
-        rate (float, optional): Frames a second. Defaults to None: it is an image.
+        number (int, optional): Index of the frame in a video, from 0. Defaults to None: the source
+            is an image.
+        of (int, optional): Number of frames of the source. Defaults to None: it is unknown.
+        rate (float, optional): Frames a second. Defaults to None: the source is an image.
     """
 
     source: Source
@@ -41,35 +42,40 @@ def read_frames(source):
     """Yield the frames of a source.
 
     Args:
-        source (Source): Of :func:`~hardnet_mm.inference.sources.find_sources`.
+        source (Source): As of :func:`~hardnet_mm.inference.sources.find_sources`.
 
     Yields:
-        Frame: The next one.
+        Frame: The next frame.
 
     Raises:
-        InputError: If it is no image or video, is cut off or damaged, or the camera is not there.
-        OSError: If a file cannot be read, or nobody answers at an address.
+        InputError: If the source is not an image or a video, is truncated or damaged, cannot be
+            downloaded, or is a camera that cannot be opened.
+        OSError: If a file cannot be read.
     """
     return READERS[source.kind](source)
 
 
 def read_image(address):
-    """Return an image ``(H, W, 3)`` uint8, BGR, as the toolboxes read it for testing.
+    """Read an image as the toolboxes read it for testing.
 
-    OpenCV fills up what a file lacks. Pillow tells that it does.
+    OpenCV reads a truncated file and fills the missing part. Therefore Pillow checks the file
+    first.
 
     Args:
         address (str): A path or an address.
 
+    Returns:
+        ndarray: ``(H, W, 3)`` uint8, BGR.
+
     Raises:
-        InputError: If it is no image, or not a whole one.
-        OSError: If a file cannot be read, or nobody answers at an address.
+        InputError: If the file is not an image, is truncated or damaged, or cannot be downloaded.
+        OSError: If a file cannot be read.
     """
     content = _fetch(address) if address.startswith(('http://', 'https://')) else get(address)
     _check_whole(address, content)
     try:
         image = mmcv.imfrombytes(content)
-    except cv2.error:  # of an empty file
+    except cv2.error:  # an empty file
         image = None
     if image is None:
         raise InputError(f'{address} is no image that OpenCV can read')
@@ -80,7 +86,7 @@ def _check_whole(address, content):
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
-    except UnidentifiedImageError:  # OpenCV may know it
+    except UnidentifiedImageError:  # OpenCV may know the format
         pass
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f'{address} is cut off or damaged: {error}') from error
@@ -106,7 +112,7 @@ def _read_video(source):
         count, rate, number = max(video.frame_cnt, 0), usual_rate(video.fps), -1
         for number, image in enumerate(video):
             yield Frame(source, image, number, max(count, number + 1), rate)
-    # the count of some formats is an estimate, so that a second is not missed
+    # some formats only estimate their number of frames, so a missing second is accepted
     if number < 0 or number + 1 < count - rate:
         raise InputError(f'{source} is cut off or damaged after {number + 1} of {count} frames')
 
@@ -127,7 +133,7 @@ def _read_camera(source):
 
 
 def usual_rate(rate):
-    """Return a frame rate that a video can have: what was told, if it can be."""
+    """Return the rate, in frames a second, if a video can have it, else the usual one."""
     return rate if 0 < rate <= 1000 else USUAL_RATE
 
 

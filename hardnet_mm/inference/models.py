@@ -1,4 +1,4 @@
-"""The model to predict with: found by path or by published name, and loaded whole."""
+"""Finds the model to predict with, by path or by published name, and loads it."""
 
 import os.path as osp
 from dataclasses import dataclass
@@ -23,15 +23,16 @@ from ..utils.own_files import PREFIX
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is ready.
+    """A model that is ready to predict.
 
     Attributes:
-        cfg (Config): Its config.
-        built (BaseModel): It, in PyTorch. Its weights are random where a file computes.
-        network (nn.Module): What predicts, by its ``test_step``: the same, its inference form, or
-            an exported file.
-        classes (list[str]): Their names.
-        palette (list[tuple]): Their colours, R, G, B of each, 0 to 255.
+        cfg (Config): The model's config.
+        built (BaseModel): The model in PyTorch. Its weights are random if ``network`` is an
+            exported file.
+        network (nn.Module): The module whose ``test_step`` predicts: ``built``, its inference
+            form, or an exported file.
+        classes (list[str]): Names of the classes.
+        palette (list[tuple]): Colours of the classes: R, G and B of each, 0 to 255.
     """
 
     cfg: Config
@@ -42,19 +43,24 @@ class Model:
 
 
 def find_model(name, weights=None):
-    """Return a config and weights by what a user names.
+    """Return the config and the weights that a user's arguments name.
 
     Args:
-        name (str): A config's path, its name as ``hardnet_mm::ssd512_hardnet68_coco.py``, or the
-            name of published weights, which brings both.
-        weights (str, optional): A checkpoint, its address or name, or an exported file. Defaults
-            to None: the published ones.
+        name (str): A config's path, a config's name such as
+            ``hardnet_mm::ssd512_hardnet68_coco.py``, or the name of published weights, which
+            stands for both a config and weights.
+        weights (str, optional): A checkpoint's path, address or published name, or an exported
+            file. Defaults to None: the published weights.
 
     Returns:
-        tuple[str, str]: The config and the weights, as their readers take them.
+        tuple[str, str]: The config and the weights, as :func:`load_model` takes them.
 
     Raises:
-        InputError: If the name is of no model, or a config comes without weights.
+        InputError: If no model has that name, or if ``name`` is a config and ``weights`` is None.
+
+    Examples:
+        >>> find_model('ssd512_hardnet68_coco')
+        ('hardnet_mm::ssd512_hardnet68_coco.py', 'hardnet://ssd512_hardnet68_coco')
     """
     if is_config(name):
         if weights is None:
@@ -69,25 +75,29 @@ def find_model(name, weights=None):
 
 
 def is_config(name):
-    """Tell a config, by path or name, from the name of published weights."""
+    """Return whether a name is that of a config, rather than that of published weights."""
     return '::' in name or name.endswith('.py') or osp.isfile(name)
 
 
 def load_model(config, weights, device='cpu', deploy=None, options=None):
-    """Return a trained model, its inference form, or an exported file in its place.
+    """Load a trained model, its inference form, or an exported file.
 
     Args:
         config (str): As of :func:`~hardnet_mm.utils.configs.read_config`.
         weights (str): A checkpoint or an exported file.
-        device (str): Where it computes. Defaults to 'cpu'.
-        deploy (str, optional): The type that the inference form computes in. Defaults to None: the
-            model as it was trained.
+        device (str): Device to compute on. Defaults to 'cpu'.
+        deploy (str, optional): Name of the type that the inference form computes in: float32,
+            bfloat16 or float16. Defaults to None: the model is not converted.
         options (dict, optional): Settings of the config to override. Defaults to None.
 
+    Returns:
+        Model: The model with its config, classes and colours.
+
     Raises:
-        FileNotFoundError: If a file is not there.
+        FileNotFoundError: If a file is missing.
         ImportError: If the toolbox or the runtime is not installed.
-        InputError: If the weights are not of this config, or a file is to compute elsewhere.
+        InputError: If the device cannot be used, if the weights do not belong to this config, or
+            if an exported file is combined with a GPU or with ``deploy``.
     """
     place = check_device(device)
     exported = is_exported(weights)
@@ -106,13 +116,13 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
         network = to_deploy(built, getattr(torch, deploy)) if deploy else built
     classes = class_names(cfg, meta) or []
     count = count_classes(built)
-    if count not in (None, len(classes)):  # those of other weights
+    if count not in (None, len(classes)):  # the names belong to other weights
         classes = list(map(str, range(count)))
     return Model(cfg, built, network, classes, _colors(class_colors(cfg, meta), len(classes)))
 
 
 def _colors(palette, count):
-    """Return as many colours as there are classes: the palette's, or else hues all around."""
+    """Return ``count`` colours: the palette's if it has enough, else evenly spaced hues."""
     if palette and len(palette) >= count:
         return [tuple(map(int, color)) for color in palette[:count]]
     hues = matplotlib.colormaps['hsv'](np.linspace(0, 1, count, endpoint=False))
@@ -120,10 +130,10 @@ def _colors(palette, count):
 
 
 def check_device(name):
-    """Return a device by its name.
+    """Return the ``torch.device`` of a name, after allocating a number on it.
 
     Raises:
-        InputError: If PyTorch knows no such device, or there is none here.
+        InputError: If PyTorch does not know the device, or this machine does not have it.
     """
     try:
         device = torch.device(name)

@@ -1,4 +1,4 @@
-"""What a model makes of frames: predictions, drawn images, and what is stored of them, by task."""
+"""Predictors of each task: they predict, draw predictions, and convert them for storing."""
 
 from abc import ABC, abstractmethod
 
@@ -8,28 +8,28 @@ from mmengine.utils import import_modules_from_strings
 
 from ..utils.errors import InputError
 
-BEST_CLASSES = 5  # of a classifier that are stored
-LEFT_OUT = 255  # the label of pixels whose class was not asked for
-SMALLEST_DRAWN = 224  # the short side of what a class is written on
+BEST_CLASSES = 5  # number of a classifier's classes that are stored
+LEFT_OUT = 255  # label of the pixels of classes that the user did not ask for
+SMALLEST_DRAWN = 224  # shortest side, in pixels, of an image on which a class is written
 
 
 class Predictor(ABC):
-    """A model, by the inferencer of its toolbox.
+    """Predicts with a model by the inferencer of its toolbox.
 
     Args:
-        model (Model): Of :func:`~hardnet_mm.inference.models.load_model`.
-        score_thr (float, optional): Least score of what is drawn and stored. Defaults to None: as
-            the task has it.
-        classes (Sequence[str], optional): Names of those that are drawn and stored. Defaults to
-            None: all.
+        model (Model): As of :func:`~hardnet_mm.inference.models.load_model`.
+        score_thr (float, optional): Minimum score of predictions that are drawn and stored.
+            Defaults to None: ``usual_score_thr``.
+        classes (Sequence[str], optional): Names of the classes that are drawn and stored. Defaults
+            to None: all.
 
     Attributes:
-        usual_score_thr (float): What ``score_thr`` is where it is not given.
-        has_label_maps (bool): Whether a prediction is a class for each pixel.
-        category_ids (list[int]): What classes are called in the stored results.
+        usual_score_thr (float): The default of ``score_thr``.
+        has_label_maps (bool): Whether a prediction is a label map, with a class for each pixel.
+        category_ids (list[int]): A number for each class, used in the stored results.
 
     Raises:
-        InputError: If the model has no such class.
+        InputError: If the model does not have one of the classes.
     """
 
     usual_score_thr, has_label_maps = 0.0, False
@@ -43,7 +43,7 @@ class Predictor(ABC):
         self.inferencer.model = model.network
 
     def _labels(self, classes):
-        """Return the numbers of classes, or None for all."""
+        """Return the indices of classes, None for all."""
         if classes is None:
             return None
         unknown = [name for name in classes if name not in self.model.classes]
@@ -53,53 +53,71 @@ class Predictor(ABC):
 
     @abstractmethod
     def make_inferencer(self):
-        """Return the toolbox's inferencer around the model."""
+        """Return an inferencer of the toolbox that uses the model."""
 
     def prepare(self, image):
-        """Return an image ``(H, W, 3)`` uint8, BGR, as the test pipeline prepares it.
+        """Prepare an image by the test pipeline of the model's config.
+
+        Args:
+            image (ndarray): ``(H, W, 3)`` uint8, BGR.
 
         Returns:
-            dict: ``inputs``, a tensor, and ``data_samples``, its data sample.
+            dict: ``inputs``, a tensor ``(3, H', W')``, and ``data_samples``, a data sample.
         """
         (batch,) = self.inferencer.preprocess([image], batch_size=1)
-        batch = batch[1] if isinstance(batch, (list, tuple)) else batch  # mmdet's has the image too
+        batch = batch[1] if isinstance(batch, (list, tuple)) else batch  # mmdet adds the image
         return dict(inputs=batch['inputs'][0], data_samples=batch['data_samples'][0])
 
     def predict(self, items):
-        """Return the predictions of a batch.
+        """Predict on a batch.
 
         Args:
-            items (list[dict]): Of :meth:`prepare`, their inputs of one shape.
+            items (list[dict]): As of :meth:`prepare`. All inputs have the same shape.
 
         Returns:
-            list[BaseDataElement]: The toolbox's data samples, on the CPU, with what was asked for.
+            list[BaseDataElement]: Data samples of the toolbox, on the CPU, reduced by
+            :meth:`keep`.
         """
         batch = {key: [item[key] for item in items] for key in ('inputs', 'data_samples')}
         return [self.keep(sample.cpu()) for sample in self.inferencer.forward(batch)]
 
     @abstractmethod
     def keep(self, sample):
-        """Return a data sample without the scores and classes that were not asked for."""
+        """Remove predictions of low score, or of classes the user did not ask for."""
 
     @abstractmethod
     def draw(self, image, sample):
-        """Return an image ``(H, W, 3)`` uint8, BGR, with its prediction on it."""
+        """Draw a prediction.
+
+        Args:
+            image (ndarray): ``(H, W, 3)`` uint8, BGR.
+            sample (BaseDataElement): The prediction.
+
+        Returns:
+            ndarray: The drawn image, uint8, BGR.
+        """
 
     def entries(self, sample):
-        """Return what is stored of a prediction as JSON, a list of dicts."""
+        """Return a prediction as a list of dicts to be stored as JSON.
+
+        Only predictors without label maps implement this.
+        """
         raise NotImplementedError
 
     def label_map(self, sample):
-        """Return the classes of the pixels, ``(H, W)``, of a model that has label maps."""
+        """Return the class of each pixel, ``(H, W)``.
+
+        Only predictors with label maps implement this.
+        """
         raise NotImplementedError
 
     @abstractmethod
     def rows(self, sample):
-        """Return what a person is told, a list of class and score, the best first."""
+        """Return a prediction for people: pairs of a class and a number, the best first."""
 
 
 class Detector(Predictor):
-    """Boxes, and masks where the model has some, as COCO's results."""
+    """Predicts boxes, and masks if the model has them, stored in COCO's result format."""
 
     usual_score_thr = 0.3
 
@@ -108,13 +126,13 @@ class Detector(Predictor):
         self.category_ids = coco_ids(model.classes)
 
     def make_inferencer(self):
-        """Return mmdet's inferencer around the model."""
+        """Return mmdet's inferencer, using the model."""
         from mmdet.apis import DetInferencer
 
         return _around(DetInferencer, self.model)
 
     def keep(self, sample):
-        """Return a data sample without the instances that were not asked for."""
+        """Remove instances of low score, or of classes the user did not ask for."""
         instances = sample.pred_instances
         kept = instances.scores >= self.score_thr
         if self.labels is not None:
@@ -123,12 +141,12 @@ class Detector(Predictor):
         return sample
 
     def draw(self, image, sample):
-        """Return the image with the instances that are left."""
+        """Draw boxes and masks on an image ``(H, W, 3)``, BGR."""
         rgb, options = image[..., ::-1], dict(return_vis=True, pred_score_thr=-1)
         return self.inferencer.visualize([rgb], [sample], **options)[0][..., ::-1]
 
     def entries(self, sample):
-        """Return COCO's results, boxes as x, y, width, height in pixels."""
+        """Return instances in COCO's result format: boxes as x, y, width, height in pixels."""
         found = self.inferencer.pred2dict(sample)
         entries = []
         for index, (label, score) in enumerate(zip(found['labels'], found['scores'])):
@@ -141,7 +159,7 @@ class Detector(Predictor):
         return entries
 
     def rows(self, sample):
-        """Return the class and the score of each instance."""
+        """Return the class and the score of each instance, the highest score first."""
         instances = sample.pred_instances
         best = instances.scores.argsort(descending=True).tolist()
         classes, scores = instances.labels.tolist(), instances.scores.tolist()
@@ -149,7 +167,7 @@ class Detector(Predictor):
 
 
 class Segmentor(Predictor):
-    """Label maps, by the numbers of the classes."""
+    """Predicts label maps, whose values are the indices of the classes."""
 
     has_label_maps = True
 
@@ -159,7 +177,7 @@ class Segmentor(Predictor):
         super().__init__(model, score_thr, classes)
 
     def make_inferencer(self):
-        """Return mmseg's inferencer around the model."""
+        """Return mmseg's inferencer, using the model."""
         from mmseg.apis import MMSegInferencer
 
         return _around(
@@ -167,7 +185,7 @@ class Segmentor(Predictor):
         )
 
     def keep(self, sample):
-        """Return a data sample whose other pixels are 255."""
+        """Set pixels of classes that the user did not ask for to 255."""
         if self.labels is not None:
             pixels = sample.pred_sem_seg.data
             kept = torch.isin(pixels, torch.tensor(self.labels))
@@ -175,9 +193,9 @@ class Segmentor(Predictor):
         return sample
 
     def draw(self, image, sample):
-        """Return the image with the colours of the classes, half transparent.
+        """Draw the colours of the classes, half transparent, on an image ``(H, W, 3)``, BGR.
 
-        The names are left out: mmseg takes seconds to find places for them.
+        The classes' names are not drawn: mmseg takes seconds to place them.
         """
         rgb, options = image[..., ::-1], dict(return_vis=True, opacity=0.5, with_labels=False)
         drawn = self.inferencer.visualize([rgb], [sample], **options)[0][..., ::-1]
@@ -185,12 +203,12 @@ class Segmentor(Predictor):
         return np.where(kept[..., None], drawn, image)
 
     def label_map(self, sample):
-        """Return the classes of the pixels."""
+        """Return the class of each pixel, ``(H, W)`` uint8, or uint16 for over 255 classes."""
         labels = sample.pred_sem_seg.data[0].numpy()
         return labels.astype(np.uint8 if len(self.model.classes) <= LEFT_OUT else np.uint16)
 
     def rows(self, sample):
-        """Return each class, and its share of the pixels."""
+        """Return the predicted classes and their shares of the pixels, the largest first."""
         labels, counts = np.unique(self.label_map(sample), return_counts=True)
         shares = sorted(zip(-counts / counts.sum(), labels))
         names = self.model.classes
@@ -198,10 +216,10 @@ class Segmentor(Predictor):
 
 
 class Classifier(Predictor):
-    """The best classes, and their scores."""
+    """Predicts the best classes and their scores."""
 
     def make_inferencer(self):
-        """Return mmpretrain's inferencer around the model."""
+        """Return mmpretrain's inferencer, using the model."""
         from mmpretrain import ImageClassificationInferencer
         from mmpretrain.visualization import UniversalVisualizer
 
@@ -212,7 +230,7 @@ class Classifier(Predictor):
         return inferencer
 
     def keep(self, sample):
-        """Return a data sample whose other classes have a score of 0, and are not the best."""
+        """Set scores of classes that the user did not ask for to 0, and choose the best again."""
         if self.labels is not None:
             kept = torch.zeros_like(sample.pred_score)
             kept[self.labels] = sample.pred_score[self.labels]
@@ -221,7 +239,10 @@ class Classifier(Predictor):
         return sample
 
     def draw(self, image, sample):
-        """Return the image, enlarged if it is small, with its best class and the score."""
+        """Write the best class and its score on an image ``(H, W, 3)``, BGR.
+
+        A small image is enlarged.
+        """
         return self.inferencer.visualizer.visualize_cls(
             np.ascontiguousarray(image[..., ::-1]),
             sample,
@@ -231,7 +252,7 @@ class Classifier(Predictor):
         )[..., ::-1]
 
     def entries(self, sample):
-        """Return the best classes and their scores, the best first."""
+        """Return one dict: the best ``classes``, their ``labels`` and ``scores``, best first."""
         scores = sample.pred_score
         labels = range(len(scores)) if self.labels is None else self.labels
         best = sorted(labels, key=lambda label: -scores[label].item())[:BEST_CLASSES]
@@ -240,7 +261,7 @@ class Classifier(Predictor):
         return [dict(classes=names, labels=best, scores=[scores[label].item() for label in best])]
 
     def rows(self, sample):
-        """Return the best classes and their scores."""
+        """Return the best classes and their scores, the highest score first."""
         (entry,) = self.entries(sample)
         return [[name, round(score, 3)] for name, score in zip(entry['classes'], entry['scores'])]
 
@@ -249,12 +270,22 @@ PREDICTORS = dict(mmdet=Detector, mmseg=Segmentor, mmpretrain=Classifier)
 
 
 def make_predictor(model, score_thr=None, classes=None):
-    """Return the predictor of a model's toolbox; for the arguments see :class:`Predictor`."""
+    """Return the predictor of a model's toolbox.
+
+    Args:
+        model (Model): As of :class:`Predictor`.
+        score_thr (float, optional): As of :class:`Predictor`. Defaults to None.
+        classes (Sequence[str], optional): As of :class:`Predictor`. Defaults to None.
+
+    Raises:
+        InputError: If the model does not have one of the classes, or if a minimum score is given
+            for a segmentor.
+    """
     return PREDICTORS[model.cfg.default_scope](model, score_thr, classes)
 
 
 def _around(inferencer, model, **kwargs):
-    """Return an inferencer of mmengine's kind around a model, which it would build again."""
+    """Return an inferencer that uses an existing model, where mmengine's would build a new one."""
     model.built.dataset_meta = dict(classes=model.classes, palette=model.palette)
     model.network.dataset_meta = model.built.dataset_meta
     made = type(inferencer.__name__, (inferencer,), dict(_init_model=lambda *_: model.built))
@@ -264,9 +295,9 @@ def _around(inferencer, model, **kwargs):
 
 
 def coco_ids(classes):
-    """Return what COCO calls classes: its own by their ids, any other ones from 1 on."""
+    """Return a category id for each class: COCO's ids for COCO's classes, else 1, 2 and so on."""
     own = import_modules_from_strings('mmdet.evaluation').get_classes('coco')
     if list(classes) != list(own):
         return list(range(1, len(classes) + 1))
-    missing = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # were announced, and never annotated
+    missing = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # ids that COCO announced and never used
     return [number for number in range(1, 91) if number not in missing]

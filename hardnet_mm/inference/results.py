@@ -1,4 +1,4 @@
-"""A folder of results: each file appears when it is whole, with all that was predicted by then."""
+"""Stores predictions in a folder. Each file appears only when it is complete."""
 
 import json
 from contextlib import ExitStack
@@ -11,16 +11,16 @@ import numpy as np
 from ..utils.errors import InputError
 from ..utils.files import written_whole
 
-FOURCC = 'mp4v'  # of the codecs that OpenCV's wheels bring, the one for .mp4
+FOURCC = 'mp4v'  # the codec of OpenCV's wheels for .mp4
 
 
 class JsonList:
-    """A list in a JSON file, written entry by entry.
+    """Writes a list to a JSON file, entry by entry.
 
     Args:
-        path (Path): The file, which is valid after :meth:`close`.
-        before (str): What the file has before the list. Defaults to nothing.
-        after (str): What it has after the list. Defaults to nothing.
+        path (Path): The file. It is valid JSON after :meth:`close`.
+        before (str): Text before the list. Defaults to ''.
+        after (str): Text after the list. Defaults to ''.
     """
 
     def __init__(self, path, before='', after=''):
@@ -29,23 +29,23 @@ class JsonList:
         self._separator = '\n'
 
     def add(self, entry):
-        """Write an entry, anything that JSON can hold."""
+        """Write an entry, any value that ``json.dumps`` takes."""
         self._file.write(self._separator + json.dumps(entry))
         self._separator = ',\n'
 
     def close(self):
-        """End the list, and the file."""
+        """Complete and close the file."""
         self._file.write(f'\n]{self._after}\n')
         self._file.close()
 
 
 class VideoFile:
-    """A video in a file, written frame by frame.
+    """Writes a video to a file, frame by frame.
 
     Args:
-        path (Path): The file, which is playable after :meth:`close`.
+        path (Path): The file. It is playable after :meth:`close`.
         rate (float): Frames a second.
-        size (tuple[int, int]): Height and width; frames of another size are stretched to it.
+        size (tuple[int, int]): Height and width in pixels. Frames of another size are resized.
 
     Raises:
         InputError: If OpenCV cannot write such a video.
@@ -65,20 +65,23 @@ class VideoFile:
         self._writer.write(np.ascontiguousarray(image))
 
     def close(self):
-        """End the video."""
+        """Complete and close the file."""
         self._writer.release()
 
 
 class ResultFolder:
-    """A new folder with the predictions of a run.
+    """A new folder with the predictions of a run. It is made with the first frame.
 
-    ``images.json`` has ``images`` and ``categories`` as COCO's annotations do, ``predictions.json``
-    what a detector or classifier found, by ``image_id``, ``labels/`` the label maps of a segmentor
-    as PNG, ``drawn/`` the images and videos. It is made with the first frame.
+    It contains:
+
+    - ``images.json``: ``images`` and ``categories`` in COCO's annotation format.
+    - ``predictions.json``: the predictions of a detector or classifier, by ``image_id``.
+    - ``labels/``: the label maps of a segmentor, as PNG.
+    - ``drawn/``: the drawn images and videos.
 
     Args:
         path (Path): The folder.
-        predictor (Predictor): Of :func:`~hardnet_mm.inference.predictors.make_predictor`.
+        predictor (Predictor): As of :func:`~hardnet_mm.inference.predictors.make_predictor`.
     """
 
     def __init__(self, path, predictor):
@@ -87,11 +90,11 @@ class ResultFolder:
         self._lists, self._video = ExitStack(), ExitStack()
 
     def __enter__(self):
-        """Return itself."""
+        """Return the folder itself."""
         return self
 
     def __exit__(self, *_):
-        """Put in place what there is, however the run ended."""
+        """Complete all files, whether or not the run ended by an error."""
         self._video.close()
         self._lists.close()
 
@@ -99,9 +102,9 @@ class ResultFolder:
         """Store a prediction.
 
         Args:
-            frame (Frame): What it is of.
+            frame (Frame): The frame that the prediction belongs to.
             sample (BaseDataElement): The prediction.
-            drawn (ndarray, optional): The drawn image. None: it is not stored.
+            drawn (ndarray, optional): The drawn image, uint8, BGR. None: no drawing is stored.
         """
         if self.count == 0:
             self._begin()
@@ -151,7 +154,7 @@ class ResultFolder:
         return opened
 
     def _begin_source(self, frame):
-        """End the last source's video, and find a name that no source had."""
+        """Complete the last source's video, and choose an unused name for the new source."""
         self._video.close()
         self._source, self._writer = frame.source, None
         name, number = frame.source.name, 1
@@ -163,10 +166,14 @@ class ResultFolder:
 
 
 def write_image(path, image):
-    """Write an image by its suffix, whole or not at all.
+    """Write an image, complete or not at all.
+
+    Args:
+        path (Path): The file, whose suffix names the format.
+        image (ndarray): ``(H, W)`` or ``(H, W, 3)`` BGR.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If the image cannot be written.
     """
     with written_whole(path) as new:
         if not mmcv.imwrite(np.ascontiguousarray(image), str(new)):

@@ -1,4 +1,4 @@
-"""A run over many sources: in batches, with a progress bar, to an end that leaves whole files."""
+"""Predicts on many sources, in batches, with a progress bar. An early end leaves valid files."""
 
 import signal
 import time
@@ -19,14 +19,14 @@ SHOWN_PARTS = ('network', 'drawing')
 
 @dataclass
 class Outcome:
-    """How a run went.
+    """The outcome of a run.
 
     Attributes:
-        expected (int): How many frames there are, as far as is known by now.
-        count (int): Frames that were predicted.
-        seconds (Counter[str]): The time that each of :data:`PARTS` took.
-        skipped (list[str]): What could not be predicted, and why, a line each.
-        stopped_by (int): The signal that ended it early. 0: none did.
+        expected (int): Number of frames, as far as is known by now.
+        count (int): Number of frames with a prediction.
+        seconds (Counter[str]): Seconds that each of :data:`PARTS` took.
+        skipped (list[str]): A line for each input that could not be predicted on, with the reason.
+        stopped_by (int): The signal that ended the run early. 0: none did.
     """
 
     expected: int = 0
@@ -37,7 +37,7 @@ class Outcome:
 
     @contextmanager
     def timed(self, part):
-        """Add the time that the block takes to a part."""
+        """Add the time of the ``with`` block to a part's seconds."""
         start = time.perf_counter()
         try:
             yield
@@ -46,15 +46,15 @@ class Outcome:
 
     @property
     def rate(self):
-        """Frames a second."""
+        """Frames a second, over the whole run."""
         return self.count / max(sum(self.seconds.values()), 1e-9)
 
     def share(self, part):
-        """Return the share of time, in per cent, that a part took."""
+        """Return a part's share of the time, in per cent."""
         return 100 * self.seconds[part] / max(sum(self.seconds.values()), 1e-9)
 
     def __str__(self):
-        """Return it in a line."""
+        """Return the outcome in one line."""
         shares = ', '.join(f'{part} {self.share(part):.0f} %' for part in PARTS)
         return f'{self.count} images, {self.rate:.1f} images/s: {shares}'
 
@@ -62,18 +62,18 @@ class Outcome:
 def predict_all(sources, predictor, folder, batch_size=1, draw=True):
     """Predict on every frame of every source.
 
-    What cannot be read is named, and the rest goes on. The first SIGINT or SIGTERM ends the run
-    after the batch at hand, the second one at once.
+    Sources that cannot be read are reported and skipped. The first SIGINT or SIGTERM ends the run
+    after the current batch, the second one at once.
 
     Args:
-        sources (list[Source]): Of :func:`~hardnet_mm.inference.sources.find_sources`.
-        predictor (Predictor): Of :func:`~hardnet_mm.inference.predictors.make_predictor`.
+        sources (list[Source]): As of :func:`~hardnet_mm.inference.sources.find_sources`.
+        predictor (Predictor): As of :func:`~hardnet_mm.inference.predictors.make_predictor`.
         folder (ResultFolder): Where the results are stored.
-        batch_size (int): How many frames go through the network at once. Defaults to 1.
+        batch_size (int): Number of frames in a batch. Defaults to 1.
         draw (bool): Whether drawn images and videos are stored. Defaults to True.
 
     Returns:
-        Outcome: How it went.
+        Outcome: Counts, times and skipped inputs.
     """
     outcome = Outcome(len(sources))
     with _progress() as progress, folder, _stopping(outcome):
@@ -103,7 +103,7 @@ def _read_all(sources, outcome, console):
                 if frame is None:
                     break
                 read, before = read + 1, promised
-                promised = frame.of or read + 1  # a camera has another one, as long as it runs
+                promised = frame.of or read + 1  # a running camera always has a next frame
                 outcome.expected += promised - before
                 yield frame
         except (InputError, OSError) as error:
@@ -116,7 +116,7 @@ def _read_all(sources, outcome, console):
 
 
 def _prepare_all(frames, predictor, outcome, console):
-    """Yield frames, and what the test pipeline makes of them."""
+    """Yield pairs of a frame and its prepared item, as of ``Predictor.prepare``."""
     for frame in frames:
         try:
             with outcome.timed('preparing'):
@@ -128,7 +128,7 @@ def _prepare_all(frames, predictor, outcome, console):
 
 
 def _predict(batch, predictor, outcome, console):
-    """Return the frames of a batch with their predictions; none if its size is not the model's."""
+    """Return pairs of a frame and its prediction, none if the model refuses the images' size."""
     try:
         with outcome.timed('network'):
             samples = predictor.predict([item for _, item in batch])
@@ -140,7 +140,7 @@ def _predict(batch, predictor, outcome, console):
 
 
 def _batches(pairs, size):
-    """Yield lists of pairs of a frame and an item, whose inputs have one shape."""
+    """Group pairs of a frame and an item into lists whose inputs have the same shape."""
     batch = []
     for frame, item in pairs:
         if batch and item['inputs'].shape != batch[-1][1]['inputs'].shape:
@@ -157,7 +157,7 @@ def _batches(pairs, size):
 def _skip(source, error, outcome, console):
     words = ' '.join(str(error).split())
     line = words if str(source) in words else f'{source}: {words}'
-    if line in outcome.skipped:  # of every frame of a video the same
+    if line in outcome.skipped:  # every frame of a video gives the same line
         return
     outcome.skipped.append(line)
     console.print(f'skipped: {line}', markup=False, highlight=False, soft_wrap=True)
@@ -173,7 +173,7 @@ def _progress():
 
 
 def _show(outcome, progress):
-    """Bring the progress bar up to date."""
+    """Update the progress bar."""
     known = {part: outcome.share(part) for part in SHOWN_PARTS}
     known |= dict(completed=outcome.count, total=outcome.expected, rate=outcome.rate)
     progress.update(progress.task_ids[0], **known)
@@ -181,7 +181,7 @@ def _show(outcome, progress):
 
 @contextmanager
 def _stopping(outcome):
-    """Let the first signal ask for an end, and the second one end the process as ever."""
+    """Let the first signal request an end; the second one has its usual effect."""
     before = {}
 
     def stop(number, _):

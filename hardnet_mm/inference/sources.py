@@ -1,6 +1,6 @@
-"""What a text of the command line names: an image, a folder, an address, a video, a camera.
+"""Resolves inputs of the command line: images, folders, patterns, addresses, videos, cameras.
 
-It imports nothing that takes time, so that a command line is checked before anything else.
+Nothing that takes time is imported, so that a command line is checked at once.
 """
 
 import glob
@@ -11,16 +11,16 @@ from urllib.parse import unquote, urlsplit
 
 IMAGES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 VIDEOS = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
-STREAMS = ('rtmp', 'rtsp', 'udp')  # schemes of cameras in a network
+STREAMS = ('rtmp', 'rtsp', 'udp')  # schemes of network cameras
 
 
 class Source(NamedTuple):
-    """Where frames come from.
+    """A source of frames.
 
     Attributes:
         kind (str): 'image', 'video' or 'camera'.
         address (str): A path, an address, or the number of a camera.
-        name (str): What its outputs are called, a relative path without a suffix.
+        name (str): Name of the source's outputs, a relative path without a suffix.
     """
 
     kind: str
@@ -28,22 +28,26 @@ class Source(NamedTuple):
     name: str
 
     def __str__(self):
-        """Return what messages call it."""
+        """Return the source's name for messages."""
         return f'camera {self.address}' if self.address.isdigit() else self.address
 
 
 def find_sources(text):
-    """Return the sources that a text names.
+    """Return the sources that an input of the command line names.
 
     Args:
-        text (str): A path; a folder, searched with all that is in it; a pattern of the shell's
-            kind, ``**`` for folders within folders; an address; or the number of a camera.
+        text (str): A file; a folder, which is searched with its subfolders; a shell pattern, in
+            which ``**`` stands for any subfolders; an address; or the number of a camera.
 
     Returns:
-        list[Source]: In the order of their names.
+        list[Source]: The sources, sorted by path.
 
     Raises:
-        ValueError: If nothing is there.
+        ValueError: If the input names nothing that exists.
+
+    Examples:
+        >>> find_sources('0')
+        [Source(kind='camera', address='0', name='camera-0')]
     """
     path = os.path.expanduser(text)
     if os.path.isdir(path):
@@ -63,7 +67,7 @@ def find_sources(text):
 
 
 def _find_in(folder):
-    """Return the images and videos in a folder, hidden ones left out."""
+    """Return the images and videos in a folder and its subfolders, without hidden ones."""
     below = (file.relative_to(folder) for file in folder.rglob('*') if _is_known(file))
     found = sorted(file for file in below if not any(part[0] == '.' for part in file.parts))
     if not found:
@@ -75,7 +79,7 @@ def _at_address(text):
     parts = urlsplit(text)
     if parts.scheme in STREAMS:
         return Source('camera', text, 'camera')
-    # what a name of a file could not be stays on the server
+    # only the last part of the path, so that no address leads out of the output folder
     stem = PurePosixPath(unquote(parts.path).replace('\0', '')).stem
     return _named(text, 'image' if stem in ('', '.', '..') else stem, unquote(parts.path))
 

@@ -1,29 +1,26 @@
-"""HarDNet as a plain PyTorch model, for those who use no toolbox."""
+"""HarDNet as a plain PyTorch model, usable without a toolbox."""
 
 from typing import Any
 
 from torch import Tensor, nn
 
 from ..backbones import HarDNet
-from ..backbones.architectures import get_architecture, group_blocks
+from ..backbones.architectures import HEAD_DROPOUT, get_architecture, group_blocks
 from ..checkpoints.published import SCHEME
 from ..checkpoints.reading import read_checkpoint
 from ..foundation import initialize
 
-# Before the linear layer (PingoLH/Pytorch-HarDNet).
-HEAD_DROPOUT = dict(hardnet39ds=0.05, hardnet68ds=0.05, hardnet68=0.1, hardnet85=0.2)
-
 
 class HarDNetClassifier(nn.Module):
-    """A HarDNet with the original's head: pooling, dropout and a linear layer.
+    """A HarDNet with the original's head: global average pooling, dropout and a linear layer.
 
-    Its parameters are named as those of mmpretrain's ``ImageClassifier``, so either loads the
-    other's checkpoints.
+    Parameters have the same names as in mmpretrain's ``ImageClassifier``, so that each loads the
+    checkpoints of the other.
 
     Args:
         arch (str | dict): As of :class:`HarDNet`.
         num_classes (int): Number of classes. Defaults to 1000.
-        dropout (float): Probability of dropping a channel. Defaults to 0.
+        dropout (float): Probability of dropping a channel before the linear layer. Defaults to 0.
         **kwargs: Other arguments of :class:`HarDNet`.
     """
 
@@ -48,30 +45,34 @@ def create_model(
     features_only: bool = False,
     **kwargs: Any,
 ) -> HarDNetClassifier | HarDNet:
-    """Create a classifier, or, with ``features_only``, the backbone alone.
+    """Create a classifier or, with ``features_only``, the backbone alone.
 
-    >>> model = create_model('hardnet68', num_classes=10, pretrained=True)
-    >>> backbone = create_model('hardnet68', features_only=True, out_indices=(1, 2, 3))
-    >>> backbone.channels, backbone.out_strides
-    ((320, 640, 1024), (8, 16, 32))
+    The published weights expect RGB images, normalised by ImageNet's mean and standard deviation.
 
     Args:
         arch (str | dict): As of :class:`HarDNet`.
-        num_classes (int): Number of classes; the linear layer of pretrained weights is left out
-            where they have another number. Defaults to 1000.
-        pretrained (bool | str): True for the published ImageNet weights, or a path, an address,
-            ``hardnet://...``, and with mmengine anything that it loads. They expect RGB images,
-            minus ImageNet's mean and divided by its standard deviation. Defaults to False.
+        num_classes (int): Number of classes. If pretrained weights have another number, their
+            linear layer is left out. Defaults to 1000.
+        pretrained (bool | str): True for the published ImageNet weights, a path, an
+            address, ``hardnet://...``, or with mmengine anything that it loads. Defaults to False.
         features_only (bool): Whether to return a :class:`HarDNet`, whose outputs are a tuple of
             feature maps. Defaults to False.
         **kwargs: Other arguments of :class:`HarDNet`.
 
     Returns:
-        HarDNetClassifier | HarDNet: In training mode, as any new module of PyTorch.
+        HarDNetClassifier | HarDNet: The model in training mode, as any new module of PyTorch.
 
     Raises:
-        ValueError: If there is no such variant, no published weights of it, or the weights are of
-            another one.
+        ValueError: If there is no such variant, if the variant has no published weights, or if the
+            weights belong to another variant.
+
+    Examples:
+        >>> model = create_model('hardnet39ds', num_classes=10)
+        >>> model.eval()(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 10])
+        >>> backbone = create_model('hardnet39ds', features_only=True, out_indices=(1, 2, 3))
+        >>> backbone.channels, backbone.out_strides
+        ((320, 640, 1024), (8, 16, 32))
     """
     if features_only:
         model = backbone = HarDNet(arch, **kwargs)
@@ -90,7 +91,7 @@ def create_model(
 
 
 def _load(model, name):
-    """Load weights; only a linear layer for other classes may be left out."""
+    """Load weights. Only a linear layer with another number of classes may be left out."""
     checkpoint = read_checkpoint(name)
     state = dict(checkpoint.get('state_dict', checkpoint))
     wanted = model.state_dict()

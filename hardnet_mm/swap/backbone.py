@@ -1,4 +1,4 @@
-"""HarDNet in place of a config's backbone, and what else of the config must change for it."""
+"""The backbone swap: HarDNet in place of a config's backbone, and what must change with it."""
 
 import copy
 import inspect
@@ -25,6 +25,8 @@ RGB_MEAN, RGB_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 def swap(cfg, arch, pretrained=True):
     """Return what must change in a config so that HarDNet takes its backbone's place.
 
+    The old backbone is built and run once, to learn its outputs' channels and strides.
+
     Args:
         cfg (Config): A config of mmdet, mmseg or mmpretrain.
         arch (str): Name of a published variant, as of :class:`HarDNet`.
@@ -32,10 +34,18 @@ def swap(cfg, arch, pretrained=True):
             started from some. Defaults to True.
 
     Returns:
-        dict: The differences, to be written below a ``_base_`` that names the config.
+        dict: The entries of the config that change, nested as in the config. A config with these
+        entries and a ``_base_`` that names the old config is the new one.
 
     Raises:
-        InputError: If the config's backbone is none that HarDNet can replace, and why.
+        InputError: If HarDNet cannot replace the config's backbone. The message says why.
+        ValueError: If ``arch`` is no published variant.
+
+    Examples:
+        >>> from hardnet_mm.utils.configs import read_config
+        >>> cfg = read_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+        >>> swap(cfg, 'hardnet68')['model']['neck']
+        {'in_channels': [128, 320, 640, 1024]}
     """
     get_architecture(arch)
     model = holder(cfg.model)
@@ -57,7 +67,7 @@ def swap(cfg, arch, pretrained=True):
     pretrained = pretrained and was_pretrained and arch in WEIGHTS
     if pretrained:
         new['init_cfg'] = dict(type='Pretrained', checkpoint=SCHEME + arch)
-    else:  # random weights must not be frozen, nor norms keep the statistics of nothing
+    else:  # random weights must not be frozen, nor norms keep their initial statistics
         for key in ('frozen_stages', 'norm_eval'):
             new.pop(key, None)
         if not new.get('norm_cfg', {}).get('requires_grad', True):
@@ -79,22 +89,31 @@ def swap(cfg, arch, pretrained=True):
 def holder(model):
     """Return the part of a model's config that has the backbone.
 
-    That is the model, or the detector that a semi-supervised one makes its student and teacher of.
+    That is the model itself. In a semi-supervised model it is the detector of which student and
+    teacher are built.
     """
     inside = model.get('detector')
     return inside if 'backbone' not in model and isinstance(inside, dict) else model
 
 
 def _outward(model, differences):
-    """Return differences of what :func:`holder` returns as those of the model."""
+    """Nest differences of the part that :func:`holder` returns as differences of the model."""
     return differences if holder(model) is model else dict(detector=differences)
 
 
 def probe(backbone, scope):
-    """Return the channels and the strides of a backbone's outputs, found by running it.
+    """Return the channels and the strides of a backbone's outputs, found by running the backbone.
+
+    Args:
+        backbone (ConfigDict): Config of the backbone.
+        scope (str): The registry's scope: mmdet, mmseg or mmpretrain.
+
+    Returns:
+        tuple[tuple[int], tuple[int]]: A number of channels and a stride, in pixels, an output.
 
     Raises:
-        InputError: If its outputs are no feature maps, shallow ones first.
+        InputError: If the outputs are no feature maps, or are not ordered from shallow to deep.
+        NotImplementedError: If an operator of mmcv is missing.
     """
     registry = register_toolbox(scope).MODELS
     settings = without_checkpoints(backbone)
@@ -105,7 +124,7 @@ def probe(backbone, scope):
         try:
             outputs = old(torch.zeros(1, settings.get('in_channels', 3), PROBE_SIZE, PROBE_SIZE))
         except NotImplementedError:
-            raise  # a compiled operator that is not there
+            raise  # a missing operator of mmcv
         except (RuntimeError, AssertionError) as error:
             raise InputError(
                 f'{backbone.type} does not run on {PROBE_SIZE} x {PROBE_SIZE} pixels, so what it '
@@ -124,11 +143,19 @@ def probe(backbone, scope):
 
 
 def select_levels(backbone, strides, arch):
-    """Return HarDNet's ``out_indices``, and its ``strides`` and ``dilations`` if not its own.
+    """Return the arguments by which HarDNet gives outputs at the old backbone's strides.
 
-    Where the old backbone counts stages as a ResNet does, the stages are the same. Otherwise a
-    level is the stage of its stride, and one of the same stride as the level before it is the next
-    stage, dilated.
+    A backbone that counts its stages as a ResNet does hands its ``out_indices``, ``strides`` and
+    ``dilations`` on. For any other, each output comes from HarDNet's stage of the same stride. An
+    output of the same stride as the output before it comes from the next stage, which is dilated.
+
+    Args:
+        backbone (ConfigDict): Config of the old backbone.
+        strides (tuple[int]): Strides of its outputs, in pixels, ascending.
+        arch (str): Name of a published variant.
+
+    Returns:
+        dict: ``out_indices``, and ``strides`` and ``dilations`` where they are not the defaults.
 
     Raises:
         InputError: If HarDNet has no such stages.
@@ -167,14 +194,18 @@ def select_levels(backbone, strides, arch):
 
 
 def rewire(model, old, new):
-    """Change the input channels of what reads the backbone's outputs.
+    """Change the input channels of the modules that read the backbone's outputs.
 
-    That is the neck, or, where there is none or it takes any channels, the heads.
+    Those are the neck's, and the heads' where there is no neck or where the neck passes outputs of
+    the backbone on.
 
     Args:
         model (ConfigDict): Config of the model, changed in place.
         old (tuple[int]): Channels of the old backbone's outputs.
-        new (tuple[int]): Those of the new one's.
+        new (tuple[int]): Channels of the new backbone's outputs.
+
+    Raises:
+        InputError: If a RoI head contains a stage of a ResNet.
     """
     neck = model.get('neck') or []
     for part in neck if isinstance(neck, list) else [neck]:
@@ -187,7 +218,7 @@ def rewire(model, old, new):
             old, new = ((*widths[first:-1], own) for widths in (old, new))
             break
         if isinstance(old_out, (list, tuple)) and tuple(old_out[: len(old)]) == tuple(old):
-            # an SSD's, whose heads read all of them
+            # SSD's neck, whose outputs all go to the head
             part.out_channels = type(old_out)([*new, *old_out[len(old) :]])
             old, new = tuple(old_out), tuple(part.out_channels)
             break
@@ -200,7 +231,7 @@ def rewire(model, old, new):
 
 
 def _rewire_part(part, old, new):
-    """Change the input channels of a part of the model, and tell whether there were any."""
+    """Change the input channels of a part of the model, and return whether any changed."""
     if part.get('type') == 'ResLayer':
         raise InputError('the RoI head is the last stage of a ResNet: HarDNet cannot feed it')
     changed = False
@@ -215,7 +246,7 @@ def _rewire_part(part, old, new):
 
 
 def _translate(value, index, old, new):
-    """Return the new channels for old ones, None for others."""
+    """Return the new channels for a value that names old ones, None for any other value."""
     if isinstance(value, int):
         if value not in old:
             return None
@@ -232,7 +263,7 @@ def _translate(value, index, old, new):
 
 
 def difference(old, new):
-    """Return the entries of a nested dict that differ from another's; lists are given whole."""
+    """Return the entries of ``new`` that differ from ``old``. A changed list is given whole."""
     return {
         key: difference(old[key], value)
         if isinstance(value, dict) and isinstance(old.get(key), dict)
@@ -249,7 +280,7 @@ def _imports(cfg):
 
 
 def _normalize(cfg, differences):
-    """Prepare images as the ImageNet weights expect them: RGB, ImageNet's mean and deviation."""
+    """Normalise images as the ImageNet weights expect: RGB, ImageNet's mean and deviation."""
     inside = 'data_preprocessor' in cfg.model
     old = cfg.model.data_preprocessor if inside else cfg.get('data_preprocessor', {})
     nested = old.get('data_preprocessor')  # of a semi-supervised model

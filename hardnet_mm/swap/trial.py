@@ -1,4 +1,4 @@
-"""One batch through a model of any toolbox: does what a config builds hold together?"""
+"""A trial of a model of any toolbox: one random batch, in training or prediction."""
 
 import copy
 
@@ -8,20 +8,17 @@ from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
 SIZES = dict(mmdet=(256, 256), mmseg=(128, 128), mmpretrain=(224, 224))
-# What takes no image as small.
+# Heads that cannot take such a small image.
 LARGER = dict(
-    LRASPPHead=(400, 400),  # averages over 49 x 49 cells, at stride 8
-    DDODHead=(
-        384,
-        384,
-    ),  # mmcv's deformable convolution of 3 x 3 wants as many cells, at stride 128
+    LRASPPHead=(400, 400),  # averages over 49 x 49 positions, at stride 8
+    DDODHead=(384, 384),  # its 3 x 3 deformable convolution wants 3 x 3 positions, at stride 128
 )
 
 
 def image_size(cfg):
-    """Return a small height and width that a config's model takes."""
+    """Return a small height and width, in pixels, that a config's model takes."""
     anchors = (cfg.model.get('bbox_head') or {}).get('anchor_generator') or {}
-    if 'input_size' in anchors:  # an SSD's, whose levels are made for one size
+    if 'input_size' in anchors:  # SSD's levels have one input size
         return anchors.input_size, anchors.input_size
     types = str(cfg.model)
     larger = [size for name, size in LARGER.items() if f"'{name}'" in types]
@@ -29,11 +26,15 @@ def image_size(cfg):
 
 
 def random_batch(cfg, views=0):
-    """Return what a config's data loader gives: two images and annotations, all random.
+    """Return a batch as a config's data loader gives it: two images and annotations, all random.
 
     Args:
-        cfg (Config): The config.
-        views (int): Views of each image, for self-supervised training. Defaults to 0: labels.
+        cfg (Config): A config of mmdet, mmseg or mmpretrain.
+        views (int): Views of each image for self-supervised training, which has no annotations.
+            Defaults to 0: images with annotations.
+
+    Returns:
+        dict: ``inputs``, images of :func:`image_size`, values 0 to 255; and ``data_samples``.
     """
     scope, size = cfg.default_scope, image_size(cfg)
     if scope == 'mmdet':
@@ -66,23 +67,26 @@ def random_batch(cfg, views=0):
 
 
 def branches(batch):
-    """Return a batch for a semi-supervised model: of labels, and of two views without."""
+    """Return a semi-supervised model's batch: a labelled branch, and two views without labels."""
     copies = {name: copy.deepcopy(batch) for name in ('sup', 'unsup_teacher', 'unsup_student')}
     for one in copies.values():
-        for sample in one['data_samples']:  # as its image was
+        for sample in one['data_samples']:  # no view is warped
             sample.set_metainfo(dict(homography_matrix=np.eye(3, dtype=np.float32)))
     return {key: {name: one[key] for name, one in copies.items()} for key in batch}
 
 
 def loss(model, cfg):
-    """Return the sum of a training batch's losses, ready for ``backward``."""
+    """Return the sum of a random training batch's losses, a scalar to call ``backward`` of.
+
+    The model is left in training mode.
+    """
     batch = random_batch(cfg, views=0 if hasattr(model, 'predict') else 2)
     if 'semi_train_cfg' in cfg.model:
         batch = branches(batch)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model.train()
-        model.data_preprocessor.batch_augments = None  # some ask the runner for the iteration
-        # What the runner and a hook tell some detectors.
+        model.data_preprocessor.batch_augments = None  # some read the runner's iteration
+        # In training, the runner and a hook set these two.
         MessageHub.get_current_instance().update_info('epoch', 0)
         if hasattr(model, 'set_epoch'):
             model.set_epoch(0)
@@ -91,9 +95,10 @@ def loss(model, cfg):
 
 
 def predict(model, cfg):
-    """Return the predictions of a batch, a data sample an image.
+    """Return the predictions for a random batch: a list with a data sample for each image.
 
-    A self-supervised model predicts nothing: its features are returned.
+    A self-supervised model predicts nothing. For it, the tuple of feature maps is returned. The
+    model is left in evaluation mode.
     """
     batch = random_batch(cfg)
     with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.no_grad():
@@ -107,10 +112,9 @@ def predict(model, cfg):
 
 
 def clip_boxes(model):
-    """Let a model's boxes end at the image, as those of a trained one about do.
+    """Make a model clip its boxes to the image.
 
-    Random weights give boxes anywhere, and mmdet cannot paste the mask of one that lies outside of
-    the image.
+    Random weights predict boxes anywhere. mmdet cannot paste the mask of a box outside the image.
     """
     for module in model.modules():
         coder = getattr(module, 'bbox_coder', None)

@@ -1,4 +1,4 @@
-"""What the tools that run a config share: from the command line's arguments to a ready config."""
+"""From the command line's arguments to a config that is ready to run, for the tools."""
 
 import os
 import os.path as osp
@@ -11,15 +11,22 @@ from .toolboxes import register_toolbox
 
 
 def load_config(args):
-    """Return the config named by the arguments of ``tools/command_line.py``, ready to run.
+    """Return the config that a tool's arguments name, ready to run.
 
-    The toolbox that the config belongs to is imported, so that everything it registers can be
-    built.
+    The config's toolbox is imported, so that everything it registers can be built. Under a
+    launcher on a machine without a GPU, the process group is initialised with gloo.
+
+    Args:
+        args (Namespace): Arguments of the parser of ``tools/command_line.py``: ``config``,
+            ``cfg_options``, ``work_dir``, ``launcher`` and ``local_rank``.
+
+    Returns:
+        Config: The config, with ``launcher`` and ``work_dir`` set.
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ImportError: If its toolbox is not installed.
-        InputError: If it cannot be read, names no toolbox, or has no model.
+        ImportError: If the config's toolbox is not installed.
+        InputError: If the config cannot be read, names no toolbox, or has no model.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, args.cfg_options)
@@ -37,7 +44,7 @@ def load_config(args):
 
 
 def _distribute_on_cpu(cfg):
-    """Let processes without a GPU work together by gloo, which mmengine alone does not set up."""
+    """Set up gloo and a model wrapper for CPUs: mmengine's own set-up needs a GPU."""
     dist.init_process_group('gloo')
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',

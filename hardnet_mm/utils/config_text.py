@@ -1,4 +1,4 @@
-"""A config written as a person would write it: a line each as long as it fits."""
+"""Formats a config as a person would: a value on one line if it fits, else an item a line."""
 
 WIDTH = 100
 
@@ -7,8 +7,18 @@ def config_text(base, settings):
     """Return a config file's text.
 
     Args:
-        base (str): Its ``_base_``.
-        settings (dict): Its other variables, of dicts, lists, tuples and plain values.
+        base (str): Path or name of the config to inherit from, its ``_base_``.
+        settings (dict): The other variables: dicts, lists, tuples and plain values.
+
+    Returns:
+        str: Python text, lines of at most 100 characters where no single value is longer.
+
+    Examples:
+        >>> print(config_text('retinanet.py', dict(model=dict(neck=dict(in_channels=[128, 320])))))
+        _base_ = 'retinanet.py'
+        <BLANKLINE>
+        model = dict(neck=dict(in_channels=[128, 320]))
+        <BLANKLINE>
     """
     lines = [f'_base_ = {base!r}', '']
     lines += [f'{key} = {value_text(value, len(key) + 3)}' for key, value in settings.items()]
@@ -28,7 +38,13 @@ def value_text(value, start, indent=0):
 
 
 def _value(value, start, indent):
-    """Return Python for a value that begins at a column, its closing bracket at ``indent``."""
+    """Return a value as Python text.
+
+    Args:
+        value: The value.
+        start (int): Column at which the text begins.
+        indent (int): Column of the closing bracket where the text takes several lines.
+    """
     if isinstance(value, dict) and all(str(key).isidentifier() for key in value):
         brackets, parts = ('dict(', ')'), [(f'{key}=', item) for key, item in value.items()]
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Any toolbox's config, read by path or by name, and its model, built without a download."""
+"""Reads a toolbox's config by path or by name, and builds its model without downloads."""
 
 import os.path as osp
 import tempfile
@@ -17,26 +17,32 @@ from .toolboxes import TOOLBOXES, check_installed, register_toolbox
 
 
 def read_config(name, options=None):
-    """Read a config by path, or by name as ``mmseg::pidnet/pidnet-s_....py``.
+    """Read a config by path, or by a name such as ``mmdet::ssd/ssd512_coco.py``.
 
-    It may be a text or in pure Python. One that states no ``default_scope`` is given the toolbox
-    whose classes it names.
+    Both of mmengine's styles are read: text and pure Python. A config without ``default_scope``
+    gets the scope of the toolbox whose classes the config names.
 
     Args:
         name (str): Path or name.
-        options (dict, optional): Settings to override, nested keys with dots.
+        options (dict, optional): Settings to override, nested keys joined by dots. Defaults to
+            None.
 
     Returns:
-        Config: Its ``default_scope`` is an installed toolbox, and it has a model.
+        Config: A config with a model, whose ``default_scope`` is an installed toolbox.
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ImportError: If its toolbox is not installed.
-        InputError: If it cannot be read, names no toolbox, or has no model.
+        ImportError: If the config's toolbox is not installed.
+        InputError: If the config cannot be read, names no toolbox, or has no model.
+
+    Examples:
+        >>> cfg = read_config('hardnet_mm::hardnet68_imagenet', {'model.head.num_classes': 10})
+        >>> cfg.default_scope, cfg.model.head.num_classes
+        ('mmpretrain', 10)
     """
     package = name.partition('::')[0]
     if package in TOOLBOXES:
-        check_installed(package, name)  # mmengine would install some release of it
+        check_installed(package, name)  # mmengine would install one of the toolbox's releases
     try:
         if '::' in name and not name.startswith(PREFIX):
             cfg = get_config(name)
@@ -44,7 +50,7 @@ def read_config(name, options=None):
             cfg = Config.fromfile(osp.expanduser(name), import_custom_modules=False)
     except (OSError, ImportError):
         raise
-    except Exception as error:  # whatever the Python in it may raise
+    except Exception as error:  # a config is Python, which may raise anything
         raise InputError(f'{name} cannot be read: {type(error).__name__}: {error}') from error
     try:
         cfg.merge_from_dict(options or {})
@@ -66,7 +72,7 @@ def read_config(name, options=None):
 
 
 def is_pure_python(cfg):
-    """Tell whether a config was read from Python with classes, ``with read_base():``."""
+    """Return whether a config is in mmengine's pure Python style (``with read_base():``)."""
     return bool(getattr(cfg, '_imported_names', None))
 
 
@@ -83,7 +89,7 @@ def _import_custom_modules(cfg, name):
 
 
 def _named_toolbox(value):
-    """Return the first toolbox that a class in a config belongs to, from outside in; or None."""
+    """Return the toolbox of the outermost class that a config names, None if it names none."""
     layer = [value]
     while layer:
         inner = []
@@ -101,11 +107,19 @@ def _named_toolbox(value):
 
 
 def read_inherited(name, settings):
-    """Read the config that a file would hold which inherits from another one.
+    """Read a config that inherits from another one, without a file of its own.
 
     Args:
-        name (str): Path or name of the other one, its ``_base_``.
-        settings (dict): What the file would set.
+        name (str): Path or name of the config to inherit from.
+        settings (dict): Entries that the new config sets, nested as in a config.
+
+    Returns:
+        Config: As of :func:`read_config`.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ImportError: If the config's toolbox is not installed.
+        InputError: If the config cannot be read, names no toolbox, or has no model.
     """
     base = name if '::' in name else str(Path(name).expanduser().resolve())
     with tempfile.TemporaryDirectory() as folder:
@@ -115,9 +129,16 @@ def read_inherited(name, settings):
 
 
 def build_model(cfg):
-    """Return the config's model, in evaluation mode, its weights random.
+    """Return the config's model with random weights, in evaluation mode.
 
-    The initialization is the config's, but no checkpoint is read.
+    Weights are initialised as the config says, except that no checkpoint is read. SyncBatchNorm
+    becomes BatchNorm, which also runs on a CPU.
+
+    Args:
+        cfg (Config): As of :func:`read_config`.
+
+    Returns:
+        nn.Module: A detector, segmentor or classifier of the config's toolbox.
     """
     scope = cfg.default_scope
     registry = register_toolbox(scope)
@@ -131,7 +152,11 @@ def build_model(cfg):
 
 
 def without_checkpoints(settings):
-    """Return a config without the entries that load weights."""
+    """Return a copy of a model's config without the entries that load weights.
+
+    Args:
+        settings: The config, or a part of it.
+    """
     if isinstance(settings, (list, tuple)):
         return type(settings)(map(without_checkpoints, settings))
     if not isinstance(settings, dict):

@@ -1,4 +1,4 @@
-"""The data sets of a config, and what they are called."""
+"""The data sets of a config, their classes and their colours."""
 
 from pathlib import Path
 
@@ -7,11 +7,14 @@ from mmengine.utils import import_modules_from_strings
 
 
 def leaf_datasets(settings):
-    """Yield the configs of the data sets within a data set's, itself where it wraps none.
+    """Yield the configs of the data sets that a data set's config wraps, or that config itself.
 
     Args:
         settings (dict): The config of a data set, or of a ``ConcatDataset``, ``RepeatDataset``,
-            ``ClassBalancedDataset``, ``MultiImageMixDataset`` or the like, within one another.
+            ``ClassBalancedDataset``, ``MultiImageMixDataset`` or the like, nested in any way.
+
+    Yields:
+        dict: The config of a data set that wraps no other.
     """
     if 'datasets' in settings:
         for part in settings['datasets']:
@@ -23,13 +26,16 @@ def leaf_datasets(settings):
 
 
 def with_pipeline(settings, pipeline):
-    """Return a data set's config whose images are all prepared by one pipeline.
+    """Return a data set's config with one pipeline for all of its images.
 
-    Wrappers that prepare images themselves, such as ``MultiImageMixDataset``, are left out.
+    A wrapper with a pipeline of its own, such as ``MultiImageMixDataset``, is removed.
 
     Args:
         settings (dict): As of :func:`leaf_datasets`.
-        pipeline (list[dict]): The pipeline.
+        pipeline (list[dict]): The configs of the pipeline's transforms.
+
+    Returns:
+        ConfigDict: The changed copy.
     """
     settings = ConfigDict(settings)
     if 'datasets' in settings:
@@ -42,13 +48,15 @@ def with_pipeline(settings, pipeline):
 
 
 def check_data_files(settings):
-    """Refuse a data set whose folder or annotations are not there, before it is read.
+    """Refuse a data set whose folder or annotation file is missing, before the data set is read.
+
+    Data on another machine (``backend_args``, addresses) is not checked.
 
     Args:
         settings (dict): As of :func:`leaf_datasets`.
 
     Raises:
-        FileNotFoundError: If one is not there. What is not on this machine is not looked for.
+        FileNotFoundError: If the folder or the annotation file is missing.
     """
     for leaf in leaf_datasets(settings):
         root, annotations = leaf.get('data_root') or '', leaf.get('ann_file') or ''
@@ -64,33 +72,41 @@ def check_data_files(settings):
 
 
 def class_names(cfg, meta):
-    """Return the names of a trained model's classes, or None where nothing tells them.
+    """Return the names of a trained model's classes.
 
     Args:
-        cfg (Config): Its config.
-        meta (dict): ``meta`` of its checkpoint.
+        cfg (Config): The model's config.
+        meta (dict): ``meta`` of the model's checkpoint.
+
+    Returns:
+        list[str] | None: The names. None if neither the checkpoint nor the config's data set
+        has them.
     """
-    return _told(cfg, meta, 'classes')
+    return _metainfo(cfg, meta, 'classes')
 
 
 def class_colors(cfg, meta):
-    """Return R, G, B of a trained model's classes, or None where nothing tells them.
+    """Return the colours of a trained model's classes.
 
     Args:
-        cfg (Config): Its config.
-        meta (dict): ``meta`` of its checkpoint.
+        cfg (Config): The model's config.
+        meta (dict): ``meta`` of the model's checkpoint.
+
+    Returns:
+        list[tuple[int]] | None: R, G and B of each class, 0 to 255. None if neither the checkpoint
+        nor the config's data set has them.
     """
-    return _told(cfg, meta, 'palette')
+    return _metainfo(cfg, meta, 'palette')
 
 
 def count_classes(model):
-    """Return how many classes a model has, or None where none of its heads tells."""
+    """Return a model's number of classes, None if none of its heads has ``num_classes``."""
     heads = [model, *(getattr(model, name, None) for name in ('bbox_head', 'head'))]
     return next((head.num_classes for head in heads if hasattr(head, 'num_classes')), None)
 
 
-def _told(cfg, meta, key):
-    """Return the list that the checkpoint, the config or its data set has by a key, or None."""
+def _metainfo(cfg, meta, key):
+    """Return a list of the checkpoint's, the config's or the data set's metainfo, or None."""
     leaf = next(leaf_datasets(cfg.test_dataloader.dataset))
     registry = import_modules_from_strings(f'{cfg.default_scope}.registry')
     kind = leaf['type'] if isinstance(leaf['type'], type) else registry.DATASETS.get(leaf['type'])

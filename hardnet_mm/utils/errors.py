@@ -1,9 +1,9 @@
-"""The error of a person, told apart from that of a program."""
+"""The error for wrong input, as opposed to a bug."""
 
 
 class InputError(ValueError):
-    """What was given cannot be right: a config, a checkpoint, data, an argument.
+    """A config, a checkpoint, data or an argument is wrong.
 
-    Its message says what, why, and what would be. The tools print it in one line, without the
-    traceback that a bug leaves.
+    The message says what is wrong, why, and what is allowed. The tools print it in one line,
+    without a traceback.
     """

@@ -8,15 +8,16 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def folder_beside(path):
-    """Give a new folder in a file's future folder, for a time.
+    """Make a temporary folder beside the place where a file will be.
 
-    Folders that are missing are made, and go again where nothing was put into them.
+    The file's parent folders are made if they are missing. Those that are empty at the end are
+    removed again.
 
     Args:
-        path (str | Path): The file's future path.
+        path (str | Path): Where the file will be.
 
     Yields:
-        Path: The new folder, a whole path.
+        Path: The temporary folder, an absolute path.
     """
     parents = Path(path).parents
     made = [folder for folder in parents if not folder.exists()]
@@ -26,25 +27,26 @@ def folder_beside(path):
             yield Path(folder).resolve()
     finally:
         for folder in made:
-            with contextlib.suppress(OSError):  # it holds the file
+            with contextlib.suppress(OSError):  # the folder is not empty
                 folder.rmdir()
 
 
 @contextlib.contextmanager
 def written_whole(path):
-    """Give a path to write to, whose file takes a place at the end, in one step.
+    """Write a file in one step: either the whole new file is there in the end, or the old one.
 
-    >>> with written_whole('weights.pth') as new:
-    ...     torch.save(state_dict, new)
-
-    Whatever ends the block before its end leaves what was in the place. The path to write to has
-    the same name, in a :func:`folder_beside` the place.
+    The file is written under the same name in :func:`folder_beside`, and moved to its place when
+    the block ends. An exception or an interruption in the block leaves the place as it was.
 
     Args:
-        path (str | Path): The place.
+        path (str | Path): Where the file will be. A file that is there is replaced.
 
     Yields:
         Path: Where to write.
+
+    Examples:
+        >>> with written_whole('weights.pth') as new:  # doctest: +SKIP
+        ...     torch.save(model.state_dict(), new)
     """
     path = Path(path)
     with folder_beside(path) as folder:

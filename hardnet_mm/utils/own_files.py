@@ -1,4 +1,4 @@
-"""The configs, tools and metafiles of this plugin, in a checkout as in an installed package."""
+"""This plugin's configs, tools and metafiles, in a checkout and in an installed package."""
 
 import functools
 from difflib import get_close_matches
@@ -16,10 +16,18 @@ def find_config(name):
     """Return the path of one of this plugin's configs.
 
     Args:
-        name (str): Its path below ``configs``, with or without ``hardnet_mm::`` and ``.py``.
+        name (str): The config's path below ``configs``, with or without ``hardnet_mm::`` and
+            ``.py``.
+
+    Returns:
+        Path: An absolute path.
 
     Raises:
-        FileNotFoundError: If there is no such config.
+        FileNotFoundError: If there is no such config. The message lists similar names.
+
+    Examples:
+        >>> find_config('hardnet_mm::hardnet68_imagenet').name
+        'hardnet68_imagenet.py'
     """
     stem = name.removeprefix(PREFIX).removesuffix('.py')
     path = OWN_FILES / 'configs' / f'{stem}.py'
@@ -37,7 +45,7 @@ def find_config(name):
 
 @functools.cache
 def own_models():
-    """Return the models of the metafiles, as mmengine reads them, their configs as whole paths."""
+    """Return the metafiles' models as a list of dicts, with absolute paths of their configs."""
     metafiles = (load(OWN_FILES / path) for path in load(OWN_FILES / 'model-index.yml')['Import'])
     models = [model for metafile in metafiles for model in metafile['Models']]
     return [dict(model, Config=str(OWN_FILES / model['Config'])) for model in models]

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from mmengine.utils import import_modules_from_strings
 
-# By what mm's metafiles call their task.
+# Each toolbox by its task, as mm's metafiles name the task.
 TASKS = {
     'Image Classification': 'mmpretrain',
     'Object Detection': 'mmdet',
@@ -15,7 +15,14 @@ PACKAGES = (*TOOLBOXES, 'mmcv', 'mmengine')
 
 
 def register_toolbox(scope):
-    """Import everything that a toolbox registers, and return its module of registries."""
+    """Import everything that a toolbox registers.
+
+    Args:
+        scope (str): The toolbox: mmdet, mmseg or mmpretrain.
+
+    Returns:
+        module: The toolbox's registries, as ``mmdet.registry``.
+    """
     import_modules_from_strings(f'{scope}.utils').register_all_modules(init_default_scope=False)
     return import_modules_from_strings(f'{scope}.registry')
 
@@ -28,7 +35,7 @@ def check_installed(scope, name):
         name (str): The config that needs it.
 
     Raises:
-        ImportError: If it is not installed.
+        ImportError: If the toolbox is not installed. The message says how to install it.
     """
     if find_spec(scope) is None:
         raise ImportError(

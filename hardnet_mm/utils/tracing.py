@@ -1,4 +1,4 @@
-"""Whether PyTorch computes as the program runs, or a tracer, compiler or transform looks on."""
+"""Tells eager execution from tracing, compiling and function transforms."""
 
 import torch
 from torch.autograd import forward_ad
@@ -10,19 +10,26 @@ except ImportError:  # torch 2.1
 
 
 def is_eager(x):
-    """Return whether a tensor is computed as the program runs.
+    """Return whether a tensor is computed eagerly.
 
-    Under compilers, ``torch.export``, ``torch.fx`` and ``torch.jit.trace`` only plain operations
-    are used: the compiler decides what to store and what to compute in place.
+    This is False under ``torch.compile``, ``torch.export``, ``torch.fx`` and ``torch.jit.trace``.
+    There, callers use plain operations only, because the compiler decides what to store and what
+    to compute in place.
+
+    Args:
+        x (Tensor): A tensor, or what a tracer passes in its place.
     """
     return isinstance(x, torch.Tensor) and not is_compiling() and not torch.jit.is_tracing()
 
 
 def in_plain_autograd(x):
-    """Return whether autograd records what is done to a tensor, in reverse mode and alone.
+    """Return whether reverse-mode autograd, and nothing else, records operations on a tensor.
 
-    Forward mode and the transforms of ``torch.func`` take no hooks of saved tensors, or not every
-    function that autograd has been taught.
+    Forward-mode autograd and the transforms of ``torch.func`` do not support hooks on saved
+    tensors, nor every ``torch.autograd.Function``.
+
+    Args:
+        x (Tensor): A tensor, or what a tracer passes in its place.
     """
     return (
         is_eager(x)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from hardnet_mm.benchmark.measure import count_work, interleave, peak_memory, spread
-from hardnet_mm.benchmark.models import Subject, published
+from hardnet_mm.benchmark.measure import count_macs, interleave, peak_memory, spread
+from hardnet_mm.benchmark.models import Subject, published_result
 from hardnet_mm.benchmark.presets import PRESETS
 from hardnet_mm.utils.configs import build_model, read_config
 
@@ -24,7 +24,7 @@ def test_work_is_that_of_convolutions():
     model = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, padding=1, bias=False), torch.nn.BatchNorm2d(8)
     ).eval()
-    assert count_work(model, torch.zeros(1, 3, 10, 20)) == 3 * 8 * 9 * 200
+    assert count_macs(model, torch.zeros(1, 3, 10, 20)) == 3 * 8 * 9 * 200
 
 
 def test_peak_memory_counts_what_is_freed_again():
@@ -36,13 +36,19 @@ def test_peak_memory_counts_what_is_freed_again():
 
 
 def test_published_results():
-    assert published('hardnet_mm::fchardnet70_cityscapes.py') == (
+    assert published_result('hardnet_mm::fchardnet70_cityscapes.py') == (
         '77.7 mIoU, Cityscapes (hardnet_mm)'
     )
-    assert published('mseg_hardnet68_kvasir.py') == '84.8 mIoU, Kvasir-SEG 880/120 (hardnet_mm)'
-    assert published('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py') == '36.5 AP, COCO (mmdet)'
-    assert 'mIoU, Cityscapes (mmseg)' in published(PRESETS['segmentors']['configs']['PIDNet-S'])
-    assert published('digits/ssd_hardnet_digits.py') == ''
+    assert (
+        published_result('mseg_hardnet68_kvasir.py') == '84.8 mIoU, Kvasir-SEG 880/120 (hardnet_mm)'
+    )
+    assert (
+        published_result('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py') == '36.5 AP, COCO (mmdet)'
+    )
+    assert 'mIoU, Cityscapes (mmseg)' in published_result(
+        PRESETS['segmentors']['configs']['PIDNet-S']
+    )
+    assert published_result('digits/ssd_hardnet_digits.py') == ''
 
 
 @pytest.mark.parametrize('name', PRESETS)

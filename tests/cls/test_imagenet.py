@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
-from hardnet_mm.standalone.classifier import HEAD_DROPOUT
+from hardnet_mm.backbones.architectures import HEAD_DROPOUT
 
 
 @pytest.mark.parametrize('name', HEAD_DROPOUT)
@@ -53,3 +53,12 @@ def test_the_classifier_starts_as_the_originals(root):
         if isinstance(conv, torch.nn.Conv2d) and conv.weight.numel() > 1000:
             fans = conv.weight[0].numel() + conv.weight[:, 0].numel()
             assert conv.weight.std().item() == pytest.approx((2 / fans) ** 0.5, rel=0.15)
+
+
+def test_a_heads_dropout_is_a_number_or_a_variants():
+    head = dict(type='DropoutLinearClsHead', num_classes=10, in_channels=4)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        assert MODELS.build(dict(head, dropout=0.3)).dropout.p == 0.3
+        assert MODELS.build(dict(head, dropout='hardnet85')).dropout.p == 0.2
+        with pytest.raises(ValueError, match=r"one of \['hardnet39ds', .* got 'hardnet86'"):
+            MODELS.build(dict(head, dropout='hardnet86'))

@@ -23,7 +23,7 @@ TASKS['classification'] = 'Image Classification'
 # of a config's weights those that come first
 SHOWN = {record.config: key for key, record in reversed(WEIGHTS.items()) if record.metrics}
 SHOWN.pop(None, None)  # of no model here
-README, DOCS = ROOT / 'README.md', ROOT / 'docs'
+README, CHANGELOG, DOCS = ROOT / 'README.md', ROOT / 'CHANGELOG.md', ROOT / 'docs'
 
 
 @pytest.mark.parametrize('page', PAGES, ids=name)
@@ -43,6 +43,14 @@ def test_links_lead_somewhere(page):
 def test_files_are_there(page):
     for path in FILE.findall(prose(page)):
         assert (ROOT / path).exists(), f'{name(page)}: {path}'
+
+
+def test_the_version_is_the_changelogs():
+    """As docs/release.md has it: a version without its day in the changelog is a .dev0."""
+    version, state = re.search(r'^## (\S+) \((.+)\)$', CHANGELOG.read_text(), re.MULTILINE).groups()
+    assert re.fullmatch(r'unreleased|\d{4}-\d\d-\d\d', state)
+    suffix = '.dev0' if state == 'unreleased' else ''
+    assert hardnet_mm.__version__ == version + suffix
 
 
 def test_the_readme_is_short():

@@ -1,39 +1,10 @@
 import json
 
 import pytest
-import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from hardnet_mm.benchmark.measure import peak_memory
 
 CONFIG = 'configs/digits/centernet_hardnet_digits.py'
-
-
-def test_heatmaps_are_drawn(root, run_tool, digits, tmp_path):
-    init_default_scope('mmdet')
-    from mmdet.registry import MODELS
-
-    model = MODELS.build(Config.fromfile(root / CONFIG).model)
-    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'weights.pth')
-    arguments = (
-        *(root / CONFIG, tmp_path / 'weights.pth', '--out-dir', tmp_path / 'drawn'),
-        *('--images', 2, '--cfg-options', f'test_dataloader.dataset.data_root={digits}/'),
-    )
-    output = run_tool('analysis_tools/draw_heatmaps.py', *arguments)
-    assert '2 images in' in output
-    assert len(list((tmp_path / 'drawn').glob('*.jpg'))) == 2
-    output = run_tool('analysis_tools/draw_heatmaps.py', *arguments, fails=True)
-    assert 'is there already: choose a new folder' in output
-
-
-def test_heatmaps_are_centernets_only(root, run_tool, tmp_path):
-    torch.save(dict(state_dict={}), tmp_path / 'weights.pth')
-    ssd = root / 'configs/digits/ssd_hardnet_digits.py'
-    arguments = (ssd, tmp_path / 'weights.pth', '--out-dir', tmp_path / 'drawn')
-    output = run_tool('analysis_tools/draw_heatmaps.py', *arguments, fails=True)
-    assert "model.type must be CenterNet, got 'SingleStageDetector'" in output
-    assert not (tmp_path / 'drawn').exists()
 
 
 def test_target_making_is_timed(root, run_tool):

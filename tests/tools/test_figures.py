@@ -183,6 +183,16 @@ def test_a_contact_sheet_with_heatmaps(run_tool, sheet_arguments, tmp_path):
     assert 'is there already' in run_tool(SHEET, *sheet_arguments, '--out', out, fails=True)
 
 
+def test_heatmaps_are_centernets_only(root, run_tool, tmp_path):
+    torch.save(dict(state_dict={}), tmp_path / 'weights.pth')
+    ssd = root / 'configs/digits/ssd_hardnet_digits.py'
+    arguments = (ssd, tmp_path / 'weights.pth', '--heatmaps', '--out', tmp_path / 'sheet.jpg')
+    output = run_tool(SHEET, *arguments, fails=True)
+    assert '--heatmaps needs a CenterNet: the model of ' in output
+    assert output.strip().endswith('is a SingleStageDetector')
+    assert not (tmp_path / 'sheet.jpg').exists()
+
+
 def test_found_missed_and_wrong_boxes(root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / 'tools/analysis_tools'))
     from contact_sheet import count_found

@@ -92,10 +92,11 @@ def test_test_draws_and_dumps(root, run_tool, options, trained, tmp_path):
 @pytest.mark.slow
 def test_two_processes_train(root, run_tool, options, tmp_path):
     work_dir = tmp_path / 'two'
-    settings = [*options, 'train_cfg.max_epochs=1', 'train_dataloader.batch_size=2']
+    shared = [option for option in options if 'batch_size' not in option]
+    settings = [*shared, 'train_cfg.max_epochs=1', 'auto_scale_lr.base_batch_size=4']
     output = run_tool('dist_train.sh', root / CONFIG, 2, '--work-dir', work_dir, *settings)
     assert 'Distributed training: True' in output
-    assert 'GPU number: 2' in output
+    assert '2 processes train on 2 images each, 4 in all' in output
     losses = [line['loss'] for line in scalars(work_dir) if 'loss' in line]
     assert len(losses) == 3  # 12 images, 2 processes, 2 images each
     assert (work_dir / 'epoch_1.pth').is_file()

@@ -1,8 +1,8 @@
-"""Swap HarDNet into many configs of the toolboxes, train a step, predict, and tabulate how it went.
+"""Swap HarDNet into many configs of the toolboxes, train a step, predict, and list the outcomes.
 
 The table has a column for each stack: the maintained continuation of the toolboxes (onedl), and
-OpenMMLab's last releases (openmmlab). A run fills the column of the stack that is installed and
-leaves the other one. docs/swap.md holds what it wrote.
+OpenMMLab's last releases (openmmlab). A run fills the column of the installed stack and leaves the
+other one. The table is in docs/swap.md.
 """
 
 import argparse
@@ -152,11 +152,11 @@ CONFIGS = {
 
 STACKS = ('onedl', 'openmmlab')
 KINDS = ('works', 'refused', 'fails without HarDNet, too', 'fails')
-# Where the tables stand in a page.
+# The marks around the tables in a page.
 BEGIN = '<!-- written by tools/analysis_tools/backbone_swaps.py, from here -->'
 END = '<!-- to here -->'
 
-# What HarDNet cannot take the place of, by design; swap_backbone.py says why.
+# Configs whose backbone HarDNet cannot replace, by design; swap_backbone.py says why.
 REFUSED = (
     'mmdet::faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py',
     'mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py',
@@ -170,7 +170,7 @@ REFUSED = (
 
 
 def run(name, arch):
-    """Swap, train a step, predict, and return in words how it went."""
+    """Swap, train a step, predict, and return the outcome: one of :data:`KINDS`, with a reason."""
     cfg = read_config(name)
     try:
         swapped = read_inherited(name, swap(cfg, arch))
@@ -188,7 +188,7 @@ def run(name, arch):
 
 
 def attempt(cfg):
-    """Train a step and predict; return what failed, or nothing."""
+    """Train a step and predict. Return the error, '' if there is none."""
     try:
         model = build_model(cfg)
         loss(model, cfg).backward()
@@ -197,14 +197,14 @@ def attempt(cfg):
             if gradient is None or not gradient.isfinite().all() or not gradient.any():
                 return 'no gradient reaches the first layer'
         predict(model, cfg)
-    except Exception as error:  # whatever a toolbox may raise is what the table is to tell
+    except Exception as error:  # the table reports whatever a toolbox raises
         return f'{type(error).__name__}: {error}'.partition('\n')[0].partition(': install')[0]
     return ''
 
 
 @dataclass
 class Column:
-    """How the configs went on one stack.
+    """The outcomes on one stack.
 
     Attributes:
         arch (str): The variant that was swapped in.
@@ -229,7 +229,7 @@ def installed_versions():
 
 
 def summary(columns):
-    """Return the table of the stacks: what ran, and how often it went in which way."""
+    """Return the lines of the stacks' table: packages, and the number of each kind of outcome."""
     lines = [
         '| stack | variant | packages | configs | works | refused | fails without HarDNet, too | '
         'fails |',
@@ -244,7 +244,7 @@ def summary(columns):
 
 
 def table(columns):
-    """Return the table of the configs, a column a stack; a config that was not run has no words."""
+    """Return the lines of the configs' table: a column a stack, empty where it was not run."""
     names = dict.fromkeys(name for column in columns.values() for name in column.outcomes)
     lines = [f'| config | {" | ".join(columns)} |', '|---|' + '---|' * len(columns)]
     for name in names:
@@ -254,7 +254,7 @@ def table(columns):
 
 
 def write(columns, path):
-    """Put the tables between the marks of a page; one that is not there is made.
+    """Put the tables between the marks of a page. A missing page is made.
 
     Args:
         columns (dict[str, Column]): By the stack's name.
@@ -268,10 +268,10 @@ def write(columns, path):
 
 
 def split_page(path):
-    """Return what a page has before, between and after the marks.
+    """Return a page's text before, between and after the marks.
 
     Raises:
-        InputError: If it is there and has no marks.
+        InputError: If the page exists and has no marks.
     """
     if not path.exists():
         return '', '', '\n'
@@ -283,7 +283,7 @@ def split_page(path):
 
 
 def read(path):
-    """Return the columns that a page holds, by the stack's name."""
+    """Return the columns in a page, by the stack's name."""
     rows = [row[2:-2].split(' | ') for row in split_page(path)[1].splitlines() if row[:1] == '|']
     columns = {row[0]: Column(row[1], row[2]) for row in rows if row[0] in STACKS}
     for name, *cells in rows:
@@ -300,10 +300,10 @@ def parse_args():
         '--out',
         type=expanded_path,
         required=True,
-        help='Markdown page; what its column of the installed stack has is not done again, if the '
-        'stack and --arch are the same',
+        help="Markdown page; outcomes in the installed stack's column are reused if the packages' "
+        'versions and --arch are the same',
     )
-    parser.add_argument('--redo', action='store_true', help='do it again')
+    parser.add_argument('--redo', action='store_true', help='reuse no outcomes')
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
-"""Time the making of CenterNet's targets beside the forward pass that they are made for.
+"""Time the computation of CenterNet's targets, and compare it with the forward pass.
 
-Their memory is what making them adds, the targets themselves included.
+Memory is the peak that the computation adds, including the targets themselves.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from command_line import add_common_arguments  # noqa: E402
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config of a CenterNet, as centernet_hardnet85_coco.py')
+    parser.add_argument('config', help='config of a CenterNet')
     parser.add_argument('--batch-size', type=int, default=16)
-    parser.add_argument('--boxes', type=int, default=50, help='boxes of each image')
+    parser.add_argument('--boxes', type=int, default=50, help='boxes an image')
     parser.add_argument('--size', type=int, default=512, help='height and width of the images')
     parser.add_argument('--runs', type=int, default=5)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')

@@ -1,6 +1,6 @@
-"""Draw what a detector finds in the first test images, as mmdet draws it, in one picture.
+"""Draw a detector's boxes on the first test images, in one picture, and count the objects found.
 
-It also counts: an object is found by a drawn box of its class whose IoU with it is a half or more.
+An object is found if the IoU of a drawn box of its class with it is at least 0.5.
 """
 
 import logging
@@ -13,6 +13,7 @@ from command_line import (  # noqa: E402
     add_common_arguments,
     check_file,
     check_new_file,
+    fraction,
     make_parser,
     run,
     user_path,
@@ -28,14 +29,14 @@ def parse_args():
     add('checkpoint', type=user_path, help='checkpoint file')
     add('--out', type=user_path, required=True, help='.jpg or .png to write')
     add('--overwrite', action='store_true', help='replace --out if it is there')
-    add('--images', type=int, default=8, help='how many, from the first on; default: 8')
+    add('--images', type=int, default=8, help='number of images; default: 8')
     add('--columns', type=int, default=4, help='images side by side; default: 4')
-    add('--enlarge', type=float, default=1.5, help='factor of the images; default: 1.5')
-    add('--score-thr', type=float, default=0.3, help='least score of a box; default: 0.3')
+    add('--enlarge', type=float, default=1.5, help='factor to enlarge images by; default: 1.5')
+    add('--score-thr', type=fraction, default=0.3, help='minimum score of a box; default: 0.3')
     add(
         '--heatmaps',
         action='store_true',
-        help="beside each image the peaks of its heatmap; CenterNet's only",
+        help='draw the heatmap of a CenterNet beside each image: its maximum over the classes',
     )
     add_common_arguments(parser)
     args = parser.parse_args()
@@ -62,9 +63,11 @@ def build(args):
     check_checkpoint(args.checkpoint)
     cfg = load_config(args)
     if cfg.default_scope != 'mmdet':
-        raise InputError(f'{args.config} must be of a detector, one of mmdet')
+        raise InputError(f"{args.config} must be a detector's config, of mmdet")
     if args.heatmaps and cfg.model.type != 'CenterNet':
-        raise InputError(f'--heatmaps are of a CenterNet, {args.config} is of a {cfg.model.type}')
+        raise InputError(
+            f'--heatmaps needs a CenterNet: the model of {args.config} is a {cfg.model.type}'
+        )
     check_data_files(cfg.test_dataloader.dataset)
     from mmdet.registry import DATASETS, VISUALIZERS
 
@@ -78,7 +81,7 @@ def build(args):
 
 
 def draw_tile(model, item, visualizer, args):
-    """Return a test image with its boxes, RGB, and the counts of :func:`count_found`."""
+    """Return a test image with boxes drawn, RGB, and the counts of :func:`count_found`."""
     import cv2
     import numpy as np
     import torch
@@ -93,7 +96,7 @@ def draw_tile(model, item, visualizer, args):
     image = cv2.cvtColor(cv2.imread(item['data_samples'].img_path), cv2.COLOR_BGR2RGB)
     image = cv2.resize(image, None, fx=args.enlarge, fy=args.enlarge, interpolation=cv2.INTER_CUBIC)
     height, width = image.shape[:2]
-    # a box beyond the border would make mmdet draw the whole image smaller
+    # mmdet would draw the whole image smaller if a box went beyond its border
     limits = found.bboxes.new_tensor([width, height, width, height]) - 1
     found.bboxes = (found.bboxes * args.enlarge).clamp(min=0).minimum(limits)
     visualizer.add_datasample('', image, result, draw_gt=False, pred_score_thr=0)
@@ -116,7 +119,7 @@ def count_found(objects, boxes):
         boxes (InstanceData): With ``bboxes``, ``labels`` and ``scores``.
 
     Returns:
-        tuple[int]: The objects, those that were found, and the boxes that are of none.
+        tuple[int]: Numbers of objects, of objects found, and of boxes that match no object.
     """
     import numpy as np
     from mmdet.evaluation.functional.mean_ap import tpfp_default
@@ -132,8 +135,8 @@ def count_found(objects, boxes):
     return len(corners), right, len(rows) - right
 
 
-def join(tiles, columns):
-    """Put images (height, width, 3) of one size or several side by side on white."""
+def join_tiles(tiles, columns):
+    """Arrange images ``(H, W, 3)`` of any sizes in a grid on a white sheet."""
     import numpy as np
 
     height, width = (max(tile.shape[axis] for tile in tiles) + GAP for axis in (0, 1))
@@ -146,8 +149,8 @@ def join(tiles, columns):
     return sheet
 
 
-def write(sheet, path):
-    """Write an RGB picture, whole or not at all."""
+def write_sheet(sheet, path):
+    """Write an RGB picture, complete or not at all."""
     from PIL import Image
 
     from hardnet_mm.utils.files import written_whole
@@ -157,18 +160,18 @@ def write(sheet, path):
 
 
 def main(args):
-    logging.disable(logging.INFO)  # what each parameter is initialized with
+    logging.disable(logging.INFO)  # mmengine lists the initialisation of each parameter
     model, dataset, visualizer = build(args)
     number = min(args.images, len(dataset))
     tiles, counts = zip(
         *(draw_tile(model, dataset[index], visualizer, args) for index in range(number))
     )
-    write(join(tiles, args.columns), args.out)
+    write_sheet(join_tiles(tiles, args.columns), args.out)
     objects, found, wrong = map(sum, zip(*counts))
     print(
         f'{args.out}: the first {number} of {len(dataset)} test images, boxes of a score of '
         f'{args.score_thr:g} or more: {objects} objects, {found} found, {objects - found} missed; '
-        f'{wrong} boxes of none'
+        f'{wrong} boxes match no object'
     )
 
 

@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / 'tools'), str(ROOT / 'tests')]
 from command_line import check_file, check_new_file, make_parser, run, user_path  # noqa: E402
 
-TOLERANCE = 1e-4  # of the largest value: what the tests allow; CPUs and releases round otherwise
+# Part of the largest value by which outputs may differ. CPUs and releases of PyTorch sum up in
+# different orders, and so round differently.
+TOLERANCE = 1e-4
 
 
 @dataclass
@@ -177,7 +179,14 @@ def parse_args():
         'value',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace --out if it is there')
+    parser.add_argument(
+        '--float64',
+        action='store_true',
+        help='compute in float64, which shows how far the file itself is from the exact values',
+    )
     args = parser.parse_args()
+    if args.float64 and args.compare is None:
+        parser.error('--float64 is for --compare: golden files hold float32 outputs')
     original = ORIGINALS[args.name]
     kind = f'clone of https://github.com/{original.repository} that has'
     check_file(parser, kind, os.path.join(args.clone, original.file))
@@ -226,8 +235,8 @@ def load_network(clone, original):
         return original.build(module).eval()
 
 
-def golden_outputs(clone, original):
-    """Return what a golden file holds."""
+def golden_outputs(clone, original, float64=False):
+    """Return the content of a golden file, computed in float32 or in float64."""
     import torch
     from helpers.stand_in import fill_state_dict, golden_input
 
@@ -235,8 +244,9 @@ def golden_outputs(clone, original):
     model = load_network(clone, original)
     entries = [[key, list(value.shape)] for key, value in model.state_dict().items()]
     model.load_state_dict(fill_state_dict(entries))
+    dtype = torch.float64 if float64 else torch.float32
     with torch.no_grad():
-        outputs = original.outputs(model, golden_input(*original.size))
+        outputs = original.outputs(model.to(dtype), golden_input(*original.size).to(dtype))
     return dict(
         note=original.note,
         original=dict(repository=original.repository, commit=commit),
@@ -268,7 +278,7 @@ def main(args):
     from hardnet_mm.utils.files import written_whole
 
     original = ORIGINALS[args.name]
-    content = golden_outputs(args.clone, original)
+    content = golden_outputs(args.clone, original, args.float64)
     if args.out is not None:
         with written_whole(args.out) as new:
             new.write_text(json.dumps(content) + '\n', encoding='utf-8')

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hardnet_mm.benchmark.measure import count_work
+from hardnet_mm.benchmark.measure import count_macs
 from hardnet_mm.benchmark.models import Subject
 from hardnet_mm.deploy import to_deploy
 from hardnet_mm.kernels.triton import tuning
@@ -282,7 +282,7 @@ def measure(report, name, subject, compiled):
     _, number, height, width = NETWORKS[name]
     images = torch.rand(number, 3, height, width, device='cuda')
     rates = report.results['machine']
-    macs = count_work(subject, images[:1]) * number
+    macs = count_macs(subject, images[:1]) * number
     floor = max(
         2 * macs / rates['matrix product, TFLOP/s'] / 1e9,
         traffic(subject, images[:1]) * number / rates['copy, read and written, GB/s'] / 1e6,

@@ -1,7 +1,7 @@
-"""List the configs: data, published result, weights, parameters, MACs. It is configs/README.md.
+"""List the configs with data, published result, weights, parameters and MACs: configs/README.md.
 
-MACs are counted as benchmark.py counts them, of one image, auxiliary heads left out. Counting them
-takes some minutes for all configs.
+MACs are counted as by benchmark.py: for one image, without auxiliary heads. For all configs,
+counting takes some minutes.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 
 import torch
 
-from hardnet_mm.benchmark.measure import count_work
+from hardnet_mm.benchmark.measure import count_macs
 from hardnet_mm.benchmark.models import Subject
 from hardnet_mm.checkpoints.published import WEIGHTS
 from hardnet_mm.utils.configs import build_model, read_config
@@ -35,8 +35,8 @@ GROUPS = {
     "HarDNet in the toolboxes' own models": 'toolbox_models/*.py',
     'Small models for the data of `tools/dataset_converters/digits.py`': 'digits/*.py',
 }
-# What a data set is called here, and the height and width that its images are tested at, where the
-# Resize of the test pipeline does not tell them.
+# For each type of data set: its name in the list, and the height and width that its images are
+# tested at, None if the test pipeline's Resize determines them.
 DATA_SETS = dict(
     ImageNet=('ImageNet-1k', (224, 224)),
     CocoDataset=('COCO', None),
@@ -56,7 +56,7 @@ DIGITS = dict(
 
 
 def facts(path, cfg):
-    """Return the columns of a row that no model is built for, and the images' height and width."""
+    """Return the columns that need no model, and the height and width of the test images."""
     leaf = next(leaf_datasets(cfg.test_dataloader.dataset))
     names = DIGITS if leaf.data_root.startswith('data/digits') else DATA_SETS
     data, size = names[leaf.type]
@@ -74,9 +74,9 @@ def facts(path, cfg):
 
 
 def resized(pipeline):
-    """Return the height and width that a pipeline gives an image, padded as mmdet's models pad.
+    """Return the height and width of a pipeline's images, padded to a multiple of 32 as in mmdet.
 
-    One that resizes none gives most of COCO's, which have 480 x 640 pixels, a larger canvas.
+    Without a Resize, it is 512 x 672: CenterNet pads most images of COCO, 480 x 640, to that.
     """
     scales = [transform.scale for transform in pipeline if transform.type == 'Resize']
     width, height = scales[0] if scales else (672, 512)
@@ -85,11 +85,11 @@ def resized(pipeline):
 
 @torch.no_grad()
 def counts(cfg, size):
-    """Return the last columns of a row: parameters and MACs of the model."""
+    """Return the columns of a model's parameters and MACs."""
     model = Subject(build_model(cfg), cfg.default_scope)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    work = count_work(model, torch.rand(1, 3, *size))
-    return [f'{parameters / 1e6:.2f} M', f'{work / 1e9:.2f}']
+    macs = count_macs(model, torch.rand(1, 3, *size))
+    return [f'{parameters / 1e6:.2f} M', f'{macs / 1e9:.2f}']
 
 
 def rows(pattern):
@@ -124,7 +124,7 @@ def render(groups):
 
 
 def differences():
-    """Yield what the list in the repository says otherwise than the configs and records do."""
+    """Yield the rows in which the list in the repository differs from configs and records."""
     text = LIST.read_text(encoding='utf-8')
     groups = parse(text)
     if render(groups) != text:
@@ -148,7 +148,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    logging.disable(logging.INFO)  # what each parameter is initialized with
+    logging.disable(logging.INFO)  # mmengine lists the initialisation of each parameter
     if args.check:
         wrong = list(differences())
         if wrong:

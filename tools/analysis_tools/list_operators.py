@@ -1,7 +1,7 @@
-"""List who calls which compiled operator of mmcv, and what it is computed by without one.
+"""List the callers of mmcv's compiled operators, and the stand-ins for those operators.
 
-Reads sources, imports none of them: mmcv.ops, the toolboxes that are installed, and folders named
-by --source (a checkout or an unpacked release, as of mmrotate).
+Sources are parsed, not imported: mmcv.ops, the installed toolboxes, and folders named by --source
+(a checkout or an unpacked release, for instance of mmrotate).
 """
 
 import argparse
@@ -27,21 +27,21 @@ def parse(path):
 
 
 def installed_folder(package):
-    """Return the folder of an installed package, None where there is none."""
+    """Return the folder of an installed package, None if it is not installed."""
     spec = importlib.util.find_spec(package)
     return Path(spec.origin).parent if spec else None
 
 
 class Operators:
-    """What each public name of mmcv.ops reaches of ``mmcv._ext``.
+    """The operators of ``mmcv._ext`` that each public name of ``mmcv.ops`` calls.
 
     Args:
-        folder (Path): That of ``mmcv.ops``.
+        folder (Path): Folder of ``mmcv.ops``.
 
     Attributes:
-        reached (dict[str, set[str]]): Operators by public name.
-        registered (dict[str, str]): Public names by the name in a registry.
-        all (set[str]): Every operator that mmcv.ops names.
+        reached (dict[str, set[str]]): Operators called, directly or not, by public name.
+        registered (dict[str, str]): Public names, by the name in a registry.
+        all (set[str]): All operators that mmcv.ops names.
     """
 
     def __init__(self, folder):
@@ -86,7 +86,7 @@ def _defined(node):
 
 
 def _mentions(node):
-    """Yield the names that a definition uses; operators have a dot before them."""
+    """Yield the names that a definition uses; those of operators begin with a dot."""
     for part in ast.walk(node):
         if isinstance(part, ast.Name):
             yield part.id
@@ -102,7 +102,7 @@ def _registered(node):
 
 
 def names_of_mmcv(tree, operators):
-    """Yield the public names of mmcv.ops that a source imports, or builds by a config's type."""
+    """Yield the public names of mmcv.ops that a source imports, or names as a config's type."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('mmcv.ops'):
             yield from (alias.name for alias in node.names)
@@ -117,11 +117,14 @@ def names_of_mmcv(tree, operators):
 
 
 def callers(folders, operators):
-    """Return who reaches each operator: ``{operator: {(toolbox, public name): files}}``.
+    """Return the callers of each operator.
 
     Args:
-        folders (dict[str, Path]): Sources by the toolbox's name.
-        operators (Operators): Of the installed mmcv.
+        folders (dict[str, Path]): Sources, by the toolbox's name.
+        operators (Operators): Operators of the installed mmcv.
+
+    Returns:
+        dict: ``{operator: {(toolbox, public name): number of files}}``.
     """
     found = defaultdict(lambda: defaultdict(int))
     for toolbox, folder in folders.items():
@@ -133,7 +136,7 @@ def callers(folders, operators):
 
 
 def table(found, operators):
-    """Return the lines of a table in Markdown, an operator a row."""
+    """Return the lines of a Markdown table, an operator a row."""
     lines = [
         '| operator of mmcv | reached by (files) | made of | compared with |',
         '|---|---|---|---|',
@@ -175,7 +178,7 @@ def parse_args():
         nargs='*',
         default=[],
         metavar='NAME=FOLDER',
-        help='sources of a toolbox that is not installed, as mmrotate=onedl-mmrotate/mmrotate',
+        help='sources of a toolbox that is not installed: mmrotate=onedl-mmrotate/mmrotate',
     )
     parser.add_argument('--write', action='store_true', help='replace the table in the docs')
     return parser.parse_args()

@@ -1,7 +1,7 @@
-"""Time a training step (forward, backward, SGD) and its memory, in the ways there are.
+"""Measure time and memory of a training step (forward, backward, SGD), in several ways.
 
-Each way runs in a process of its own, whose memory the system tells; they take turns, so that
-noise hits all alike.
+Each way runs in a process of its own, whose memory is that of the step. The processes take turns,
+so that a disturbance affects all of them.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import torch
 
 from hardnet_mm import create_model
 from hardnet_mm.benchmark.measure import peak_memory
-from hardnet_mm.benchmark.report import machine
+from hardnet_mm.benchmark.report import describe_machine
 
 WAYS = {
     'plain': dict(),
@@ -32,14 +32,14 @@ def parse_args():
     add('--size', type=int, default=224)
     add('--batch-size', type=int, default=16)
     add('--turns', type=int, default=3)
-    add('--runs', type=int, default=3, help='steps of each turn, after one to warm up')
+    add('--runs', type=int, default=3, help='timed steps a turn, after an untimed one')
     add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     add(
         '--hub',
         metavar='FOLDER',
-        help="a clone with a hubconf.py, whose model of the arch's name is timed first, as it is",
+        help='a clone with a hubconf.py, whose model of the name --arch is measured first',
     )
-    add('--way', choices=[*WAYS, 'hub'], help='run steps of this one as standard input asks')
+    add('--way', choices=[*WAYS, 'hub'], help='used by the tool itself: the way of this process')
     args = parser.parse_args()
     if args.hub and not Path(args.hub, 'hubconf.py').is_file():
         parser.error(f'--hub takes a folder with a hubconf.py in it, got {args.hub!r}')
@@ -47,7 +47,7 @@ def parse_args():
 
 
 def work(args):
-    """Print the memory of the first steps, and the seconds of another for each line that comes."""
+    """Print the memory of the first steps. Then, for each line of input, print a step's seconds."""
     torch.manual_seed(0)
     layout = torch.channels_last if 'channels-last' in args.way else torch.contiguous_format
     if args.way == 'hub':
@@ -67,7 +67,7 @@ def work(args):
         if args.device.startswith('cuda'):
             torch.cuda.synchronize()
 
-    # from the first, so that what a way keeps from step to step counts as well
+    # the first steps, so that memory held from step to step counts as well
     memory = peak_memory(lambda: (step(), step()), args.device)
     print('nan' if memory is None else memory, flush=True)
     for _ in sys.stdin:
@@ -77,10 +77,14 @@ def work(args):
 
 
 class Way:
-    """A process that takes steps when it is asked to.
+    """A process that takes training steps on request.
 
     Args:
-        name (str): The way.
+        name (str): A name of :data:`WAYS`, or 'hub'.
+
+    Attributes:
+        memory (float): Bytes that the first steps added, at their peak.
+        seconds (list[float]): Seconds of the timed steps.
     """
 
     def __init__(self, name):
@@ -95,13 +99,13 @@ class Way:
         self.seconds = []
 
     def take_turn(self, runs):
-        """Take some steps, and note the seconds of all but the first."""
+        """Take ``runs`` timed steps after an untimed one."""
         self.process.stdin.write('\n' * (runs + 1))
         self.process.stdin.flush()
         self.seconds += [self._read() for _ in range(runs + 1)][1:]
 
     def _read(self):
-        for line in self.process.stdout:  # what is no number is a program's own message
+        for line in self.process.stdout:  # other programs may print messages in between
             try:
                 return float(line)
             except ValueError:
@@ -121,8 +125,8 @@ def main():
     first = ways[0]
     print(
         f'{args.arch}, a step of {args.batch_size} x 3 x {args.size} x {args.size}, {args.turns} '
-        f'turns of {args.runs} each, {machine(args.device)}; memory is what training adds to the '
-        f'weights; speed is the median over turns\n\n'
+        f'turns of {args.runs} each, {describe_machine(args.device)}; memory is what training adds '
+        f'to the weights; speed is the median over turns\n\n'
         f'| way | seconds, median | speed | memory, MiB | of {first.name} |\n|---|---|---|---|---|'
     )
     for way in ways:

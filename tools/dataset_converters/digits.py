@@ -39,7 +39,7 @@ PHOTOS = {
 SPLITS = ('train', 'val')
 TASKS = ('detection', 'segmentation', 'classification')
 SCENES, CROPS = 0, 1  # the two kinds of images, as a part of each image's seed
-MARKER = 'digits.json'  # tells a folder made by this tool, together with the signature inside
+MARKER = 'digits.json'  # with the signature inside, the mark of a folder made by this tool
 SIGNATURE = 'made by tools/dataset_converters/digits.py'
 OUTPUTS = {'annotations', 'train', 'val', 'masks', 'crops', MARKER}
 MIN_DIGIT = 8  # pixels: the digits themselves have only 8x8
@@ -64,8 +64,8 @@ class Split:
 def split_samples(labels):
     """Split int labels (num_samples,) into {'train', 'val'} of sorted positions, int arrays.
 
-    Every fifth sample of every class is val. Samples lie writer after writer, so both splits have
-    something of every hand.
+    Every fifth sample of every class is val. Samples are ordered by writer, so that both splits
+    contain every handwriting.
     """
     val = np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -109,8 +109,14 @@ def crop_photo(photo, size, rng):
 def render_digit(grid, height, rng):
     """Draw a digit with smooth strokes, slightly rotated, sheared and of random stroke width.
 
-    From a float32 grid (8, 8) in 0..1 comes the ink's opacity, float32 (height, width) in 0..1,
-    cut tightly around the ink. It is never wider than high: if its height fits, its width does.
+    Args:
+        grid: float32 (8, 8), 0 to 1.
+        height: Height of the result in pixels.
+        rng: NumPy's random generator.
+
+    Returns:
+        The ink's opacity, float32 (height, width), 0 to 1, cropped to the ink. It is never wider
+        than high.
     """
     side = 140  # 14 cells of 10 pixels: 3 empty cells all around leave room for the rotation
     grid = cv2.copyMakeBorder(grid, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=0)
@@ -118,8 +124,8 @@ def render_digit(grid, height, rng):
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-4, 4), 1)
     turn[0] += rng.uniform(-0.05, 0.05) * (turn[1] - (0, 0, side / 2))  # shear
     grey = cv2.warpAffine(grey, turn, (side, side))
-    # Between two grey values the ink turns from clear to opaque: what the pen left faint, as the
-    # eye of an 8, stays visible, and the lower they are the thicker the stroke.
+    # Between two grey values, the ink goes from transparent to opaque. Lower values make thicker
+    # strokes. The gradual change keeps faint details visible, such as the holes of an 8.
     clear, opaque = rng.uniform(0.1, 0.2), rng.uniform(0.7, 0.8)
     visible = grey >= (clear + opaque) / 2
     left, top, ink_width, ink_height = cv2.boundingRect(visible.astype(np.uint8))
@@ -131,14 +137,14 @@ def render_digit(grid, height, rng):
 
 
 def to_grey(colours):
-    """Brightness (...) of float32 BGR colours (..., 3); no BLAS, which rounds as it likes."""
+    """Brightness (...) of float32 BGR colours (..., 3), without BLAS, whose rounding varies."""
     return (colours * BGR_TO_GREY).sum(-1)
 
 
 def choose_ink(background, rng):
     """Choose a light BGR ink, float32 (3,), that stands out from a background (height, width, 3).
 
-    Returns None where the background is too bright for that.
+    Returns None if the background is too bright.
     """
     darkest = np.percentile(to_grey(background), 90) + MIN_CONTRAST
     if darkest > 255:
@@ -153,7 +159,7 @@ def choose_ink(background, rng):
 
 
 def crowds(box, others):
-    """Tell whether a (top, left, bottom, right) box is less than GAP away from one of others."""
+    """Return whether a (top, left, bottom, right) box is closer than GAP to one of the others."""
     if not others:
         return False
     box, others = np.array(box), np.array(others)
@@ -164,9 +170,11 @@ def crowds(box, others):
 def paste_digit(image, instances, number, grid, boxes, digit_size, rng):
     """Paste a digit, a float32 grid (8, 8), at a free place with enough contrast.
 
-    This changes image, float32 BGR (height, width, 3), sets instances, uint16 (height, width), to
-    number where the ink is, and appends to boxes, the (top, left, bottom, right) taken so far.
-    digit_size is the least and greatest height. Returns False if it found no place.
+    Three arguments are changed: the digit is drawn on image, float32 BGR (height, width, 3);
+    instances, uint16 (height, width), is set to number where the ink is; and the digit's (top,
+    left, bottom, right) is appended to boxes, those pasted so far.
+
+    digit_size is the minimum and maximum height. Returns False if there is no free place.
     """
     for _ in range(PLACE_TRIES):
         opacity = render_digit(grid, rng.integers(*digit_size, endpoint=True), rng)
@@ -191,12 +199,12 @@ def make_scene(split, samples, size, digit_size, rng):
     """Paste digits (positions in load_digits()) onto a random photograph crop of (height, width).
 
     Returns:
-        uint8 BGR image (height, width, 3); uint16 instances (height, width), 0 background and
-        k + 1 the visible ink of digit k; the samples that found a place, at least one; the
-        photograph's file name.
+        uint8 BGR image (height, width, 3); uint16 instances (height, width), 0 for background and
+        k + 1 for the visible ink of digit k; the pasted samples, at least one; the photograph's
+        file name.
     """
     placed, boxes = [], []
-    while not placed:  # a crop that leaves no place even for one digit is drawn anew
+    while not placed:  # repeats with another crop if no digit has a place
         photo = PHOTOS[split.name][rng.integers(len(split.photos))]
         image = crop_photo(split.photos[photo], size, rng)
         instances = np.zeros(size, np.uint16)
@@ -204,7 +212,7 @@ def make_scene(split, samples, size, digit_size, rng):
             number, grid = len(placed) + 1, split.grids[sample]
             if paste_digit(image, instances, number, grid, boxes, digit_size, rng):
                 placed.append(int(sample))
-    noise = rng.standard_normal((*size, 1), np.float32)  # grain, as of a camera in dim light
+    noise = rng.standard_normal((*size, 1), np.float32)  # a camera's grain in dim light
     image = np.clip(np.rint(image + rng.uniform(0, 5) * noise), 0, 255)
     return image.astype(np.uint8), instances, placed, photo
 
@@ -214,7 +222,7 @@ def encode_mask(mask):
     flat = mask.ravel(order='F')
     edges = np.flatnonzero(np.diff(flat)) + 1
     counts = np.diff(np.concatenate(([0], edges, [flat.size]))).tolist()
-    # The first run counts zeros, so that a mask which starts with ink starts with an empty run.
+    # The first run counts zeros, so a mask that starts with ink has an empty first run.
     return {'size': list(mask.shape), 'counts': [0, *counts] if flat[0] else counts}
 
 
@@ -233,15 +241,16 @@ def describe_digits(instances, samples, labels, image_id):
 
 
 def write_image(path, image, *params):
-    """Write an image, the format after the path's suffix."""
+    """Write an image in the format of the path's suffix."""
     _, data = cv2.imencode(path.suffix, image, params)
     path.write_bytes(data.tobytes())
 
 
 def in_parallel(function, count, title):
-    """Call a function of each index below count, a process a core; yield the results in order.
+    """Call a function with each index below count, in a process a core, and yield the results.
 
-    The title goes to stderr, with a progress bar on a terminal.
+    Results come in the order of the indices. The title is printed to stderr, on a terminal with a
+    progress bar.
     """
     print(title, file=sys.stderr)
     with ProcessPoolExecutor(initializer=set_work, initargs=(function,)) as pool:
@@ -252,20 +261,20 @@ def in_parallel(function, count, title):
 
 
 def set_work(function):
-    """Tell a process what it is to do, once rather than with every index."""
+    """Send the function to a worker process, once rather than with every index."""
     work_on.function = function
 
 
 def work_on(index):
-    """Do it for one index."""
+    """Call the worker's function with an index."""
     return work_on.function(index)
 
 
 def write_scene(folder, split, args, i):
     """Write an image with several digits and its semantic mask.
 
-    Returns its entry in the COCO file, its annotations, numbered from 0, and how many digits were
-    left out for want of a place.
+    Returns the image's entry in the COCO file, its annotations, numbered from 0, and the number of
+    digits that had no place.
     """
     rng = np.random.default_rng([args.seed, SPLITS.index(split.name), SCENES, i])
     number = rng.integers(*args.digits_per_image, endpoint=True)
@@ -284,7 +293,7 @@ def write_scene(folder, split, args, i):
 def write_scenes(folder, split, count, args):
     """Write a split's images with several digits, their COCO file and their semantic masks.
 
-    Returns the number of digits pasted and the number left out for want of a place.
+    Returns the number of digits pasted, and the number of digits that had no place.
     """
     (folder / split.name).mkdir()
     if 'segmentation' in args.tasks:
@@ -304,7 +313,7 @@ def write_scenes(folder, split, count, args):
 
 
 def write_crop(folder, split, args, i):
-    """Write an image with one digit, <digit>/<index>_<photo>_<sample>.png; classes take turns."""
+    """Write an image with one digit, <digit>/<index>_<photo>_<sample>.png; the digit is i % 10."""
     size, members = args.crop_size, split.labels[split.samples]
     rng = np.random.default_rng([args.seed, SPLITS.index(split.name), CROPS, i])
     sample = rng.choice(split.samples[members == i % 10])
@@ -324,7 +333,7 @@ def write_crops(folder, split, count, args):
 
 
 def write_dataset(folder, args):
-    """Write all that args ask for into the empty folder and list in words what was written."""
+    """Write the data set to the empty folder, and return a list of sentences about it."""
     splits, report = load_splits(), []
     for name in SPLITS:
         images, crops = getattr(args, f'{name}_images'), getattr(args, f'{name}_crops')
@@ -344,7 +353,7 @@ def write_dataset(folder, args):
 
 
 def obstacle(folder, overwrite):
-    """Say in one sentence why the data set can't be put at folder; None if it can."""
+    """Return a sentence on why the data set cannot be put at folder, None if it can."""
     if not folder.exists():
         return None
     if not folder.is_dir():
@@ -361,7 +370,7 @@ def obstacle(folder, overwrite):
 
 
 def put_in_place(new, folder):
-    """Rename new to folder; what was at folder goes beside new, and back if that fails."""
+    """Rename new to folder. An old folder is moved beside new first, and back if that fails."""
     old = new.with_name('old')
     try:
         if folder.exists():
@@ -426,7 +435,7 @@ def parse_args(argv=None):
 
 
 def main(argv=None):
-    """Make the data set in a folder beside --out-dir and rename that when all is complete."""
+    """Make the data set in a folder beside --out-dir, which is renamed when it is complete."""
     args, start = parse_args(argv), time.time()
     args.out_dir.parent.mkdir(parents=True, exist_ok=True)
     prefix = f'{args.out_dir.name}.part-'

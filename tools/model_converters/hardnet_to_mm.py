@@ -1,4 +1,4 @@
-"""Convert a checkpoint of the original HarDNet programs to this plugin's keys, or back."""
+"""Convert a checkpoint of an original HarDNet program to this plugin's keys, or back."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ def parse_args():
     parser.add_argument('src', type=user_path, help='checkpoint to read')
     parser.add_argument('dst', type=user_path, nargs='?', help='checkpoint to write')
     parser.add_argument(
-        '--reverse', action='store_true', help="from this plugin's to the original's"
+        '--reverse', action='store_true', help="from this plugin's keys to the original's"
     )
     parser.add_argument('--dry-run', action='store_true', help='print the keys, write nothing')
     parser.add_argument('--overwrite', action='store_true', help='replace dst if it is there')
@@ -27,7 +27,7 @@ def parse_args():
 
 
 def as_saved(state_dict):
-    """Wrap an original's state dict as its program saves it."""
+    """Wrap a state dict in the form in which its original program saves it."""
     if 'hm.0.weight' in state_dict:  # CenterNet
         return dict(epoch=0, state_dict=state_dict)
     if 'finalConv.weight' in state_dict:  # FC-HarDNet, from a DataParallel model

@@ -1,9 +1,11 @@
 import copy
 import threading
 
+import pytest
 import torch
 
 from hardnet_mm import HarDNet
+from hardnet_mm.benchmark.measure import peak_memory
 from hardnet_mm.deploy import to_deploy
 from hardnet_mm.kernels.cpu.buffers import MemoryPool
 
@@ -19,8 +21,19 @@ def test_memory_is_used_again():
     assert pool.empty((1,), torch.float32).data_ptr() != address
     del part
     assert pool.empty((1, 6), torch.float32).data_ptr() == address
-    pool.empty((100,), torch.bfloat16)
-    assert len(pool._buffers) == 3
+
+
+def test_a_free_buffer_that_is_too_small_is_replaced():
+    pool = MemoryPool()
+
+    def use_more_and_more():
+        for mebibytes in (40, 50, 60):
+            pool.empty((mebibytes, 2**20), torch.uint8).fill_(1)
+
+    grown = peak_memory(use_more_and_more)
+    if grown is None:
+        pytest.skip('no /proc')
+    assert 55 * 2**20 < grown < 80 * 2**20
 
 
 def test_threads_and_copies_share_nothing():

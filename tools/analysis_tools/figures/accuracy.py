@@ -12,7 +12,7 @@ from hardnet_mm.utils.errors import InputError
 from .style import BLUE, DPI, FAINT, INK, RULE, WIDTH, plt
 
 NEEDED = ('model', 'form', 'seconds', 'published')
-# as hardnet_mm.benchmark.models.published() writes it: '78.7 mIoU, Cityscapes (mmseg)'
+# as hardnet_mm.benchmark.models.published_result() writes it: '78.7 mIoU, Cityscapes (mmseg)'
 PUBLISHED = re.compile(r'(?P<value>[\d.]+) (?P<unit>.+), (?P<dataset>.+) \(\w+\)')
 LINE = 13  # pixels of a label's height
 # where a label may stand beside its point, the best place first: pixels right, pixels up
