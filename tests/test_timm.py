@@ -5,8 +5,8 @@ import torch
 from helpers.documents import ROOT, blocks
 
 from hardnet_mm import create_model
-from hardnet_mm.checkpoints import convert_official
 from hardnet_mm.backbones.architectures import HEAD_DROPOUT
+from hardnet_mm.checkpoints import convert_official
 
 timm = pytest.importorskip('timm')
 import hardnet_mm.timm  # noqa: E402, F401, it registers

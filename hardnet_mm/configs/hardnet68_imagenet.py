@@ -5,3 +5,5 @@ from mmengine.config import read_base
 
 with read_base():
     from ._base_.hardnet_imagenet import *
+
+model.update(head=dict(dropout='hardnet68'))

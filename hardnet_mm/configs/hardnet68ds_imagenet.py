@@ -6,4 +6,4 @@ from mmengine.config import read_base
 with read_base():
     from ._base_.hardnet_imagenet import *
 
-model.update(backbone=dict(arch='hardnet68ds'), head=dict(dropout=0.05))
+model.update(backbone=dict(arch='hardnet68ds'), head=dict(dropout='hardnet68ds'))

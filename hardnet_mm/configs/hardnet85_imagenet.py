@@ -6,4 +6,4 @@ from mmengine.config import read_base
 with read_base():
     from ._base_.hardnet_imagenet import *
 
-model.update(backbone=dict(arch='hardnet85'), head=dict(in_channels=1280, dropout=0.2))
+model.update(backbone=dict(arch='hardnet85'), head=dict(in_channels=1280, dropout='hardnet85'))
