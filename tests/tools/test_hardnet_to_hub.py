@@ -63,6 +63,8 @@ def test_a_published_name(convert, golden, tmp_path, monkeypatch):
     assert 'holds model.safetensors, config.json, README.md already' in convert(
         'fchardnet70_cityscapes', '--out-dir', out, fails=True
     )
+    published = ['fchardnet70_cityscapes', '--out-dir', tmp_path / 'other']
+    assert "leave out ['--data']" in convert(*published, '--data', 'mine', fails=True)
     (out / 'README.md').write_text('mine')
     convert('hardnet://fchardnet70_cityscapes', '--out-dir', out, '--overwrite')
     assert (out / 'README.md').read_bytes() == before
@@ -90,6 +92,11 @@ def test_a_checkpoint_of_ones_own(convert, tmp_path):
     loaded = CheckpointLoader.load_checkpoint(str(out / 'model.safetensors'))
     assert loaded['meta']['dataset_meta']['classes'] == ['a', 'b', 'c']
     again = create_model('hardnet39ds', num_classes=3, pretrained=str(out / 'model.safetensors'))
+    assert torch.equal(again.head.fc.weight, model.head.fc.weight)
+    timm = pytest.importorskip('timm')
+    import hardnet_mm.timm  # noqa: F401
+
+    again = timm.create_model(f'local-dir:{out}', pretrained=True)
     assert torch.equal(again.head.fc.weight, model.head.fc.weight)
 
 

@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from command_line import check_file, expanded_path, make_parser, run, user_path  # noqa: E402
 
 FILES = ('model.safetensors', 'config.json', 'README.md')
+OF_OWN = ('name', 'data', 'license', 'split', 'metrics')  # options of a person's checkpoint
 EXTRA = "this needs {}, which is not installed: pip install 'hardnet_mm[hub]'"
 
 
@@ -64,6 +65,7 @@ def read(args):
     from hardnet_mm.checkpoints.download import load_original
     from hardnet_mm.checkpoints.published import SCHEME, WEIGHTS, get_weights
     from hardnet_mm.checkpoints.reading import read_checkpoint
+    from hardnet_mm.utils.errors import InputError
 
     if args.is_file:
         files = {weights.file: name for name, weights in reversed(WEIGHTS.items())}
@@ -73,6 +75,9 @@ def read(args):
     else:
         name = args.source.removeprefix(SCHEME)
     weights = get_weights(name)
+    given = [f'--{option}' for option in OF_OWN if getattr(args, option)]
+    if given:
+        raise InputError(f'{name} is published, and its card on record: leave out {given}')
     local = args.is_file and '://' not in args.source
     checkpoint = load_original(args.source) if local else read_checkpoint(SCHEME + name)
     state = checkpoint['state_dict']
