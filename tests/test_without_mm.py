@@ -133,11 +133,10 @@ HUB = """
 import sys, torch
 sys.path.remove(sys.argv[1])  # the hub adds the repository by itself
 repository = dict(repo_or_dir=sys.argv[1], source='local')
-names = torch.hub.list(sys.argv[1], source='local')
-assert names == ['hardnet39ds', 'hardnet68', 'hardnet68ds', 'hardnet85'], names
 model = torch.hub.load(model='hardnet39ds', pretrained=sys.argv[2], num_classes=1000, **repository)
-assert all('pretrained' in torch.hub.help(sys.argv[1], name, source='local') for name in names)
 print(model.head.fc.weight.double().sum().item())
+for name in ('hardnet68', 'hardnet68ds'):
+    assert torch.hub.load(model=name, **repository).backbone.channels == (1024,)
 assert torch.hub.load(model='hardnet85', **repository).backbone.channels == (1280,)
 """
 
