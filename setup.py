@@ -114,6 +114,8 @@ EXTRAS = dict(
     demo=['gradio>=6'],
     docs=['mkdocs', 'mkdocs-material', 'mkdocstrings[python]'],
     polyp=['pysodmetrics'],
+    timm=['timm>=1.0'],
+    hub=['safetensors', 'pyyaml'],
     export=['onnx', 'onnxruntime', 'openvino', 'nncf', 'ncnn', 'pnnx', 'MNN'],
 )
 

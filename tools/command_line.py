@@ -27,7 +27,7 @@ class Settings(argparse.Action):
         wrong = [value for value in values if '=' not in value]
         if wrong:
             parser.error(f'{option_string} takes key=value pairs, got {wrong[0]}')
-        importlib.import_module('hardnet_mm')  # first: its error says how to install the rest
+        importlib.import_module('hardnet_mm.needs_mm')  # first: it says how to install the rest
         from mmengine.config import DictAction
 
         DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
@@ -135,16 +135,17 @@ def check_new_folder(parser, option, path):
         parser.error(f'{option} {path} is there already: choose a new folder')
 
 
-def run(parse_args, main):
+def run(parse_args, main, with_mm=True):
     """Parse a tool's arguments and call its main function with them.
 
     An error of the user's ends the tool with one line and status 2, Ctrl-C and SIGTERM with one
-    line and the signal's status.
+    line and the signal's status. ``with_mm`` is whether the tool needs mmcv and mmengine.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         args = parse_args()
-        importlib.import_module('hardnet_mm')  # first: its error says how to install the rest
+        # first: its error says how to install the rest
+        importlib.import_module('hardnet_mm.needs_mm' if with_mm else 'hardnet_mm')
         main(args)
     except KeyboardInterrupt as error:
         number = error.args[0] if error.args else signal.SIGINT

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-from mmengine.model import ModuleList
-from mmengine.registry import FUNCTIONS
-
-from ..registry import BACKBONES
+from ..foundation import ModuleList
+from ..registry import BACKBONES, FUNCTIONS
 from ..utils.arguments import typed
 from .architectures import get_architecture, plan_stages
 from .groups import check_groups

@@ -1,9 +1,9 @@
 """The HarDNet block: a dense block whose links follow the powers of two."""
 
 import torch
-from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
+
+from ..foundation import BaseModule, ConvModule, ModuleList
 
 
 def harmonic_links(layer: int) -> list[int]:

@@ -3,10 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from ..foundation import BaseModule, ConvModule, ModuleList
 from ..registry import BACKBONES
 from ..utils.arguments import typed
 from .architectures import count_stages, get_architecture_v2, group_blocks

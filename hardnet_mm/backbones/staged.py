@@ -1,9 +1,9 @@
 """What HarDNet and HarDNetV2 share: a stem, then stages, and outputs by their names."""
 
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..foundation import BaseModule
 from ..utils.errors import InputError
 
 MIN_INPUT_SIZE = 32

@@ -1,9 +1,9 @@
 """A stage of HarDNet, built as it was planned."""
 
-from mmcv.cnn import ConvModule
 from torch import nn
 from torch.nn import functional
 
+from ..foundation import ConvModule
 from .hardnet_block import HarDBlock, depthwise_conv
 
 POOLS = dict(max=nn.MaxPool2d, avg=nn.AvgPool2d)

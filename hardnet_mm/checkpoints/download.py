@@ -1,5 +1,6 @@
 """Finds the published files on this machine, or downloads them once."""
 
+import hashlib
 import os
 from contextlib import suppress
 from http.client import HTTPException
@@ -108,7 +109,8 @@ def download_once(address: str, folder: str | None = None) -> Path:
     """Return the path of the file at any address, downloaded if it is not at hand.
 
     Args:
-        address (str): Its last part is the file's name.
+        address (str): Its last part is the end of the file's name, which begins with the address's
+            hash: there are many ``model.safetensors``.
         folder (str, optional): Where it is kept. Defaults to None: PyTorch's hub cache.
 
     Raises:
@@ -118,7 +120,8 @@ def download_once(address: str, folder: str | None = None) -> Path:
     name = PurePosixPath(unquote(urlsplit(address).path)).name
     if not name:
         raise InputError(f'{address} names no file')
-    path = Path(folder or Path(torch.hub.get_dir(), 'checkpoints'), name)
+    prefix = hashlib.sha256(address.encode()).hexdigest()[:12]
+    path = Path(folder or Path(torch.hub.get_dir(), 'checkpoints'), f'{prefix}_{name}')
     if not path.is_file():
         with written_whole(path) as new:
             _fetch_whole(address, new)

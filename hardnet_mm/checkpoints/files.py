@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
-from mmengine.utils import digit_version
 from torch._weights_only_unpickler import _get_allowed_globals
 
 from ..utils.errors import InputError
@@ -18,6 +17,10 @@ from ..utils.files import written_whole
 from .paddle import SUFFIX as PADDLE_SUFFIX
 from .paddle import load_arrays
 from .safe_types import checkpoint_types
+from .safetensors_files import SUFFIX as SAFETENSORS_SUFFIX
+from .safetensors_files import check_tensors, load_tensors
+
+FOREIGN_SUFFIXES = (PADDLE_SUFFIX, SAFETENSORS_SUFFIX)  # of files that torch.load does not read
 
 
 def check_checkpoint(path: str) -> None:
@@ -44,6 +47,8 @@ def check_checkpoint(path: str) -> None:
         start = file.read(64)
     if start.lstrip().startswith(b'<'):
         raise InputError(f'{path} is a web page, no checkpoint')
+    if path.endswith(SAFETENSORS_SUFFIX):
+        return check_tensors(path)
     # torch.save writes a zip archive, whose directory is at its end. Before PyTorch 1.6 it wrote
     # a plain pickle.
     if not zipfile.is_zipfile(path):
@@ -164,6 +169,8 @@ def load_weights(path: str | IO[bytes], map_location: str | torch.device | None 
     if isinstance(path, str):
         check_checkpoint(path)
         path = osp.expanduser(path)
+        if path.endswith(SAFETENSORS_SUFFIX):
+            return load_tensors(path, map_location)
         _check_sums(path)
     try:
         if isinstance(path, str) and path.endswith(PADDLE_SUFFIX):
@@ -183,7 +190,7 @@ def load_weights(path: str | IO[bytes], map_location: str | torch.device | None 
 
 
 def _read(file, map_location):
-    if digit_version(torch.__version__) < digit_version('2.6'):
+    if torch.__version__ < (2, 6):
         return torch.load(file, map_location, pickle_module=_PICKLE, weights_only=False)
     allowed = torch.serialization.get_safe_globals()
     try:

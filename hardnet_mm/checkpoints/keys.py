@@ -8,7 +8,6 @@ necks' and heads' part is here.
 from collections.abc import Mapping
 from typing import Any
 
-from mmengine.logging import print_log
 from torch import Tensor
 
 from ..backbones.architectures import ARCHITECTURES, ARCHITECTURES_V2, get_architecture
@@ -23,6 +22,7 @@ from ..backbones.official_keys import (
     recognise,
     unwrap,
 )
+from ..foundation import print_log
 from ..utils.errors import InputError
 from .paddle import convert_paddle, is_paddle
 

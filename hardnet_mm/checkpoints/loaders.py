@@ -13,10 +13,11 @@ from mmengine.runner.checkpoint import load_from_http
 
 from ..utils.errors import InputError
 from .contents import check_kinds, checked, tensors_of
-from .download import as_checkpoint, download_once, find_weights, load_original
+from .download import as_checkpoint, download_once
 from .files import check_checkpoint, load_weights
 from .keys import is_official
-from .published import SCHEME, WEIGHTS, get_weights
+from .published import SCHEME, WEIGHTS
+from .reading import load_by_address, load_by_name
 
 
 def register_schemes() -> None:
@@ -31,40 +32,8 @@ def register_schemes() -> None:
     )
 
 
-def load_by_name(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load published weights by name, with this plugin's keys.
-
-    Args:
-        filename (str): ``hardnet://NAME``, with a name of :data:`WEIGHTS`.
-        map_location (str | torch.device, optional): As of ``torch.load``. Defaults to None.
-
-    Returns:
-        dict: A checkpoint in mmengine's form. Its ``state_dict`` is that of
-        :func:`~hardnet_mm.checkpoints.convert_official`.
-
-    Raises:
-        InputError: If the name is unknown, or the file is not the published one.
-        FileNotFoundError: If ``HARDNET_WEIGHTS`` names a folder that does not exist.
-        ConnectionError: If this machine does not have the file and cannot download it.
-    """
-    path = find_weights(filename)
-    try:
-        return load_original(path, map_location)
-    except InputError as error:
-        raise InputError(
-            f'{error}; where there is a network, delete that file, and it is downloaded again; '
-            f'elsewhere, put a copy of {get_weights(filename).address} in its place'
-        ) from error
-
-
-def load_by_address(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load published weights by their address; otherwise the same as :func:`load_by_name`."""
-    name = next(name for name, weights in WEIGHTS.items() if filename in weights.addresses)
-    return load_by_name(SCHEME + name, map_location)
-
-
 def load_local(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load a local file: one of Paddle's as plain tensors, any other as one of mmengine's.
+    """Load a local file: one of Paddle's or of safetensors as plain tensors, others as mmengine's.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -14,6 +14,14 @@ CENTERNET = 'https://github.com/PingoLH/CenterNet-HarDNet'
 SEGMENTATION = 'https://github.com/PingoLH/FCHarDNet'
 DFUS = 'https://github.com/kytimmylai/DFUC2022'
 PADDLE_SEGMENTATION = 'https://github.com/PaddlePaddle/PaddleSeg'
+# Of the repositories, by SPDX's names. Of the files they publish, none states another.
+LICENSES = {
+    CLASSIFICATION: 'MIT',
+    SSD: 'MIT',
+    CENTERNET: 'MIT',
+    SEGMENTATION: 'MIT',
+    PADDLE_SEGMENTATION: 'Apache-2.0',
+}
 IN_REPOSITORY = '{}/raw/master/{}'  # a file that a repository holds
 
 
@@ -59,6 +67,11 @@ class PublishedWeights:
     def address(self) -> str:
         """The first address, which the authors give."""
         return self.addresses[0]
+
+    @property
+    def license(self) -> str:
+        """The licence of the repository that the file belongs to."""
+        return LICENSES[self.source]
 
     @property
     def file(self) -> str:

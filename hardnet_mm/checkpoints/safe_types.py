@@ -3,9 +3,8 @@
 from pickle import UnpicklingError
 
 import numpy as np
-from mmengine.config import ConfigDict
-from mmengine.logging import HistoryBuffer
-from mmengine.utils import digit_version
+
+from ..foundation import ConfigDict, HistoryBuffer
 
 STATISTICS = ('min', 'max', 'mean', 'current')  # of a HistoryBuffer, before any is registered
 
@@ -22,7 +21,7 @@ def checkpoint_types() -> list:
         ``torch.serialization.safe_globals`` takes them.
     """
     # NumPy 1.26 also has a numpy._core, which is empty.
-    core = np._core if digit_version(np.__version__) >= digit_version('2.0') else np.core
+    core = np._core if np.lib.NumpyVersion(np.__version__) >= '2.0.0' else np.core
     numpy_functions = [
         (getattr(core.multiarray, name), f'numpy.{package}.multiarray.{name}')
         for name in ('_reconstruct', 'scalar')

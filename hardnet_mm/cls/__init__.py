@@ -1,5 +1,6 @@
 """What classification on HarDNet needs beyond mmpretrain: name this in ``custom_imports``."""
 
+from .. import needs_mm  # noqa: F401, says what to install
 from .dropout_head import DropoutLinearClsHead
 
 __all__ = ['DropoutLinearClsHead']

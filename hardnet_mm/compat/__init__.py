@@ -17,6 +17,7 @@
 What an installed stack has itself is left alone.
 """
 
+from .. import needs_mm  # noqa: F401, says what to install
 from ..checkpoints import loaders
 from . import mmcv_fixes, mmcv_operators, mmdet_fixes, mmengine_fixes, mmpretrain_fixes, model_hub
 

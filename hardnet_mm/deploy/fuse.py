@@ -1,11 +1,10 @@
 """Where a model has convolutions that can be fused with what follows them."""
 
-from mmcv.cnn import ConvModule
-from mmcv.cnn.bricks.wrappers import Conv2d
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..backbones import HarDBlock, HarDNet
+from ..foundation import Conv2d, ConvModule
 from ..kernels.cpu.buffers import MemoryPool
 from .fused_block import FusedBlock
 from .fused_conv import FusedConv

@@ -1,5 +1,6 @@
 """What detection on HarDNet needs beyond mmdet: name this in ``custom_imports``."""
 
+from .. import needs_mm  # noqa: F401, says what to install
 from .bridge import Bridge
 from .centernet_head import CTHarDNetHead
 from .centernet_neck import CTHarDNetNeck

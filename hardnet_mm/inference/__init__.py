@@ -8,3 +8,5 @@ and draws the predictions. A :class:`~hardnet_mm.inference.results.ResultFolder`
 The toolboxes' inferencers do the work of a single frame. Alone, they would hold all frames of a
 call in memory, and stop at the first one that cannot be read.
 """
+
+from .. import needs_mm  # noqa: F401, says what to install

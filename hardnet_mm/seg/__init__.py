@@ -1,5 +1,6 @@
 """What segmentation on HarDNet needs beyond mmseg: name this in ``custom_imports``."""
 
+from .. import needs_mm  # noqa: F401, says what to install
 from .binary_dataset import BinaryMaskDataset, PolypDataset
 from .binary_metric import BinaryMaskMetric
 from .binary_transforms import LoadBinaryMask, PackSoftMask, RandomShiftScaleRotate, ResizeSoftMask

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from mmengine.model import initialize
-from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ..backbones import HarDNet
 from ..backbones.architectures import HEAD_DROPOUT, get_architecture, group_blocks
 from ..checkpoints.published import SCHEME
+from ..checkpoints.reading import read_checkpoint
+from ..foundation import initialize
 
 
 class HarDNetClassifier(nn.Module):
@@ -53,8 +53,8 @@ def create_model(
         arch (str | dict): As of :class:`HarDNet`.
         num_classes (int): Number of classes. If pretrained weights have another number, their
             linear layer is left out. Defaults to 1000.
-        pretrained (bool | str): True for the published ImageNet weights, or anything that
-            mmengine loads: a path, an address, ``hardnet://...``. Defaults to False.
+        pretrained (bool | str): True for the published ImageNet weights, a path, an
+            address, ``hardnet://...``, or with mmengine anything that it loads. Defaults to False.
         features_only (bool): Whether to return a :class:`HarDNet`, whose outputs are a tuple of
             feature maps. Defaults to False.
         **kwargs: Other arguments of :class:`HarDNet`.
@@ -92,7 +92,7 @@ def create_model(
 
 def _load(model, name):
     """Load weights. Only a linear layer with another number of classes may be left out."""
-    checkpoint = CheckpointLoader.load_checkpoint(name, 'cpu', logger=None)
+    checkpoint = read_checkpoint(name)
     state = dict(checkpoint.get('state_dict', checkpoint))
     wanted = model.state_dict()
     for key in ('head.fc.weight', 'head.fc.bias'):

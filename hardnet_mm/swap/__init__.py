@@ -1,0 +1,1 @@
+from .. import needs_mm  # noqa: F401, says what to install

@@ -16,13 +16,13 @@ import threading
 from functools import partial
 
 import torch
-from mmengine.registry import FUNCTIONS
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..backbones import HarDBlock
+from ..registry import FUNCTIONS
 from ..utils.tracing import in_plain_autograd, is_eager
 
 _state = threading.local()

@@ -21,8 +21,20 @@ def config_text(base, settings):
         <BLANKLINE>
     """
     lines = [f'_base_ = {base!r}', '']
-    lines += [f'{key} = {_value(value, len(key) + 3, 0)}' for key, value in settings.items()]
+    lines += [f'{key} = {value_text(value, len(key) + 3)}' for key, value in settings.items()]
     return '\n'.join(lines) + '\n'
+
+
+class Name(str):
+    """A name within a config's Python, which stands in place of a value."""
+
+    def __repr__(self):
+        return str(self)
+
+
+def value_text(value, start, indent=0):
+    """Return Python for a value that begins at a column of a line, itself indented."""
+    return _value(value, start, indent)
 
 
 def _value(value, start, indent):

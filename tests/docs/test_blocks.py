@@ -78,6 +78,7 @@ def folder(tmp_path, monkeypatch):
             'configs',
             'examples',
             'hardnet_mm',
+            'hubconf.py',
             'requirements',
             'tests',
             'tools',

@@ -90,7 +90,7 @@ def test_what_is_not_installed(root):
         assert result.returncode == 2, result.stderr
         (line,) = result.stderr.splitlines()
         assert line.startswith(
-            f'train.py: error: hardnet_mm needs {missing}, which is not installed'
+            f'train.py: error: this part of hardnet_mm needs {missing}, which is not installed'
         )
 
 

@@ -1,0 +1,81 @@
+"""Weights in Hugging Face's safetensors: tensors by name and strings, no code.
+
+mmengine's ``meta`` goes into the strings as far as others can use it.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+
+from ..utils.errors import InputError
+
+SUFFIX = '.safetensors'
+DATASET_META = 'dataset_meta'  # the names of the classes, as mmengine's checkpoints have them
+
+
+def check_tensors(path: str | Path) -> None:
+    """Refuse a file that is damaged or cut off; no tensor is read.
+
+    Raises:
+        ImportError: If safetensors is not installed.
+        InputError: If it is.
+    """
+    _open(path)
+
+
+def load_tensors(path: str | Path, map_location: str | torch.device | None = None) -> dict:
+    """Read a file as a checkpoint of mmengine.
+
+    Args:
+        path (str | Path): A local file.
+        map_location (str | torch.device, optional): Where the tensors go. Defaults to None: the
+            CPU.
+
+    Returns:
+        dict: ``state_dict``, and ``meta``, which has ``dataset_meta`` if the file has it.
+
+    Raises:
+        ImportError: If safetensors is not installed.
+        InputError: If the file is damaged.
+    """
+    file = _open(path, str(map_location or 'cpu'))
+    strings = file.metadata() or {}
+    meta = {DATASET_META: json.loads(strings[DATASET_META])} if DATASET_META in strings else {}
+    return dict(meta=meta, state_dict={key: file.get_tensor(key) for key in file.keys()})
+
+
+def save_tensors(path: str | Path, state_dict: dict, meta: dict | None = None) -> None:
+    """Write a state dict.
+
+    Args:
+        path (str | Path): The file.
+        state_dict (dict[str, Tensor]): Tensors; each is stored by itself, contiguous.
+        meta (dict, optional): ``meta`` of a checkpoint of mmengine. Defaults to None.
+    """
+    save_file = _package().torch.save_file
+    strings = dict(format='pt')  # of PyTorch: transformers asks for it
+    dataset_meta = (meta or {}).get(DATASET_META)
+    if dataset_meta:
+        strings[DATASET_META] = json.dumps(dataset_meta)
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()}
+    save_file(tensors, str(path), metadata=strings)
+
+
+def _open(path, device='cpu'):
+    package = _package()
+    try:
+        return package.safe_open(str(path), 'pt', device=device)
+    except package.SafetensorError as error:
+        raise InputError(f'{path} is cut off or damaged: {error}') from error
+
+
+def _package():
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "this needs safetensors, which is not installed: pip install 'hardnet_mm[hub]'",
+            name='safetensors',
+        ) from error
+    return safetensors

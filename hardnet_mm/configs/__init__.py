@@ -1,0 +1,1 @@
+"""The reference models' configs in mmengine's pure-Python style."""

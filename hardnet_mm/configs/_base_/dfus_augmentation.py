@@ -1,0 +1,25 @@
+# HarDNet-DFUS's augmentation, but for its crops: flips, turns, holes, other colours. (Half of the
+# images have holes or noise there; here a quarter have holes, and none noise.)
+#
+# From configs/_base_/dfus_augmentation.py
+# by tools/pure_python_configs.py: change the former, then run the latter.
+
+from mmcv import RandomApply
+from mmseg.datasets import RandomCutOut
+from mmseg.datasets.transforms import RandomFlip
+
+from hardnet_mm.seg import PillowColorJitter, RandomShiftScaleRotate
+
+augmentation = [
+    dict(type=RandomFlip, prob=0.5, direction='horizontal'),
+    dict(type=RandomFlip, prob=0.5, direction='vertical'),
+    dict(type=RandomShiftScaleRotate, prob=0.5, shift=0.1, scale=0.1, degree=45),
+    dict(type=RandomCutOut, prob=0.25, n_holes=8, cutout_shape=(20, 20)),
+    dict(
+        type=RandomApply,
+        prob=0.3,
+        transforms=[
+            dict(type=PillowColorJitter, brightness=0.5, contrast=0.5, saturation=0, hue=0, prob=1),
+        ],
+    ),
+]

@@ -1,0 +1,40 @@
+# HarDNet-DFUS, as kytimmylai/DFUC2022 has it: model, normalisation and losses. It starts from
+# ImageNet weights, as the original does. --cfg-options model.backbone.init_cfg=None leaves them
+# out.
+#
+# From configs/_base_/dfus_hardnetv2-53.py
+# by tools/pure_python_configs.py: change the former, then run the latter.
+
+from mmseg.models import EncoderDecoder, SegDataPreProcessor
+
+from hardnet_mm.backbones import HarDNetV2
+from hardnet_mm.seg import LaplacianBoundaryLoss, LawinHead, StructureLoss
+
+custom_imports = dict(imports=['hardnet_mm.seg'])
+model = dict(
+    type=EncoderDecoder,
+    data_preprocessor=dict(
+        type=SegDataPreProcessor,
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        size_divisor=64,
+        pad_val=0,
+        seg_pad_val=0,
+        test_cfg=dict(size_divisor=64),
+    ),
+    backbone=dict(
+        type=HarDNetV2,
+        arch='hardnetv2_53',
+        out_indices=('block0', 1, 2, 3),
+        init_cfg=dict(type='Pretrained', checkpoint='hardnet://hardnetv2_53'),
+    ),
+    decode_head=dict(
+        type=LawinHead,
+        in_channels=(140, 540, 800, 1200),
+        loss_decode=dict(type=StructureLoss, weighted_cross_entropy=True),
+        loss_boundary=dict(type=LaplacianBoundaryLoss),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)

@@ -1,0 +1,59 @@
+# Colonoscopy images, as tools/dataset_converters/polyp.py lays them out: stretched to 352 x 352,
+# reduced by Pillow, which averages, with soft masks.
+#
+# From configs/_base_/polyps.py
+# by tools/pure_python_configs.py: change the former, then run the latter.
+
+from mmcv import LoadImageFromFile
+from mmengine.dataset import DefaultSampler
+from mmseg.datasets.transforms import Resize
+
+from hardnet_mm.seg import (
+    BinaryMaskMetric,
+    LoadBinaryMask,
+    PackSoftMask,
+    PolypDataset,
+    ResizeSoftMask,
+)
+
+scale = (352, 352)
+train_pipeline = [
+    dict(type=LoadImageFromFile),
+    dict(type=LoadBinaryMask, soft=True),
+    dict(type=ResizeSoftMask, scale=(352, 352), backend='pillow'),
+    dict(type=PackSoftMask),
+]
+test_pipeline = [
+    dict(type=LoadImageFromFile),
+    dict(type=Resize, scale=(352, 352), backend='pillow'),
+    dict(type=LoadBinaryMask, soft=True),
+    dict(type=PackSoftMask),
+]
+dataset = dict(type=PolypDataset, data_root='data/polyps')
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type=DefaultSampler, shuffle=True),
+    dataset=dict(
+        data_prefix=dict(img_path='kvasir-880/images', seg_map_path='kvasir-880/masks'),
+        pipeline=train_pipeline,
+        type=PolypDataset,
+        data_root='data/polyps',
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(
+        data_prefix=dict(img_path='kvasir-120/images', seg_map_path='kvasir-120/masks'),
+        pipeline=test_pipeline,
+        type=PolypDataset,
+        data_root='data/polyps',
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type=BinaryMaskMetric)
+test_evaluator = val_evaluator

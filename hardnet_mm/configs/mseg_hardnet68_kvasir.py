@@ -1,0 +1,12 @@
+# Kvasir-SEG, 880 images to train on and 120 to test. It starts from ImageNet weights, as the
+# original does. --cfg-options model.backbone.init_cfg=None leaves them out.
+#
+# From configs/mseg_hardnet68_kvasir.py
+# by tools/pure_python_configs.py: change the former, then run the latter.
+
+from mmengine.config import read_base
+
+with read_base():
+    from ._base_.mseg_hardnet68 import *
+    from ._base_.polyps import *
+    from ._base_.schedule_mseg import *

@@ -1,0 +1,26 @@
+"""An environment without OpenMMLab's packages, made of this one's others."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+OPENMMLAB = ('mm', 'onedl', 'openmim', '__editable__')
+ROOT = Path(__file__).parents[2]
+
+
+def packages_without_mm(folder):
+    """Fill a folder with links to the installed packages that are not of OpenMMLab."""
+    for path in Path(sysconfig.get_path('purelib')).iterdir():
+        if not path.name.lower().startswith(OPENMMLAB) and path.suffix != '.pth':
+            (folder / path.name).symlink_to(path)
+
+
+def run_without_mm(folder, script, *arguments):
+    """Run Python on a folder's packages alone, and return the finished process."""
+    environment = dict(os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{folder}', OMP_NUM_THREADS='1')
+    command = [sys.executable, '-S', '-c', script, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
