@@ -17,7 +17,7 @@ DEMO_DIR := work_dirs/demo-$(STACK)-seed$(SEED)
 # would compile PyTorch and the toolboxes again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo docs test test-cpus test-slow gpu gpu-wheels lint format clean
+.PHONY: demo docs test test-cpus test-slow gpu gpu-wheels lock sbom lint format clean
 
 demo: $(INSTALLED) $(DIGITS)/digits.json
 	$(BIN)/python tools/demo.py $(DEMO_CONFIG) --work-dir $(DEMO_DIR) --seed $(SEED)
@@ -63,6 +63,22 @@ docs: $(DOCS)/.installed
 $(DOCS)/.installed: requirements/docs.txt requirements/install.sh
 	@requirements/install.sh docs $(DOCS)
 
+# requirements/onedl.lock: the hashes of the default stack's files, from the package index.
+TOOLS := .venv-tools
+
+lock: $(TOOLS)/.installed
+	PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH requirements/lock.sh onedl
+
+# What is installed, with versions and licences: sbom.json for machines (CycloneDX), and a table.
+sbom: $(INSTALLED) $(TOOLS)/.installed
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file sbom.json
+	$(TOOLS)/bin/pip-licenses --python=$(BIN)/python --from=mixed --format=markdown --order=license
+
+$(TOOLS)/.installed: requirements/tools.txt
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet -r requirements/tools.txt
+	@touch $@
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -72,11 +88,11 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(INSTALLED): requirements/$(STACK).txt requirements/install.sh setup.py
+$(INSTALLED): $(wildcard requirements/$(STACK).txt requirements/$(STACK).lock) requirements/install.sh setup.py
 	@requirements/install.sh $(STACK) $(VENV)
 
 $(DIGITS)/digits.json: | $(INSTALLED)
 	$(BIN)/python tools/dataset_converters/digits.py --out-dir $(DIGITS) --tasks detection
 
 clean:
-	rm -rf $(VENV) $(DOCS) site $(DIGITS) $(DEMO_DIR) wheels
+	rm -rf $(VENV) $(DOCS) $(TOOLS) site $(DIGITS) $(DEMO_DIR) wheels

@@ -46,5 +46,13 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
-custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=2e-3, update_buffers=True)]
+custom_hooks = [
+    dict(
+        type='EMAHook',
+        ema_type='MomentumAnnealingEMA',
+        momentum=2e-3,
+        gamma=10,
+        update_buffers=True,
+    )
+]
 default_hooks = dict(checkpoint=dict(interval=10, save_best='mDice'))

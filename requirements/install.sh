@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # requirements/install.sh STACK VENV: the packages of requirements/STACK.txt and this project, into
 # the virtual environment VENV. PYTHON names the interpreter, if not the first that fits.
+# Where there is a requirements/STACK.lock, it takes files of its hashes alone.
 set -eu
 
 stack=$1
@@ -37,7 +38,9 @@ install() {
         fail "installation failed ($(grep '^ERROR' "$log" | tail -n 1)): check that the package index is reachable and the disk has room (log: $log), then run make again."
 }
 
-install -r "$here/$stack.txt"
+packages=$here/$stack.txt
+[ ! -e "$here/$stack.lock" ] || packages=$here/$stack.lock # pip asks for hashes where it finds one
+install -r "$packages"
 if [ "$stack" = docs ]; then # which reads this project, and does not import it
     touch "$venv/.installed"
     exit
@@ -49,8 +52,8 @@ if [ "$stack" = openmmlab ]; then
     install --no-build-isolation --no-deps mmcv==2.1.0
 fi
 # Two wheels of the stack hold the same cv2; the last one wins, and the headless one needs no libGL.
-headless=$(sed -n 's/^\(opencv-python-headless==[^ ]*\).*/\1/p' "$here/$stack.txt")
-[ -z "$headless" ] || install --force-reinstall --no-deps "$headless"
+awk '/^opencv-python-headless==/ {on = 1} on; on && !/\\$/ {exit}' "$packages" >"$venv/headless.txt"
+[ ! -s "$venv/headless.txt" ] || install --force-reinstall --no-deps -r "$venv/headless.txt"
 install --no-build-isolation --no-deps --editable "$here/.."
 # mmcv's operators for the toolboxes' own scripts, too; nothing where this mmcv has compiled ones.
 "$venv/bin/python" -m hardnet_mm.compat install >>"$log" 2>&1 ||

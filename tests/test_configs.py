@@ -54,6 +54,10 @@ def test_builds(path):
             dataset = dataset.get('dataset') or dataset.datasets[0]
         for transform in dataset.pipeline:
             registry.TRANSFORMS.build(transform)
+    for hook in cfg.get('custom_hooks', []):
+        registry.HOOKS.build({key: value for key, value in hook.items() if key != 'priority'})
+        if 'ema_type' in hook:  # which mmengine builds when a run begins
+            assert registry.MODELS.get(hook.ema_type)
 
 
 def test_ssd512_voc_reads_both_years(root):
@@ -107,6 +111,7 @@ def dfus_rate(iteration, epochs):
         ('centernet_hardnet68_coco', lambda i: centernet_rate(i, 3, (100, 130), 5e-3), 150),
         ('centernet_hardnet85_voc0712', lambda i: centernet_rate(i, 3, (45, 60), 1e-2), 70),
         ('dfus_hardnetv2-53_kvasir', lambda i: dfus_rate(i, 300), 300),
+        ('dfus_hardnetv2-53_pranet', lambda i: dfus_rate(i, 300), 300),
         ('dfus_hardnetv2-53_dfuc2022', lambda i: dfus_rate(i, 150), 150),
     ],
 )
@@ -221,7 +226,7 @@ def test_model_index_is_read_by_mim(root):
     others = {model.name for model in index.models if not model.weights}
     assert others == {
         *('mseg_hardnet68_kvasir', 'mseg_hardnet68_pranet'),
-        *('dfus_hardnetv2-53_kvasir', 'dfus_hardnetv2-53_dfuc2022'),
+        *(f'dfus_hardnetv2-53_{data}' for data in ('kvasir', 'pranet', 'dfuc2022')),
     }
     assert all((root / collection.readme).is_file() for collection in index.collections)
 

@@ -9,10 +9,13 @@ import importlib
 import importlib.util
 import os
 import re
+import signal
 import sys
 import traceback
 from pathlib import Path
 
+# What a class raises that a config names, and that cannot be built as it says.
+BUILD_ERRORS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError)
 TRACEBACK_VARIABLE = 'HARDNET_TRACEBACK'
 
 
@@ -135,12 +138,19 @@ def check_new_folder(parser, option, path):
 def run(parse_args, main):
     """Parse a tool's arguments and call its main function with them.
 
-    An error of the user's ends the tool with one line and status 2.
+    An error of the user's ends the tool with one line and status 2, Ctrl-C and SIGTERM with one
+    line and the signal's status.
     """
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         args = parse_args()
         importlib.import_module('hardnet_mm')  # first: its error says how to install the rest
         main(args)
+    except KeyboardInterrupt as error:
+        number = error.args[0] if error.args else signal.SIGINT
+        sys.stdout.flush()
+        print(f'{Path(sys.argv[0]).name}: stopped by {number.name}', file=sys.stderr)
+        sys.exit(128 + number)
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE) or not is_of_user(error):
             raise
@@ -149,26 +159,40 @@ def run(parse_args, main):
         sys.exit(2)
 
 
+def _interrupt(number, _):
+    """Unwind as Ctrl-C does, so that processes which load data are ended, too."""
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt(signal.Signals(number))
+
+
 def is_of_user(error):
     """Return whether an error is about the user's input, rather than a bug of a program."""
     if isinstance(error, ImportError):  # a package that is not installed
         package = (error.name or '').partition('.')[0]
         return bool(package) and importlib.util.find_spec(package) is None
-    if isinstance(error, KeyError):  # a type of a config that nobody registered
-        return 'registry' in str(error)
+    if isinstance(error, KeyError) and 'registry' in str(error):
+        return True  # a type of a config that nobody registered
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    if isinstance(error, (ValueError, TypeError)) and any(
+    if isinstance(error, BUILD_ERRORS) and any(
         frame.f_code.co_name == 'build_from_cfg' for frame in frames
     ):
         return True  # a class refuses the arguments that a config gives it
-    if isinstance(error, AssertionError):  # toolboxes check configs by assertions with a message
-        package = frames[-1].f_globals.get('__name__', '').partition('.')[0]
+    if isinstance(error, AssertionError):  # toolboxes check configs by assertions
         toolboxes = sys.modules.get('hardnet_mm.utils.toolboxes')
-        return bool(str(error)) and bool(toolboxes) and package in toolboxes.PACKAGES
+        return bool(toolboxes) and _package(error, frames) in toolboxes.PACKAGES
     if isinstance(error, OSError):  # about a file, or about anything with a message of its own
         return bool(error.filename) or error.errno is None
     errors = sys.modules.get('hardnet_mm.utils.errors')
     return bool(errors) and isinstance(error, errors.InputError)
+
+
+def _package(error, frames):
+    """Return the package where an error arose, in a process of a data loader, too."""
+    if str(error).startswith('Caught '):
+        files = re.findall(r'File ".*?([^/"]+)/[^"]*", line', str(error))
+        inner = re.findall(r'site-packages/(\w+)/', str(error))
+        return (inner or files or [''])[-1]
+    return frames[-1].f_globals.get('__name__', '').partition('.')[0]
 
 
 def in_one_line(error):
@@ -178,4 +202,7 @@ def in_one_line(error):
     text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
     if text.startswith('Caught '):  # from a data loader's worker: the message has a traceback
         text = re.split(r'^[\w.]+Error: ', text, flags=re.MULTILINE)[-1]
+    if not text and isinstance(error, AssertionError):  # its condition says something
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        text = f'{Path(last.filename).name} has: {last.line}'
     return ' '.join(text.split())

@@ -38,8 +38,8 @@ def parse_args():
         'inputs',
         metavar='[WEIGHTS] INPUT',
         nargs='+',
-        help='WEIGHTS: a checkpoint, or a file of tools/export.py; left out with the name of '
-        'published weights. INPUT: see above',
+        help='WEIGHTS: a checkpoint, or a file of tools/export.py; several checkpoints of a '
+        'segmentor are averaged; left out with the name of published weights. INPUT: see above',
     )
     add('--out-dir', type=expanded_path, required=True, help='new folder for the results')
     add(
@@ -71,13 +71,13 @@ def take_weights(parser, inputs):
     """Remove the weights from the front of the inputs and return them, None if there are none."""
     formats = import_light('export.formats.table').FORMATS.values()
     suffixes = (*WEIGHTS, *(row.suffix for row in formats))
-    if not inputs[0].startswith('hardnet://') and not inputs[0].endswith(suffixes):
-        return None
-    weights = user_path(inputs.pop(0))
-    check_file(parser, 'checkpoint or exported file', weights)
+    weights = []
+    while inputs and (inputs[0].startswith('hardnet://') or inputs[0].endswith(suffixes)):
+        weights.append(user_path(inputs.pop(0)))
+        check_file(parser, 'checkpoint or exported file', weights[-1])
     if not inputs:
         parser.error('there is nothing to predict on: name an input')
-    return weights
+    return weights or None
 
 
 def find_inputs(parser, texts):

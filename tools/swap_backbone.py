@@ -1,13 +1,16 @@
 """Put HarDNet in place of a config's backbone, and adapt what depended on the old one.
 
 The new config inherits from the old one and contains only the differences. Before it is written,
-its model is built and run once.
+its model is built and run once. A report tells on the standard error what was changed and why, what
+could not be decided, and what to check in training. From a config in pure Python the whole is
+written, as a text.
 """
 
 import contextlib
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from command_line import check_file, check_new_file, make_parser, run, user_path
@@ -27,6 +30,31 @@ def parse_args():
         help='hardnet39ds, hardnet68ds, hardnet68, hardnet85, fchardnet70 or fchardnet70_paddle; '
         'default: hardnet68',
     )
+    add(
+        '--backbone',
+        help='which part of the model to replace, where it is not found or there are several, '
+        'such as student.backbone',
+    )
+    add(
+        '--outputs',
+        nargs='+',
+        metavar='CHANNELS:STRIDE',
+        help='what the old backbone gives, as 256:4 512:8, where it cannot be built here',
+    )
+    add(
+        '--imports',
+        nargs='+',
+        default=[],
+        metavar='MODULE',
+        help="modules that register the project's classes, where its own train.py imports them "
+        'and not the config',
+    )
+    add(
+        '--no-trial',
+        action='store_true',
+        help='neither build nor run the new model: for one that takes more than images, or that '
+        'is to be mended by hand',
+    )
     add('--out', type=user_path, help='config to write; default: it is printed')
     add('--no-pretrained', action='store_true', help='initialise the backbone randomly')
     add('--overwrite', action='store_true', help='replace --out if it is there')
@@ -38,12 +66,48 @@ def parse_args():
     return args
 
 
-def main(args):
-    from hardnet_mm.backbones.architectures import ARCHITECTURES
-    from hardnet_mm.swap.backbone import holder, swap
-    from hardnet_mm.swap.trial import predict
+def as_text(cfg, folder):
+    """Write a config in pure Python as a text, from which one can inherit; return its path."""
+    path = Path(folder, 'whole.py')
+    path.write_text(cfg.pretty_text)
+    return str(path)
+
+
+def inheriting(args, differences):
+    """Return the text of a config that inherits from the one named on the command line."""
     from hardnet_mm.utils.config_text import config_text
-    from hardnet_mm.utils.configs import build_model, is_pure_python, read_config, read_inherited
+
+    base = args.config
+    if '::' not in base:
+        base = os.path.relpath(base, args.out.parent if args.out else '.')
+    return config_text(base, differences)
+
+
+def try_out(cfg, swap, new):
+    """Build and run the new model, and return that in words."""
+    from hardnet_mm.swap.report import explain_failure
+    from hardnet_mm.swap.trial import predict
+    from hardnet_mm.utils.configs import build_model
+    from hardnet_mm.utils.errors import InputError
+
+    try:
+        model = build_model(new)
+        predict(model, new)
+    except Exception as error:  # whatever a project may raise
+        raise InputError(explain_failure(cfg, swap, new, error)) from error
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return f'{parameters / 1e6:.1f} M parameters, built and run once'
+
+
+def main(args):
+    from mmengine.utils import import_modules_from_strings
+
+    from hardnet_mm.backbones.architectures import ARCHITECTURES
+    from hardnet_mm.swap.backbone import plan_swap
+    from hardnet_mm.swap.places import reach
+    from hardnet_mm.swap.probe import told_outputs
+    from hardnet_mm.swap.report import report
+    from hardnet_mm.utils.configs import is_pure_python, read_config, read_inherited
     from hardnet_mm.utils.errors import InputError
     from hardnet_mm.utils.files import written_whole
 
@@ -51,31 +115,30 @@ def main(args):
         raise InputError(f'--arch must be among {list(ARCHITECTURES)}, got {args.arch!r}')
     logging.disable(logging.INFO)  # mmengine lists the initialisation of each parameter
     with contextlib.redirect_stdout(sys.stderr):  # some toolboxes print as they are imported
+        sys.path.insert(0, os.curdir)  # as for a script of the project's own
+        import_modules_from_strings(args.imports)
         cfg = read_config(args.config)
-        if is_pure_python(cfg):
-            raise InputError(
-                f'{args.config} is in pure Python, from which the text that is written cannot '
-                "inherit: make it a text first, by mmengine's Config.fromfile(...).dump(...)"
-            )
-        differences = swap(cfg, args.arch, pretrained=not args.no_pretrained)
-        model = build_model(read_inherited(args.config, differences))
-        predict(model, cfg)
-    base = args.config
-    if '::' not in base:
-        base = os.path.relpath(base, args.out.parent if args.out else '.')
-    text = config_text(base, differences)
+        with tempfile.TemporaryDirectory() as folder:
+            base = args.config
+            if is_pure_python(cfg):
+                base = as_text(cfg, folder)
+                cfg = read_config(base)
+            outputs = told_outputs(args.outputs) if args.outputs else None
+            swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone, outputs)
+            new = read_inherited(base, swap.differences)
+        tried = 'not tried' if args.no_trial else try_out(cfg, swap, new)
+    text = new.pretty_text if base != args.config else inheriting(args, swap.differences)
     if args.out is None:
         print(text, end='')
     else:
-        with written_whole(args.out) as new:
-            new.write_text(text)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    old = holder(cfg.model).backbone.type
-    print(
-        f'{args.arch} for {old} in {args.config}: {parameters / 1e6:.1f} M '
-        f'parameters, built and run once{f", written to {args.out}" if args.out else ""}',
-        file=sys.stderr,
+        with written_whole(args.out) as file:
+            file.write_text(text)
+    lines = report(cfg, swap)
+    lines.append(
+        f'{args.arch} for {reach(cfg.model, swap.keys).type} in {args.config}: {tried}'
+        f'{f", written to {args.out}" if args.out else ""}'
     )
+    print(*lines, sep='\n', file=sys.stderr)
 
 
 if __name__ == '__main__':

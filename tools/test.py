@@ -26,7 +26,13 @@ def parse_args():
     parser.add_argument(
         'config', type=user_path, help="path, or name as 'hardnet_mm::ssd512_hardnet68_coco.py'"
     )
-    parser.add_argument('checkpoint', type=user_path, help='checkpoint, or file of tools/export.py')
+    parser.add_argument(
+        'checkpoint',
+        type=user_path,
+        nargs='+',
+        help='checkpoint, or file of tools/export.py; several checkpoints of a segmentor, for '
+        'example one per fold, are averaged',
+    )
     parser.add_argument('--out', type=user_path, help='dump predictions to this new pickle file')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument(
@@ -47,7 +53,8 @@ def parse_args():
     add_common_arguments(parser)
     args = parser.parse_args()
     check_file(parser, 'config', args.config)
-    check_file(parser, 'checkpoint', args.checkpoint)
+    for checkpoint in args.checkpoint:
+        check_file(parser, 'checkpoint', checkpoint)
     if args.tta and args.deploy:
         parser.error('--tta and --deploy cannot go together')
     if args.out is not None:
@@ -95,38 +102,72 @@ def with_flip(pipeline):
     return [*pipeline[:-1], dict(type='TestTimeAug', transforms=[flips, [pack]])]
 
 
+def average(cfg, count):
+    """Put as many segmentors in the model's place, whose probabilities are averaged."""
+    from mmengine.config import ConfigDict
+
+    from hardnet_mm.seg.ensemble import ensemble_config
+    from hardnet_mm.utils.errors import InputError
+
+    if cfg.default_scope != 'mmseg':
+        raise InputError('several checkpoints are averaged for segmentors alone: name one')
+    cfg.model = ConfigDict(ensemble_config(cfg.model, count))
+
+
+def load(runner, checkpoints, runtime):
+    """Load an exported file's runtime, or several checkpoints; one is left to the runner."""
+    if runtime is not None:
+        from hardnet_mm.export.end_to_end import build_end_to_end
+        from hardnet_mm.export.exported_model import ExportedModel, check_classes
+
+        check_classes(checkpoints[0], runtime, runner.model)
+        runner.model = ExportedModel(build_end_to_end(runner.model), runtime)
+    elif len(checkpoints) > 1:
+        from hardnet_mm.seg.ensemble import load_segmentors
+
+        load_segmentors(runner.model, checkpoints)
+    else:
+        from hardnet_mm.checkpoints.hooks import CheckpointMatchHook
+
+        runner.register_hook(CheckpointMatchHook())
+
+
+def read_exported(args):
+    """Return the runtime of an exported file, or None for checkpoints, which are checked."""
+    from hardnet_mm.checkpoints.files import check_checkpoint
+    from hardnet_mm.export import formats
+    from hardnet_mm.utils.errors import InputError
+
+    exported = any(map(formats.is_exported, args.checkpoint))
+    if exported and (args.tta or args.deploy or len(args.checkpoint) > 1):
+        raise InputError('averages, --tta and --deploy are for checkpoints, not exported files')
+    if exported:
+        return formats.load(args.checkpoint[0])
+    for checkpoint in args.checkpoint:
+        check_checkpoint(checkpoint)
+
+
 def main(args):
     from mmengine.evaluator import DumpResults
     from mmengine.runner import Runner
 
-    from hardnet_mm.checkpoints.files import check_checkpoint
-    from hardnet_mm.checkpoints.hooks import CheckpointMatchHook
     from hardnet_mm.deploy import DeployHook
-    from hardnet_mm.export.end_to_end import build_end_to_end
-    from hardnet_mm.export.exported_model import ExportedModel
-    from hardnet_mm.export.formats import is_exported, load
     from hardnet_mm.utils.command_line import load_config
-    from hardnet_mm.utils.errors import InputError
 
-    exported = is_exported(args.checkpoint)
-    if exported and (args.tta or args.deploy):
-        raise InputError('--tta and --deploy are for checkpoints, not for exported files')
-    if exported:
-        runtime = load(args.checkpoint)
-    else:
-        check_checkpoint(args.checkpoint)
+    runtime = read_exported(args)
     cfg = load_config(args)
-    cfg.load_from = None if exported else args.checkpoint
+    cfg.load_from = None
+    if len(args.checkpoint) > 1:
+        average(cfg, len(args.checkpoint))
+    elif runtime is None:
+        cfg.load_from = args.checkpoint[0]
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:
         augment(cfg)
 
     runner = Runner.from_cfg(cfg)
-    if exported:
-        runner.model = ExportedModel(build_end_to_end(runner.model), runtime)
-    else:
-        runner.register_hook(CheckpointMatchHook())
+    load(runner, args.checkpoint, runtime)
     if args.deploy:
         runner.register_hook(DeployHook(args.deploy))
     if args.out is not None:

@@ -43,12 +43,12 @@ def resume(cfg, checkpoint):
 
     If the work dir has no checkpoint, training starts from the config's ``load_from``.
     """
-    from mmengine.runner import find_latest_checkpoint
+    from hardnet_mm.checkpoints.latest import find_latest
 
-    if checkpoint == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
-        return
-    cfg.resume = True
-    cfg.load_from = None if checkpoint == 'auto' else checkpoint
+    if checkpoint == 'auto':
+        checkpoint = find_latest(cfg.work_dir)
+    if checkpoint is not None:
+        cfg.resume, cfg.load_from = True, str(checkpoint)
 
 
 def main(args):
@@ -56,6 +56,7 @@ def main(args):
 
     from hardnet_mm.checkpoints.files import check_checkpoint
     from hardnet_mm.checkpoints.hooks import CheckpointMatchHook, PartialCheckpointHook
+    from hardnet_mm.training.hooks import FiniteLossHook
     from hardnet_mm.training.total_batch import keep_total_batch, number_of_processes
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.errors import InputError
@@ -84,7 +85,10 @@ def main(args):
     runner = Runner.from_cfg(cfg)
     if shared:
         runner.logger.info(shared)
-    runner.register_hook(CheckpointMatchHook() if cfg.get('resume') else PartialCheckpointHook())
+    runner.register_hook(
+        CheckpointMatchHook(resumes=True) if cfg.get('resume') else PartialCheckpointHook()
+    )
+    runner.register_hook(FiniteLossHook())
     runner.train()
 
 

@@ -1,6 +1,6 @@
-# HarDNet-DFUS, as kytimmylai/DFUC2022 has it: model, normalisation and losses. Its ImageNet weights
-# are where no program fetches them. With a copy of yours:
-# --cfg-options model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=FILE
+# HarDNet-DFUS, as kytimmylai/DFUC2022 has it: model, normalisation and losses. It starts from
+# ImageNet weights, as the original does. --cfg-options model.backbone.init_cfg=None leaves them
+# out.
 custom_imports = dict(imports=['hardnet_mm.seg'])
 
 model = dict(
@@ -19,6 +19,7 @@ model = dict(
         type='HarDNetV2',
         arch='hardnetv2_53',
         out_indices=('block0', 1, 2, 3),  # strides 4, 8, 16, 32
+        init_cfg=dict(type='Pretrained', checkpoint='hardnet://hardnetv2_53'),
     ),
     decode_head=dict(
         type='LawinHead',

@@ -14,8 +14,17 @@ optim_wrapper = dict(
 param_scheduler = [dict(type='CosineAnnealingLR', T_max=epochs, eta_min=1e-7, end=epochs)]
 # (1 GPU) x (12 images); --auto-scale-lr scales lr for other batches
 auto_scale_lr = dict(enable=False, base_batch_size=12)
-# The original keeps averaged weights, too, but tests and saves the others.
-custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=1e-4, update_buffers=True)]
+# The original keeps averaged weights, too, but tests and saves the others. These average over the
+# last tenth of the steps so far. (ExpMomentumEMA, which is like the original's, is mmdet's.)
+custom_hooks = [
+    dict(
+        type='EMAHook',
+        ema_type='MomentumAnnealingEMA',
+        momentum=1e-4,
+        gamma=10,
+        update_buffers=True,
+    )
+]
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=True),
     checkpoint=dict(by_epoch=True, interval=10, max_keep_ckpts=3, save_best='mDice'),

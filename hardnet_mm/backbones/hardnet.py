@@ -6,6 +6,7 @@ from mmengine.model import ModuleList
 from mmengine.registry import FUNCTIONS
 
 from ..registry import BACKBONES
+from ..utils.arguments import typed
 from .architectures import get_architecture, plan_stages
 from .groups import check_groups
 from .official_keys import adapt_to_backbone
@@ -62,6 +63,7 @@ class HarDNet(StagedBackbone):
         ValueError: If an argument is none of the allowed values.
     """
 
+    @typed
     def __init__(
         self,
         arch: str | dict,

@@ -8,6 +8,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from ..registry import BACKBONES
+from ..utils.arguments import typed
 from .architectures import count_stages, get_architecture_v2, group_blocks
 from .hardnet_block import concatenate, dense_conv
 from .official_keys import adapt_to_backbone
@@ -135,6 +136,7 @@ class HarDNetV2(StagedBackbone):
         ValueError: If an argument is none of the allowed values.
     """
 
+    @typed
     def __init__(
         self,
         arch: str | dict = 'hardnetv2_53',

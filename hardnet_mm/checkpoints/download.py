@@ -3,7 +3,8 @@
 import os
 from contextlib import suppress
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 import torch
@@ -103,22 +104,52 @@ def _download_from_first(addresses, path):
     ) from errors[-1]
 
 
+def download_once(address: str, folder: str | None = None) -> Path:
+    """Return the path of the file at any address, downloaded if it is not at hand.
+
+    Args:
+        address (str): Its last part is the file's name.
+        folder (str, optional): Where it is kept. Defaults to None: PyTorch's hub cache.
+
+    Raises:
+        ConnectionError: If it cannot be downloaded.
+        InputError: If it is no whole checkpoint.
+    """
+    name = PurePosixPath(unquote(urlsplit(address).path)).name
+    if not name:
+        raise InputError(f'{address} names no file')
+    path = Path(folder or Path(torch.hub.get_dir(), 'checkpoints'), name)
+    if not path.is_file():
+        with written_whole(path) as new:
+            _fetch_whole(address, new)
+            try:
+                check_checkpoint(str(new))
+            except InputError as error:
+                raise InputError(str(error).replace(str(new), address)) from error
+    return path
+
+
 def _download(address, path):
     """Download a file to a path. Nothing is stored if the file is not a checkpoint."""
     with written_whole(path) as new:  # under the same name, which may contain the hash
-        try:
-            size = _fetch(address, new)
-        except (OSError, HTTPException) as error:
-            raise ConnectionError(f'{address} could not be downloaded ({error})') from error
-        if size is not None and new.stat().st_size < size:
-            raise ConnectionError(
-                f'{address} broke off after {new.stat().st_size} of {size} bytes, try again'
-            )
+        _fetch_whole(address, new)
         try:
             load_original(new, place=path)
         except InputError as error:
             raise InputError(str(error).replace(str(new), address)) from error
         record_hash(new, path)  # first, so that no file is ever without its record
+
+
+def _fetch_whole(address, path):
+    """Write what an address gives to a path, all that it promised."""
+    try:
+        size = _fetch(address, path)
+    except (OSError, HTTPException) as error:
+        raise ConnectionError(f'{address} could not be downloaded ({error})') from error
+    if size is not None and path.stat().st_size < size:
+        raise ConnectionError(
+            f'{address} broke off after {path.stat().st_size} of {size} bytes, try again'
+        )
 
 
 def _fetch(address, path):

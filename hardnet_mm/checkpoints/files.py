@@ -1,6 +1,5 @@
 """Checks checkpoint files before they are read, and reads them without running code in them."""
 
-import collections
 import hashlib
 import os.path as osp
 import pickle
@@ -8,9 +7,11 @@ import re
 import types
 import zipfile
 from pathlib import Path
+from typing import IO, Any
 
 import torch
 from mmengine.utils import digit_version
+from torch._weights_only_unpickler import _get_allowed_globals
 
 from ..utils.errors import InputError
 from ..utils.files import written_whole
@@ -29,11 +30,14 @@ def check_checkpoint(path: str) -> None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InputError: If the file is truncated, is a web page, or was not written by ``torch.save``.
+        InputError: If the file is truncated, is a folder or a web page, or was not written by
+            ``torch.save``.
     """
     if '://' in path:
         return
     path = osp.expanduser(path)
+    if osp.isdir(path):
+        raise InputError(f'{path} is a folder, no checkpoint')
     if not osp.isfile(path):
         raise FileNotFoundError(f'there is no checkpoint {path}')
     with open(path, 'rb') as file:
@@ -46,9 +50,36 @@ def check_checkpoint(path: str) -> None:
         if start.startswith(b'\x80'):
             return
         raise InputError(f'{path} is {"cut off" if start.startswith(b"PK") else "no checkpoint"}')
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_archive(path, archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise InputError(f'{path} is cut off or damaged: {error}') from error
+
+
+def _check_archive(path, records):
+    """Refuse an archive that torch.save did not write, and one that is more than it weighs."""
+    names = [record.filename for record in records]
+    if not any(name.endswith('data.pkl') for name in names):
+        raise InputError(f'{path} is a zip archive, but no checkpoint of torch.save')
+    if any(name.endswith('constants.pkl') for name in names):
+        raise InputError(f'{path} is a model of TorchScript, no checkpoint')
+    compressed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
+    if compressed or sum(record.file_size for record in records) > osp.getsize(path):
+        raise InputError(f'{path} unpacks to more than its size, which torch.save does not write')
+
+
+def _check_sums(path):
+    """Compare each record of an archive with its checksum, which PyTorch does not."""
+    if not zipfile.is_zipfile(path):
+        return
     with zipfile.ZipFile(path) as archive:
-        if not any(name.endswith('data.pkl') for name in archive.namelist()):
-            raise InputError(f'{path} is a zip archive, but no checkpoint of torch.save')
+        try:
+            wrong = archive.testzip()
+        except (zipfile.BadZipFile, RuntimeError, EOFError) as error:  # of a record's own header
+            raise InputError(f'{path} is damaged: {error}') from error
+    if wrong:
+        raise InputError(f'{path} is damaged: the checksum of {wrong} in it is wrong')
 
 
 def check_hash(path: str | Path, place: str | Path | None = None) -> None:
@@ -108,36 +139,38 @@ def _named_hash(path):
 
 
 def _sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:  # in parts, of a file that may be larger than the memory
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
-def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
+def load_weights(path: str | IO[bytes], map_location: str | torch.device | None = 'cpu') -> Any:
     """Read a checkpoint from an untrusted source: tensors and plain values, no code.
 
     Args:
-        path (str): A local file. Paddle's files end in ``.pdparams``.
-        map_location (str | torch.device): As of ``torch.load``. Defaults to 'cpu'.
+        path (str | IO[bytes]): A local file. Paddle's files end in ``.pdparams``. An open file is
+            read without the checks of :func:`check_checkpoint`.
+        map_location (str | torch.device, optional): As of ``torch.load``. Defaults to 'cpu'.
 
     Returns:
-        dict: The file's content.
+        Any: The file's content, usually a dict.
 
     Raises:
         FileNotFoundError: If there is no such file.
         InputError: If the file is damaged, is not a checkpoint, or asks to run code.
     """
-    check_checkpoint(path)
-    path = osp.expanduser(path)
+    if isinstance(path, str):
+        check_checkpoint(path)
+        path = osp.expanduser(path)
+        _check_sums(path)
     try:
-        if path.endswith(PADDLE_SUFFIX):
+        if isinstance(path, str) and path.endswith(PADDLE_SUFFIX):
             return load_arrays(path)
-        if digit_version(torch.__version__) < digit_version('2.6'):
-            return torch.load(path, map_location, pickle_module=_PICKLE, weights_only=False)
-        allowed = torch.serialization.get_safe_globals()
-        try:
-            with torch.serialization.safe_globals(checkpoint_types()):
-                return torch.load(path, map_location, weights_only=True)
-        finally:  # leaving safe_globals also clears the types that were allowed before
-            torch.serialization.add_safe_globals(allowed)
+        return _read(path, map_location)
+    except OSError:
+        raise
     except pickle.UnpicklingError as error:
         name = re.search(r'(?:GLOBAL|[Uu]nsupported global:) ([\w.]+)', str(error))
         if name is None:
@@ -145,23 +178,31 @@ def load_weights(path: str, map_location: str | torch.device = 'cpu') -> dict:
         raise InputError(
             f'{path} asks to run {name[1]}, which weights do not need: refused'
         ) from error
-    except (EOFError, RuntimeError) as error:
+    except Exception as error:  # whatever the bytes of a damaged pickle may be taken for
         raise InputError(f'{path} is cut off or damaged') from error
+
+
+def _read(file, map_location):
+    if digit_version(torch.__version__) < digit_version('2.6'):
+        return torch.load(file, map_location, pickle_module=_PICKLE, weights_only=False)
+    allowed = torch.serialization.get_safe_globals()
+    try:
+        with torch.serialization.safe_globals(checkpoint_types()):
+            return torch.load(file, map_location, weights_only=True)
+    finally:  # leaving safe_globals forgets what was allowed before, too
+        torch.serialization.add_safe_globals(allowed)
 
 
 class _Unpickler(pickle.Unpickler):
     """``weights_only`` for PyTorch before 2.6, where NumPy's scalars cannot be allowed.
 
-    FC-HarDNet's published file contains one: its best IoU.
+    FC-HarDNet's published file contains one, its best IoU; mmengine's contain them in their log.
     """
 
     allowed = {
-        ('collections', 'OrderedDict'): collections.OrderedDict,
-        ('_codecs', 'encode'): lambda text, encoding: text.encode(encoding),
-        **{
-            ('torch._utils', name): getattr(torch._utils, name)
-            for name in ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_parameter')
-        },
+        **_get_allowed_globals(),
+        'builtins.set': set,
+        '_codecs.encode': lambda text, encoding: text.encode(encoding),
     }
 
     def find_class(self, module, name):
@@ -170,13 +211,14 @@ class _Unpickler(pickle.Unpickler):
         Raises:
             UnpicklingError: If they do not.
         """
+        full = f'{module.replace("__builtin__", "builtins")}.{name}'
         for entry in checkpoint_types():
             value, full_name = entry if isinstance(entry, tuple) else (entry, None)
-            if (full_name or f'{value.__module__}.{value.__qualname__}') == f'{module}.{name}':
+            if (full_name or f'{value.__module__}.{value.__qualname__}') == full:
                 return value
-        if (module, name) not in self.allowed:
-            raise pickle.UnpicklingError(f'unsupported global: {module}.{name}')
-        return self.allowed[module, name]
+        if full not in self.allowed:
+            raise pickle.UnpicklingError(f'unsupported global: {full}')
+        return self.allowed[full]
 
 
 # The attributes of a pickle module that torch.load uses.

@@ -5,6 +5,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 
 from ..utils.errors import InputError
+from .contents import check_kinds, check_resumable, tensors_of
 
 
 class CheckpointMatchHook(Hook):
@@ -12,15 +13,22 @@ class CheckpointMatchHook(Hook):
 
     For testing and resuming, every tensor of the model must be in the checkpoint, in the same
     shape. For fine-tuning, see :class:`PartialCheckpointHook`.
+
+    Args:
+        resumes (bool): Whether training is resumed from it. Defaults to False.
     """
 
     priority = 'LOW'  # after EMAHook, which replaces the checkpoint's weights by averaged ones
+
+    def __init__(self, resumes: bool = False) -> None:
+        self.resumes = resumes
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the loaded file with the model, before its tensors are copied.
 
         Raises:
-            InputError: If a tensor of the model is missing or of another shape.
+            InputError: If a tensor of the model is missing, of another shape or kind of number, or
+                if there is nothing to resume from.
         """
         loaded, wanted = _tensors(runner, checkpoint)
         wrong = [
@@ -34,6 +42,9 @@ class CheckpointMatchHook(Hook):
                 f"model's {len(wanted)} tensors are missing or of another shape, "
                 f'the first: {"; ".join(wrong[:3])}'
             )
+        check_kinds(loaded, wanted)
+        if self.resumes:
+            check_resumable(checkpoint)
 
 
 class PartialCheckpointHook(Hook):
@@ -52,7 +63,8 @@ class PartialCheckpointHook(Hook):
         A complete checkpoint keeps mmengine from listing the keys.
 
         Raises:
-            InputError: If no tensor of the model is in the checkpoint in the same shape.
+            InputError: If no tensor of the model is in the checkpoint in the same shape, or one is
+                of another kind of number.
         """
         loaded, wanted = _tensors(runner, checkpoint)
         taken = {
@@ -65,6 +77,7 @@ class PartialCheckpointHook(Hook):
                 f'the checkpoint has nothing for this model: its tensors are {[*loaded][:3]} and '
                 f"others, the model's {[*wanted][:3]} and others"
             )
+        check_kinds(taken, wanted)
         # mmengine does not report missing batch counters, either
         missing = {key for key in wanted.keys() - loaded.keys() if 'num_batches_tracked' not in key}
         groups = {
@@ -89,9 +102,7 @@ def _tensors(runner, checkpoint):
     model = runner.model
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
-    loaded = checkpoint.get('state_dict', checkpoint)
-    loaded = {key.removeprefix('module.'): value for key, value in loaded.items()}
-    return loaded, model.state_dict()
+    return tensors_of(checkpoint), model.state_dict()
 
 
 def _outermost(keys, others):

@@ -5,16 +5,17 @@ published address of an original's file, and a local copy of such a file.
 """
 
 import functools
+from typing import IO, Any
 
 import torch
 from mmengine.runner import CheckpointLoader, load_checkpoint
-from mmengine.runner.checkpoint import load_from_http, load_from_local
+from mmengine.runner.checkpoint import load_from_http
 
 from ..utils.errors import InputError
-from .download import as_checkpoint, find_weights, load_original
+from .contents import check_kinds, checked, tensors_of
+from .download import as_checkpoint, download_once, find_weights, load_original
 from .files import check_checkpoint, load_weights
 from .keys import is_official
-from .paddle import SUFFIX as PADDLE_SUFFIX
 from .published import SCHEME, WEIGHTS, get_weights
 
 
@@ -63,22 +64,45 @@ def load_by_address(filename: str, map_location: str | torch.device | None = Non
 
 
 def load_local(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load a local file, one of Paddle's (``.pdparams``) included.
-
-    Args:
-        filename (str): Path of the file.
-        map_location (str | torch.device, optional): As of ``torch.load``. Defaults to None.
-
-    Returns:
-        dict: The file's content, with its own keys.
+    """Load a local file: one of Paddle's as plain tensors, any other as one of mmengine's.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InputError: If a file of Paddle's is damaged.
+        InputError: If it is damaged, is no checkpoint, or wants to run code.
     """
-    if str(filename).endswith(PADDLE_SUFFIX):
-        return load_weights(str(filename), map_location)
-    return load_from_local(filename, map_location)
+    return read_for_mmengine(str(filename), map_location)
+
+
+def read_for_mmengine(
+    file: str | IO[bytes], map_location: str | torch.device | None = None, *_: Any
+) -> dict:
+    """Read a checkpoint in the place of ``torch.load``, within mmengine; no code in it is run.
+
+    Raises:
+        InputError: If it is damaged, is no checkpoint, or wants to run code.
+    """
+    return checked(str(file), load_weights(file, map_location))
+
+
+def read_address_for_mmengine(
+    url: str,
+    model_dir: str | None = None,
+    map_location: str | torch.device | None = None,
+    progress: bool = True,
+) -> dict:
+    """Do the same in the place of ``torch.hub.load_state_dict_from_url``.
+
+    Args:
+        url (str): The address.
+        model_dir (str, optional): Where the file is kept. Defaults to None: PyTorch's hub cache.
+        map_location (str | torch.device, optional): As of ``torch.load``.
+        progress (bool): Unused; the progress is shown.
+
+    Raises:
+        ConnectionError: If it is not at hand and cannot be downloaded.
+        InputError: If it is damaged, is no checkpoint, or wants to run code.
+    """
+    return read_for_mmengine(str(download_once(url, model_dir)), map_location)
 
 
 def load_whole(model: torch.nn.Module, path: str) -> dict:
@@ -100,6 +124,7 @@ def load_whole(model: torch.nn.Module, path: str) -> dict:
         checkpoint = load_checkpoint(model, path, map_location='cpu', strict=True, logger='silent')
     except RuntimeError as error:
         raise InputError(f'{path} is not one of this config: {error}') from error
+    check_kinds(tensors_of(checkpoint), model.state_dict())
     return checkpoint.get('meta') or {}
 
 

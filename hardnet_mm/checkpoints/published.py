@@ -6,11 +6,13 @@ from ..utils.errors import InputError
 
 SCHEME = 'hardnet://'
 HOST = 'https://ping-chao.com/hardnet/'
+HUGGING_FACE = 'https://huggingface.co/kytimmylai/DFUS-HarDNet/resolve/main/'
 PADDLE_HOST = 'https://bj.bcebos.com/paddleseg/dygraph/cityscapes/'
 CLASSIFICATION = 'https://github.com/PingoLH/Pytorch-HarDNet'
 SSD = 'https://github.com/lzx1413/PytorchSSD'
 CENTERNET = 'https://github.com/PingoLH/CenterNet-HarDNet'
 SEGMENTATION = 'https://github.com/PingoLH/FCHarDNet'
+DFUS = 'https://github.com/kytimmylai/DFUC2022'
 PADDLE_SEGMENTATION = 'https://github.com/PaddlePaddle/PaddleSeg'
 IN_REPOSITORY = '{}/raw/master/{}'  # a file that a repository holds
 
@@ -23,7 +25,7 @@ class PublishedWeights:
         addresses (tuple[str]): Addresses to download from, tried in order. If the file's name
             contains a hash, it is checked for every address.
         architecture (str): The HarDNet variant, a name of
-            :data:`hardnet_mm.backbones.architectures.ARCHITECTURES`.
+            :data:`hardnet_mm.backbones.architectures.ARCHITECTURES` or ``ARCHITECTURES_V2``.
         task (str): The task, as mm's metafiles name it.
         source (str): Address of the original program's repository.
         data (str): The data set that the model was trained on. Defaults to 'ImageNet-1k'.
@@ -110,7 +112,7 @@ def _segmentor(file, miou):
 
 
 def _base(arch, source, *addresses):
-    """ImageNet weights without a classifier, from which a program's training starts."""
+    """ImageNet weights from which a program's training starts."""
     return PublishedWeights(addresses, arch, 'Image Classification', source)
 
 
@@ -191,6 +193,8 @@ WEIGHTS = dict(
         SEGMENTATION,
         IN_REPOSITORY.format(SEGMENTATION, 'weights/hardnet_petite_base.pth'),
     ),
+    # a classifier's file, of whose accuracy nothing is said; HarDNet-DFUS starts from it
+    hardnetv2_53=_base('hardnetv2_53', DFUS, HUGGING_FACE + 'DFUC/kingnet53.pth'),
 )
 
 

@@ -3,8 +3,11 @@
 from pickle import UnpicklingError
 
 import numpy as np
+from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
+
+STATISTICS = ('min', 'max', 'mean', 'current')  # of a HistoryBuffer, before any is registered
 
 
 def checkpoint_types() -> list:
@@ -25,13 +28,16 @@ def checkpoint_types() -> list:
         for name in ('_reconstruct', 'scalar')
         for package in ('core', '_core')
     ]
-    dtypes = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, bool)}
+    dtypes = {type(np.dtype(kind)) for kind in np.typecodes['AllInteger'] + '?efdU'}
     method = (_history_buffer_method, 'builtins.getattr')
-    return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *numpy_functions, method]
+    # a config's dict is what a dataset's metainfo may be; a slice, what an optimizer may keep
+    plain = [HistoryBuffer, ConfigDict, slice]
+    return [*plain, np.ndarray, np.dtype, *dtypes, *numpy_functions, method]
 
 
 def _history_buffer_method(owner, name):
-    """Replace ``getattr``, by which a HistoryBuffer names its statistics, for that class only."""
-    if owner is not HistoryBuffer:
-        raise UnpicklingError(f'a checkpoint may name methods of HistoryBuffer only, not {owner}')
+    """Replace ``getattr``, by which a HistoryBuffer names its statistics, for those only."""
+    # its __getattribute__ would be a getattr for everything else
+    if owner is not HistoryBuffer or name not in {*STATISTICS, *HistoryBuffer._statistics_methods}:
+        raise UnpicklingError(f'a checkpoint may name statistics of HistoryBuffer, not {name}')
     return getattr(owner, name)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..backbones.architectures import HEAD_DROPOUT
 from ..registry import MODELS
+from ..utils.arguments import typed
 
 
 @MODELS.register_module()
@@ -24,6 +25,7 @@ class DropoutLinearClsHead(LinearClsHead):
         ValueError: If ``dropout`` names no published classifier, or is not from 0 to 1.
     """
 
+    @typed
     def __init__(
         self, num_classes: int, in_channels: int, dropout: float | str = 0.0, **kwargs: Any
     ) -> None:

@@ -11,9 +11,12 @@ from mmdet.models.utils import (
     get_topk_from_heatmap,
     transpose_and_gather_feat,
 )
+from mmdet.utils import reduce_mean
+from mmengine.dist import get_world_size
 from torch import Tensor
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from .centernet_targets import dense_targets
 
 
@@ -24,7 +27,9 @@ class CTHarDNetHead(CenterNetHead):
     Two branches, Conv3x3 - ReLU - Conv1x1: the heatmap, and four channels of width, height, offset
     x and offset y, in positions. A branch's hidden width is ``feat_channels``, or four times its
     outputs where that is more. Losses are those of :class:`CenterNetHead`; size and offset are
-    weighted as :func:`dense_targets` describes, and divided by the sum of the weights.
+    weighted as :func:`dense_targets` describes, and divided by the sum of the weights. Centres and
+    weights are those of the whole batch, also where several processes have a part of it each; the
+    original's program divides by those of a GPU.
 
     Args:
         in_channels (int): Channels of the input.
@@ -42,6 +47,7 @@ class CTHarDNetHead(CenterNetHead):
     map_names = ('heatmap', 'size', 'offset')
     output_names = ('boxes', 'scores', 'labels')
 
+    @typed
     def __init__(
         self,
         in_channels: int,
@@ -112,9 +118,13 @@ class CTHarDNetHead(CenterNetHead):
         heatmap, size, offset, weight = dense_targets(
             boxes, gt_labels, self.num_classes, height, width
         )
-        avg_factor = heatmap.eq(1).count_nonzero().clamp(min=1)
         weight = weight[:, None].expand_as(size)
-        weight = weight * (2 * avg_factor / (weight.sum() + 1e-4))
+        # Means over processes, whose gradients are averaged, too: limits are the batch's.
+        processes = get_world_size()
+        centers = reduce_mean(heatmap.eq(1).count_nonzero().to(weight))
+        avg_factor = centers.clamp(min=1 / processes)
+        total = reduce_mean(weight.sum()) + 1e-4 / processes
+        weight = weight * (2 * avg_factor / total)
         result = dict(
             center_heatmap_target=heatmap,
             wh_target=size,

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from ..backbones import HarDBlock
 from ..registry import MODELS
+from ..utils.arguments import typed
 
 
 @MODELS.register_module()
@@ -44,6 +45,7 @@ class CTHarDNetNeck(BaseModule):
         ValueError: If the arguments differ in length.
     """
 
+    @typed
     def __init__(
         self,
         in_channels: Sequence[int],

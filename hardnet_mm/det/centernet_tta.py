@@ -28,11 +28,12 @@ class CTFlipTTAModel(DetTTAModel):
     edge is one from its right edge: 1 - dx. Where images come at several scales, each scale is
     decoded alone, and soft-NMS by class goes over the boxes of all.
 
-    Args:
+    The arguments are those of ``DetTTAModel``.
+
+    Attributes:
         tta_cfg (dict, optional): ``nms`` and ``max_per_img`` of the boxes of all scales, for one
             scale, too. Defaults to None: the original's soft-NMS (Gaussian, sigma 0.5) for several
             scales, and none for one.
-        **kwargs: The other arguments of ``DetTTAModel``.
     """
 
     def test_step(self, data: dict) -> list[DetDataSample]:

@@ -8,6 +8,7 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from ..utils.errors import InputError
 from .bridge import Bridge
 from .rfb import RFB, RFB_NORM, RFBS
@@ -39,6 +40,7 @@ class RFBNeck(SSDNeck):
         InputError: If the numbers of inputs, strides, dilations and levels do not fit.
     """
 
+    @typed
     def __init__(
         self,
         in_channels: Sequence[int],

@@ -8,6 +8,7 @@ from mmdet.models.task_modules.prior_generators import SSDAnchorGenerator
 from torch import Tensor
 
 from ..registry import TASK_UTILS
+from ..utils.arguments import typed
 
 
 @TASK_UTILS.register_module()
@@ -28,6 +29,7 @@ class ClippedSSDAnchorGenerator(SSDAnchorGenerator):
         ValueError: If there are not as many sizes as strides, or one is not positive.
     """
 
+    @typed
     def __init__(
         self,
         min_sizes: Sequence[float],

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from mmdet.models.dense_heads import SSDHead
 from mmdet.models.utils import filter_scores_and_topk
+from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from ..utils.errors import InputError
 from .priors import PYTORCH_INIT, decode_priors
 
@@ -19,6 +21,9 @@ from .priors import PYTORCH_INIT, decode_priors
 @MODELS.register_module()
 class HarDNetSSDHead(SSDHead):
     """mmdet's SSD head with the original's limit on detections of one class.
+
+    Losses are divided by the positives of the whole batch, as the original's, also where several
+    processes have a part of it each; mmdet's are divided by those of the process.
 
     ``test_cfg.max_per_class`` boxes of a class at most survive NMS, before ``max_per_img`` limits
     them all (lzx1413/PytorchSSD, test_net); without it there is no such limit.
@@ -41,6 +46,7 @@ class HarDNetSSDHead(SSDHead):
     map_names = ('logits', 'deltas')
     output_names = ('boxes', 'scores')
 
+    @typed
     def __init__(
         self,
         *args: Any,
@@ -69,6 +75,17 @@ class HarDNetSSDHead(SSDHead):
         return super().loss_by_feat(
             cls_scores, bbox_preds, batch_gt_instances, batch_img_metas, *args, **kwargs
         )
+
+    def get_targets(self, *args: Any, **kwargs: Any) -> tuple:
+        """Return the targets of a batch; see ``AnchorHead.get_targets``.
+
+        The number of positives is the mean over all processes, whose gradients are averaged, too.
+        """
+        labels, label_weights, targets, target_weights, positives = super().get_targets(
+            *args, **kwargs
+        )
+        positives = reduce_mean(targets[0].new_tensor(positives))
+        return labels, label_weights, targets, target_weights, positives
 
     def _check_boxes(self, metas: list[dict]) -> None:
         """Compare the switch with what the pipeline did, as far as it tells."""

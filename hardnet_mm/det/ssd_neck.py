@@ -7,6 +7,7 @@ from mmdet.models.necks import SSDNeck
 from torch import Tensor
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from .bridge import Bridge
 from .priors import PYTORCH_INIT
 
@@ -28,6 +29,7 @@ class HarDNetSSDNeck(SSDNeck):
         **kwargs: The other arguments of ``SSDNeck``.
     """
 
+    @typed
     def __init__(
         self,
         in_channels: Sequence[int],

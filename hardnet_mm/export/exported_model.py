@@ -4,6 +4,28 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..utils.datasets import count_classes
+from ..utils.errors import InputError
+
+
+def check_classes(path, runtime, model):
+    """Refuse an exported file with another number of classes than a model.
+
+    Args:
+        path (str): The file.
+        runtime (callable): It, loaded.
+        model (nn.Module): The config's.
+
+    Raises:
+        InputError: If it is of another model. A file without names of classes is not looked at.
+    """
+    count = count_classes(model)
+    if runtime.classes and count is not None and len(runtime.classes) != count:
+        raise InputError(
+            f'{path} is not of this config: it has {len(runtime.classes)} classes, and the '
+            f'config {count}'
+        )
+
 
 class ExportedModel(nn.Module):
     """An exported file in the model's place in a runner's test loop.

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import matplotlib
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
+from mmengine.utils import import_modules_from_strings
 
 from ..checkpoints.loaders import load_whole
 from ..checkpoints.published import SCHEME, WEIGHTS, get_weights
 from ..deploy import to_deploy
 from ..export.end_to_end import build_end_to_end
-from ..export.exported_model import ExportedModel
+from ..export.exported_model import ExportedModel, check_classes
 from ..export.formats import is_exported, load
 from ..utils.configs import build_model, read_config
 from ..utils.datasets import class_colors, class_names, count_classes
@@ -49,11 +50,12 @@ def find_model(name, weights=None):
         name (str): A config's path, a config's name such as
             ``hardnet_mm::ssd512_hardnet68_coco.py``, or the name of published weights, which
             stands for both a config and weights.
-        weights (str, optional): A checkpoint's path, address or published name, or an exported
-            file. Defaults to None: the published weights.
+        weights (str | list[str], optional): A checkpoint's path, address or published name, or an
+            exported file; several checkpoints are averaged. Defaults to None: the published
+            weights.
 
     Returns:
-        tuple[str, str]: The config and the weights, as :func:`load_model` takes them.
+        tuple[str, str | list[str]]: The config and the weights, as :func:`load_model` takes them.
 
     Raises:
         InputError: If no model has that name, or if ``name`` is a config and ``weights`` is None.
@@ -84,7 +86,8 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
 
     Args:
         config (str): As of :func:`~hardnet_mm.utils.configs.read_config`.
-        weights (str): A checkpoint or an exported file.
+        weights (str | list[str]): A checkpoint or an exported file. Several checkpoints of a
+            segmentor, for example one per fold, are averaged: the mean of their probabilities.
         device (str): Device to compute on. Defaults to 'cpu'.
         deploy (str, optional): Name of the type that the inference form computes in: float32,
             bfloat16 or float16. Defaults to None: the model is not converted.
@@ -96,22 +99,28 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
     Raises:
         FileNotFoundError: If a file is missing.
         ImportError: If the toolbox or the runtime is not installed.
-        InputError: If the device cannot be used, if the weights do not belong to this config, or
-            if an exported file is combined with a GPU or with ``deploy``.
+        InputError: If the device cannot be used, if the weights do not belong to this config, if
+            an exported file is combined with a GPU, with ``deploy`` or with other weights, or if
+            several checkpoints are given for a model that is not a segmentor.
     """
     place = check_device(device)
-    exported = is_exported(weights)
-    if exported and (deploy or place.type != 'cpu'):
-        raise InputError('an exported file computes on the CPU, and has no inference form')
-    runtime = load(weights) if exported else None
+    weights = [weights] if isinstance(weights, str) else list(weights)
+    exported = any(map(is_exported, weights))
+    if exported and (deploy or place.type != 'cpu' or len(weights) > 1):
+        raise InputError(
+            'an exported file computes on the CPU, has no inference form, and is not averaged with '
+            'others'
+        )
+    runtime = load(weights[0]) if exported else None
     cfg = read_config(config, options)
-    built = build_model(cfg)
+    built = _build(cfg, len(weights))
     init_default_scope(cfg.default_scope)
     if exported:
         meta = dict(dataset_meta=dict(classes=runtime.classes))
+        check_classes(weights, runtime, built)
         network = ExportedModel(build_end_to_end(built), runtime)
     else:
-        meta = load_whole(built, weights)
+        meta = _load(built, weights)
         built.to(place)
         network = to_deploy(built, getattr(torch, deploy)) if deploy else built
     classes = class_names(cfg, meta) or []
@@ -119,6 +128,24 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
     if count not in (None, len(classes)):  # the names belong to other weights
         classes = list(map(str, range(count)))
     return Model(cfg, built, network, classes, _colors(class_colors(cfg, meta), len(classes)))
+
+
+def _build(cfg, count):
+    """Return the config's model, or as many segmentors as one."""
+    if count > 1:
+        if cfg.default_scope != 'mmseg':
+            raise InputError('several checkpoints are averaged for segmentors alone: name one')
+        # with mmseg, which the other tasks do without
+        ensemble = import_modules_from_strings('hardnet_mm.seg.ensemble')
+        cfg.model = ConfigDict(ensemble.ensemble_config(cfg.model, count))
+    return build_model(cfg)
+
+
+def _load(built, weights):
+    """Load one checkpoint or several; return ``meta`` of the first."""
+    if len(weights) == 1:
+        return load_whole(built, weights[0])
+    return import_modules_from_strings('hardnet_mm.seg.ensemble').load_segmentors(built, weights)
 
 
 def _colors(palette, count):

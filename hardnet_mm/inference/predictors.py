@@ -111,6 +111,14 @@ class Predictor(ABC):
         """
         raise NotImplementedError
 
+    def probability_map(self, sample):
+        """Return how likely pixels are foreground, ``(H, W)`` uint8, 255 for sure.
+
+        None of a model that has other than a background and one foreground, and of an exported
+        file, which gives labels alone.
+        """
+        return None
+
     @abstractmethod
     def rows(self, sample):
         """Return a prediction for people: pairs of a class and a number, the best first."""
@@ -206,6 +214,12 @@ class Segmentor(Predictor):
         """Return the class of each pixel, ``(H, W)`` uint8, or uint16 for over 255 classes."""
         labels = sample.pred_sem_seg.data[0].numpy()
         return labels.astype(np.uint8 if len(self.model.classes) <= LEFT_OUT else np.uint16)
+
+    def probability_map(self, sample):
+        """Return how likely pixels are foreground, where the model has one channel."""
+        if getattr(self.model.built, 'out_channels', None) != 1 or 'seg_logits' not in sample:
+            return None
+        return (255 * sample.seg_logits.data[0]).round().byte().numpy()
 
     def rows(self, sample):
         """Return the predicted classes and their shares of the pixels, the largest first."""

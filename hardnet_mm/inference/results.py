@@ -77,6 +77,7 @@ class ResultFolder:
     - ``images.json``: ``images`` and ``categories`` in COCO's annotation format.
     - ``predictions.json``: the predictions of a detector or classifier, by ``image_id``.
     - ``labels/``: the label maps of a segmentor, as PNG.
+    - ``probabilities/``: the foreground's probabilities, as PNG, of a model with one channel.
     - ``drawn/``: the drawn images and videos.
 
     Args:
@@ -116,13 +117,18 @@ class ResultFolder:
         image = dict(id=self.count, file_name=str(frame.source.address), height=height, width=width)
         self._images.add(image if frame.number is None else dict(image, frame=frame.number))
         if self.predictor.has_label_maps:
-            labels = self.predictor.label_map(sample)
-            write_image(self.path / 'labels' / f'{name}.png', labels)
+            self._write_maps(name, sample)
         else:
             for entry in self.predictor.entries(sample):
                 self._predictions.add(dict(image_id=self.count, **entry))
         if drawn is not None:
             self._write_drawn(frame, drawn)
+
+    def _write_maps(self, name, sample):
+        write_image(self.path / 'labels' / f'{name}.png', self.predictor.label_map(sample))
+        probabilities = self.predictor.probability_map(sample)
+        if probabilities is not None:
+            write_image(self.path / 'probabilities' / f'{name}.png', probabilities)
 
     def _write_drawn(self, frame, drawn):
         path = self.path / 'drawn' / self._name

@@ -5,6 +5,7 @@ from .binary_metric import BinaryMaskMetric
 from .binary_transforms import LoadBinaryMask, PackSoftMask, RandomShiftScaleRotate, ResizeSoftMask
 from .bootstrapped_loss import BootstrappedCrossEntropyLoss
 from .boundary_loss import LaplacianBoundaryLoss
+from .ensemble import SegmentorEnsemble
 from .fchardnet_head import FCHarDNetHead
 from .label_ids import CityscapesLabelIdWriter
 from .lawin_head import LawinHead
@@ -33,5 +34,6 @@ __all__ = [
     'RandomShiftScaleRotate',
     'RandomSizeTrainLoop',
     'ResizeSoftMask',
+    'SegmentorEnsemble',
     'StructureLoss',
 ]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 
 
 @MODELS.register_module()
@@ -25,6 +26,7 @@ class BootstrappedCrossEntropyLoss(nn.Module):
         loss_name (str): Its name in the log. Defaults to 'loss_bootstrapped'.
     """
 
+    @typed
     def __init__(
         self,
         threshold: float = 0.3,

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 
 THRESHOLD = 0.1
 
@@ -24,6 +25,7 @@ class LaplacianBoundaryLoss(nn.Module):
         loss_name (str): Its name in the log. Defaults to 'loss_boundary'.
     """
 
+    @typed
     def __init__(self, loss_weight: float = 1.0, loss_name: str = 'loss_boundary') -> None:
         super().__init__()
         self.loss_weight = loss_weight

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..backbones import HarDBlock
 from ..registry import MODELS
+from ..utils.arguments import typed
 from .checks import check_widths
 
 
@@ -38,6 +39,7 @@ class FCHarDNetHead(BaseDecodeHead):
         ValueError: If the arguments differ in length.
     """
 
+    @typed
     def __init__(
         self,
         in_channels: Sequence[int],

@@ -10,6 +10,7 @@ from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from ..utils.errors import InputError
 from .checks import check_foreground_alone, check_widths
 from .lawin_attention import PATCH, LawinAttention, WindowReduction, as_map, as_patches
@@ -72,6 +73,7 @@ class LawinHead(BaseDecodeHead):
             a multiple of 128.
     """
 
+    @typed
     def __init__(
         self,
         in_channels: Sequence[int],

@@ -10,6 +10,7 @@ from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 from .checks import check_foreground_alone, check_widths
 
 # What mmengine has for PyTorch's own initialization of a convolution's weights.
@@ -142,6 +143,7 @@ class HarDNetMSEGHead(BaseDecodeHead):
         ValueError: If there are not three inputs, or more than the two classes.
     """
 
+    @typed
     def __init__(
         self,
         in_channels: Sequence[int],

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..registry import MODELS
+from ..utils.arguments import typed
 
 WINDOW = 31  # pixels across
 EMPHASIS = 5
@@ -34,6 +35,7 @@ class StructureLoss(nn.Module):
         loss_name (str): Its name in the log. Defaults to 'loss_structure'.
     """
 
+    @typed
     def __init__(
         self,
         weighted_cross_entropy: bool = False,

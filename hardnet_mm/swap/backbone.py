@@ -3,35 +3,58 @@
 import copy
 import inspect
 import math
+from dataclasses import dataclass
 
-import torch
-from mmengine.registry import DefaultScope
+from mmengine.config import ConfigDict
 
 from ..backbones import HarDNet
 from ..backbones.architectures import get_architecture
 from ..checkpoints.published import SCHEME, WEIGHTS
-from ..utils.configs import without_checkpoints
 from ..utils.errors import InputError
-from ..utils.toolboxes import register_toolbox
+from .places import kind_of, locate, outward, reach
+from .probe import Outputs, preprocessor, probe
 
-PROBE_SIZE = 256
 # Arguments that mean the same to HarDNet and to the toolboxes' ResNets.
 KEPT = ('in_channels', 'frozen_stages', 'norm_eval', 'with_cp')
 JPU_CHANNELS, JPU_DILATIONS = 512, (1, 2, 4, 8)  # mmseg's defaults
 NORMS = ('BN', 'SyncBN', 'MMSyncBN', 'GN')
 RGB_MEAN, RGB_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+POOLING = ('GlobalAveragePooling', 'GeneralizedMeanPooling')
 
 
-def swap(cfg, arch, pretrained=True):
+@dataclass
+class Swap:
+    """HarDNet in the place of a config's backbone.
+
+    Attributes:
+        keys (tuple[str]): Where the backbone stands in the config's model.
+        old (Outputs): What the old backbone gives.
+        hardnet (HarDNet): The new one.
+        pretrained (bool): Whether it starts from the published ImageNet weights.
+        differences (dict): What changes in the config.
+    """
+
+    keys: tuple
+    old: Outputs
+    hardnet: HarDNet
+    pretrained: bool
+    differences: dict
+
+
+def swap(cfg, arch, pretrained=True, path=None, outputs=None):
     """Return what must change in a config so that HarDNet takes its backbone's place.
 
     The old backbone is built and run once, to learn its outputs' channels and strides.
 
     Args:
-        cfg (Config): A config of mmdet, mmseg or mmpretrain.
+        cfg (Config): A config of any toolbox built on mmengine.
         arch (str): Name of a published variant, as of :class:`HarDNet`.
         pretrained (bool): Whether to start from the published ImageNet weights where the config
             started from some. Defaults to True.
+        path (str, optional): Where in the model the backbone is, such as ``student.backbone``.
+            Defaults to None: it is found.
+        outputs (Outputs, optional): What the backbone gives, where it cannot be built here.
+            Defaults to None: it is run to see.
 
     Returns:
         dict: The entries of the config that change, nested as in the config. A config with these
@@ -47,24 +70,35 @@ def swap(cfg, arch, pretrained=True):
         >>> swap(cfg, 'hardnet68')['model']['neck']
         {'in_channels': [128, 320, 640, 1024]}
     """
+    return plan_swap(cfg, arch, pretrained, path, outputs).differences
+
+
+def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
+    """Return the same with what was found on the way, as :class:`Swap`."""
     get_architecture(arch)
-    model = holder(cfg.model)
-    backbone = model.get('backbone')
-    if not isinstance(backbone, dict):
-        raise InputError(f'{model.get("type")} has no model.backbone dict to replace')
-    channels, strides = probe(backbone, cfg.default_scope)
-    new = dict(type='HarDNet', arch=arch, **select_levels(backbone, strides, arch))
+    keys = locate(cfg.model, cfg.default_scope, path)
+    model, name = reach(cfg.model, keys[:-1]), keys[-1]
+    backbone = model[name]
+    old = outputs or probe(cfg, backbone)
+    swapped = copy.deepcopy(model)
+    if not old.strides:
+        _pool(swapped, backbone, old.channels[0])
+    kind = 'mmpretrain.HarDNet' if takes_tensor(model, old) else 'HarDNet'
+    new = dict(type=kind, arch=arch, **_levels(swapped, backbone, old, arch))
     new.update({key: backbone[key] for key in KEPT if key in backbone and key not in new})
+    new.setdefault('in_channels', old.image_channels)
     if 'norm_cfg' in backbone and backbone.norm_cfg.get('type') in NORMS:
         new['norm_cfg'] = backbone.norm_cfg
     defaults = inspect.signature(HarDNet).parameters
     new = {k: v for k, v in new.items() if k not in defaults or v != defaults[k].default}
     hardnet = HarDNet(**{key: value for key, value in new.items() if key != 'type'})
-    if hardnet.out_strides != strides:
-        raise InputError(f'the config wants strides {strides}, HarDNet gives {hardnet.out_strides}')
+    if hardnet.out_strides != old.strides and not _is_pooled(swapped, old):
+        raise InputError(
+            f'the config wants strides {old.strides}, HarDNet gives {hardnet.out_strides}'
+        )
 
     was_pretrained = 'Pretrained' in str(backbone.get('init_cfg')) or model.get('pretrained')
-    pretrained = pretrained and was_pretrained and arch in WEIGHTS
+    pretrained = bool(pretrained and was_pretrained and arch in WEIGHTS)
     if pretrained:
         new['init_cfg'] = dict(type='Pretrained', checkpoint=SCHEME + arch)
     else:  # random weights must not be frozen, nor norms keep their initial statistics
@@ -72,74 +106,60 @@ def swap(cfg, arch, pretrained=True):
             new.pop(key, None)
         if not new.get('norm_cfg', {}).get('requires_grad', True):
             new['norm_cfg'] = dict(new['norm_cfg'], requires_grad=True)
-    swapped = copy.deepcopy(model)
     if model.get('pretrained'):
         swapped.pretrained = None
-    rewire(swapped, channels, hardnet.channels)
-    differences = dict(backbone=dict(_delete_=True, **new), **difference(model, swapped))
-    differences = dict(custom_imports=_imports(cfg), model=_outward(cfg.model, differences))
+    rewire(swapped, old.channels, hardnet.channels, name)
+    differences = {name: dict(_delete_=True, **new), **difference(model, swapped)}
+    differences = dict(custom_imports=_imports(cfg), model=outward(differences, keys[:-1]))
     if pretrained:
         _normalize(cfg, differences)
-    _release_optimizer(cfg, hardnet, differences)
+    _release_optimizer(cfg, hardnet, name, differences)
     if cfg.get('load_from'):
         differences['load_from'] = None  # its weights are of the old backbone
-    return differences
+    return Swap(keys, old, hardnet, pretrained, differences)
 
 
-def holder(model):
-    """Return the part of a model's config that has the backbone.
+def takes_tensor(model, old):
+    """Tell whether a recogniser of mmaction's took the old backbone's only output as it is.
 
-    That is the model itself. In a semi-supervised model it is the detector of which student and
-    teacher are built.
+    Of backbones of mmpretrain, by whose name it knows them, it takes the first of a tuple.
     """
-    inside = model.get('detector')
-    return inside if 'backbone' not in model and isinstance(inside, dict) else model
+    return old.bare and kind_of(model).startswith('Recognizer')
 
 
-def _outward(model, differences):
-    """Nest differences of the part that :func:`holder` returns as differences of the model."""
-    return differences if holder(model) is model else dict(detector=differences)
-
-
-def probe(backbone, scope):
-    """Return the channels and the strides of a backbone's outputs, found by running the backbone.
-
-    Args:
-        backbone (ConfigDict): Config of the backbone.
-        scope (str): The registry's scope: mmdet, mmseg or mmpretrain.
-
-    Returns:
-        tuple[tuple[int], tuple[int]]: A number of channels and a stride, in pixels, an output.
+def _pool(model, backbone, width):
+    """Let a classifier whose backbone gives a vector for each image pool HarDNet's feature maps.
 
     Raises:
-        InputError: If the outputs are no feature maps, or are not ordered from shallow to deep.
-        NotImplementedError: If an operator of mmcv is missing.
+        InputError: If the model is no such classifier.
     """
-    registry = register_toolbox(scope).MODELS
-    settings = without_checkpoints(backbone)
-    settings.pop('dcn', None)  # changes no shape, and may need compiled operators
-    with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
-        old = registry.build(settings)
-        old.eval()  # some return nothing from it
-        try:
-            outputs = old(torch.zeros(1, settings.get('in_channels', 3), PROBE_SIZE, PROBE_SIZE))
-        except NotImplementedError:
-            raise  # a missing operator of mmcv
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f'{backbone.type} does not run on {PROBE_SIZE} x {PROBE_SIZE} pixels, so what it '
-                f'gives is not known: {error}'
-            ) from error
-    outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-    if not all(isinstance(output, torch.Tensor) and output.dim() == 4 for output in outputs):
+    head, neck = model.get('head'), model.get('neck')
+    if not isinstance(head, dict) or isinstance(neck, list) or 'in_channels' in (neck or {}):
         raise InputError(
-            f'{backbone.type} gives tokens or others, but HarDNet gives feature maps: what follows '
-            'it in this config cannot take them'
+            f'{kind_of(backbone)} gives a vector for each image, but HarDNet gives feature maps: '
+            'what follows it in this config cannot take them'
         )
-    strides = tuple(PROBE_SIZE // output.shape[-1] for output in outputs)
-    if list(strides) != sorted(strides):
-        raise InputError(f'the outputs must go from shallow to deep, got the strides {strides}')
-    return tuple(output.shape[1] for output in outputs), strides
+    if kind_of(head) == 'ClsHead' and width == backbone.get('num_classes'):
+        # The old backbone has the classifier inside.
+        head.update(type='LinearClsHead', num_classes=width, in_channels=width)
+    pooling = ConfigDict(type='GlobalAveragePooling')
+    model.neck = [pooling, neck] if neck else pooling
+
+
+def _is_pooled(model, old):
+    """Tell whether only the mean of one output is used, so that its stride does not matter."""
+    neck = model.get('neck')
+    neck = neck[0] if isinstance(neck, list) and neck else neck
+    return len(old.channels) == 1 and isinstance(neck, dict) and kind_of(neck) in POOLING
+
+
+def _levels(model, backbone, old, arch):
+    """Return HarDNet's ``out_indices`` for a model, and its strides and dilations."""
+    last = sum(get_architecture(arch)['downsample'])
+    deepest = 4 * 2**last
+    if _is_pooled(model, old) and (not old.strides or old.strides[0] > deepest):
+        return dict(out_indices=(last,))
+    return select_levels(backbone, old.strides, arch)
 
 
 def select_levels(backbone, strides, arch):
@@ -160,12 +180,14 @@ def select_levels(backbone, strides, arch):
     Raises:
         InputError: If HarDNet has no such stages.
     """
+    last = sum(get_architecture(arch)['downsample'])
     if 'dilations' in backbone and 'out_indices' in backbone:
         levels = dict(out_indices=tuple(backbone.out_indices))
-        if max(backbone.dilations) == 1:
+        plain, rest = (1, *[2] * last), last + 1 - len(backbone.dilations)
+        stage_strides = (*backbone.get('strides', plain[: len(plain) - rest]), *[2] * rest)
+        if max(backbone.dilations) == 1 and stage_strides == plain:
             return levels
-        return dict(levels, strides=backbone.strides, dilations=backbone.dilations)
-    last = sum(get_architecture(arch)['downsample'])
+        return dict(levels, strides=stage_strides, dilations=(*backbone.dilations, *[1] * rest))
     levels, stage_strides, dilations = [], [1] + [2] * last, [1] * (last + 1)
     stage, previous = -1, 2
     for stride in strides:
@@ -193,7 +215,7 @@ def select_levels(backbone, strides, arch):
     return dict(out_indices=tuple(levels), strides=stage_strides, dilations=dilations)
 
 
-def rewire(model, old, new):
+def rewire(model, old, new, name='backbone'):
     """Change the input channels of the modules that read the backbone's outputs.
 
     Those are the neck's, and the heads' where there is no neck or where the neck passes outputs of
@@ -203,28 +225,35 @@ def rewire(model, old, new):
         model (ConfigDict): Config of the model, changed in place.
         old (tuple[int]): Channels of the old backbone's outputs.
         new (tuple[int]): Channels of the new backbone's outputs.
+        name (str): What the backbone is called; the neck of an ``img_backbone`` is the
+            ``img_neck``. Defaults to 'backbone'.
 
     Raises:
         InputError: If a RoI head contains a stage of a ResNet.
     """
-    neck = model.get('neck') or []
+    neck = model.get(name.replace('backbone', 'neck')) if name.endswith('backbone') else None
+    neck = neck or model.get('neck') or []
     for part in neck if isinstance(neck, list) else [neck]:
         old_out, changed = part.get('out_channels'), _rewire_part(part, old, new)
         if not changed:
             continue
-        if part.type == 'JPU':  # passes all outputs but the last on, beside its own
+        if kind_of(part) == 'JPU':  # passes all outputs but the last on, beside its own
             own = len(part.get('dilations', JPU_DILATIONS)) * part.get('mid_channels', JPU_CHANNELS)
             first = part.get('start_level', 0)
             old, new = ((*widths[first:-1], own) for widths in (old, new))
             break
-        if isinstance(old_out, (list, tuple)) and tuple(old_out[: len(old)]) == tuple(old):
-            # SSD's neck, whose outputs all go to the head
-            part.out_channels = type(old_out)([*new, *old_out[len(old) :]])
-            old, new = tuple(old_out), tuple(part.out_channels)
+        stated_old, stated_new = _stated(part, old), _stated(part, new)
+        if isinstance(old_out, (list, tuple)) and tuple(old_out[: len(old)]) == stated_old:
+            # an SSD's, whose heads read all of them, or a YOLO's
+            more = old_out[len(old) :]
+            part.out_channels = type(old_out)([*stated_new, *more])
+            more = [int(width * part.get('widen_factor', 1)) for width in more]
+            old, new = (*old, *more), (*new, *more)
             break
         return
+    others = (name, 'neck', 'data_preprocessor', 'train_cfg', 'test_cfg')
     for key, part in model.items():
-        if key not in ('backbone', 'neck', 'data_preprocessor', 'train_cfg', 'test_cfg'):
+        if key not in others and not key.endswith(('backbone', '_neck')):
             for piece in part if isinstance(part, list) else [part]:
                 if isinstance(piece, dict):
                     _rewire_part(piece, old, new)
@@ -232,17 +261,24 @@ def rewire(model, old, new):
 
 def _rewire_part(part, old, new):
     """Change the input channels of a part of the model, and return whether any changed."""
-    if part.get('type') == 'ResLayer':
+    if kind_of(part) == 'ResLayer':
         raise InputError('the RoI head is the last stage of a ResNet: HarDNet cannot feed it')
     changed = False
+    stated_old, stated_new = _stated(part, old), _stated(part, new)
     for key, value in part.items():
         if isinstance(value, dict):
             changed |= _rewire_part(value, old, new)
         elif key.endswith('in_channels'):
-            translated = _translate(value, part.get('in_index'), old, new)
+            translated = _translate(value, part.get('in_index'), stated_old, stated_new)
             changed |= translated is not None
             part[key] = value if translated is None else translated
     return changed
+
+
+def _stated(part, channels):
+    """Return what a part's config says for channels, which mmyolo's multiply by a factor."""
+    factor = part.get('widen_factor', 1)
+    return tuple(channels if factor == 1 else (round(width / factor) for width in channels))
 
 
 def _translate(value, index, old, new):
@@ -263,14 +299,23 @@ def _translate(value, index, old, new):
 
 
 def difference(old, new):
-    """Return the entries of ``new`` that differ from ``old``. A changed list is given whole."""
+    """Return the entries of a nested dict that differ from another's; lists are given whole.
+
+    A dict in the place of something else is marked as one that inherits nothing.
+    """
     return {
-        key: difference(old[key], value)
-        if isinstance(value, dict) and isinstance(old.get(key), dict)
-        else value
+        key: _changed(key, old, value)
         for key, value in new.items()
         if key not in old or old[key] != value
     }
+
+
+def _changed(key, old, value):
+    if not isinstance(value, dict) or key not in old:
+        return value
+    if isinstance(old[key], dict):
+        return difference(old[key], value)
+    return dict(_delete_=True, **value)
 
 
 def _imports(cfg):
@@ -282,27 +327,40 @@ def _imports(cfg):
 def _normalize(cfg, differences):
     """Normalise images as the ImageNet weights expect: RGB, ImageNet's mean and deviation."""
     inside = 'data_preprocessor' in cfg.model
-    old = cfg.model.data_preprocessor if inside else cfg.get('data_preprocessor', {})
-    nested = old.get('data_preprocessor')  # of a semi-supervised model
-    old = nested or old
-    swapped = 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
-    wanted = {'mean': RGB_MEAN, 'std': RGB_STD, swapped: True}
+    old = preprocessor(cfg)
+    images = max(1, len(old.get('mean') or []) // 3)  # several may come as one, channel by channel
+    wanted = {'mean': RGB_MEAN * images, 'std': RGB_STD * images}
+    switch = _channel_switch(cfg, old)
+    if switch:
+        wanted[switch] = True
     changed = {key: value for key, value in wanted.items() if old.get(key) != value}
     if changed and 'mean' in old:
+        nested = 'data_preprocessor' in (cfg.model if inside else cfg).data_preprocessor
         changed = dict(data_preprocessor=changed) if nested else changed
         (differences['model'] if inside else differences)['data_preprocessor'] = changed
 
 
-def _release_optimizer(cfg, hardnet, differences):
+def _channel_switch(cfg, settings):
+    """Return what a data preprocessor calls the exchange of BGR for RGB, None for RGB videos."""
+    for key in ('bgr_to_rgb', 'to_rgb'):
+        if key in settings:
+            return key
+    if "Decode'" in str(cfg.get('train_pipeline')):  # mmaction's transforms decode to RGB
+        return None
+    return 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
+
+
+def _release_optimizer(cfg, hardnet, name, differences):
     """Drop settings that name the old backbone's layers."""
     wrapper = cfg.get('optim_wrapper') or {}
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
-    names = [f'backbone.{name}' for name, _ in hardnet.named_parameters()]
-    kept = {
-        key: value
-        for key, value in keys.items()
-        if not key.startswith('backbone.') or any(key in name for name in names)
-    }
+    names = [f'{name}.{parameter}' for parameter, _ in hardnet.named_parameters()]
+
+    def is_there(key):
+        inside = key[key.find(f'{name}.') :]
+        return f'{name}.' not in key or any(inside in parameter for parameter in names)
+
+    kept = {key: value for key, value in keys.items() if is_there(key)}
     changes = {}
     if len(kept) < len(keys):
         changes['paramwise_cfg'] = dict(custom_keys=dict(_delete_=True, **kept))

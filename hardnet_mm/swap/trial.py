@@ -7,7 +7,11 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
-SIZES = dict(mmdet=(256, 256), mmseg=(128, 128), mmpretrain=(224, 224))
+from .batches import BATCHES, images
+from .probe import preprocessor
+
+SIZES = dict(mmseg=(128, 128), mmpretrain=(224, 224))
+USUAL_SIZE = (256, 256)
 # Heads that cannot take such a small image.
 LARGER = dict(
     LRASPPHead=(400, 400),  # averages over 49 x 49 positions, at stride 8
@@ -22,11 +26,11 @@ def image_size(cfg):
         return anchors.input_size, anchors.input_size
     types = str(cfg.model)
     larger = [size for name, size in LARGER.items() if f"'{name}'" in types]
-    return larger[0] if larger else SIZES[cfg.default_scope]
+    return larger[0] if larger else SIZES.get(cfg.default_scope, USUAL_SIZE)
 
 
 def random_batch(cfg, views=0):
-    """Return a batch as a config's data loader gives it: two images and annotations, all random.
+    """Return what a config's data loader gives: two images or videos and annotations, all random.
 
     Args:
         cfg (Config): A config of mmdet, mmseg or mmpretrain.
@@ -36,34 +40,13 @@ def random_batch(cfg, views=0):
     Returns:
         dict: ``inputs``, images of :func:`image_size`, values 0 to 255; and ``data_samples``.
     """
-    scope, size = cfg.default_scope, image_size(cfg)
-    if scope == 'mmdet':
-        from mmdet.testing import demo_mm_inputs
-
-        annotations = str(cfg.get('train_dataloader'))
-        panoptic = 'LoadPanopticAnnotations' in annotations
-        return demo_mm_inputs(
-            2,
-            [(3, *size)] * 2,
-            num_classes=2,
-            with_mask=panoptic or "'with_mask': True" in annotations,
-            with_semantic=panoptic or "'with_seg': True" in annotations,
+    size = image_size(cfg)
+    if cfg.default_scope == 'mmpretrain' and views:
+        return dict(
+            inputs=[torch.stack(images(size)).float() for _ in range(views)], data_samples=None
         )
-    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for _ in range(2)]
-    if scope == 'mmpretrain' and views:
-        return dict(inputs=[torch.stack(images).float() for _ in range(views)], data_samples=None)
-    if scope == 'mmseg':
-        from mmengine.structures import PixelData
-        from mmseg.structures import SegDataSample
-
-        samples = [SegDataSample(metainfo=dict(img_shape=size, ori_shape=size)) for _ in images]
-        for sample in samples:
-            sample.gt_sem_seg = PixelData(data=torch.randint(0, 2, (1, *size)))
-    else:
-        from mmpretrain.structures import DataSample
-
-        samples = [DataSample().set_gt_label(1) for _ in images]
-    return dict(inputs=images, data_samples=samples)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return BATCHES[cfg.default_scope](cfg, size)
 
 
 def branches(batch):
@@ -97,18 +80,30 @@ def loss(model, cfg):
 def predict(model, cfg):
     """Return the predictions for a random batch: a list with a data sample for each image.
 
-    A self-supervised model predicts nothing. For it, the tuple of feature maps is returned. The
-    model is left in evaluation mode.
+    A self-supervised model predicts nothing. For it, the tuple of feature maps is returned, and
+    likewise for a toolbox that no batch is known for. The model is left in evaluation mode.
     """
-    batch = random_batch(cfg)
     with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.no_grad():
         model.eval()
+        if cfg.default_scope not in BATCHES:
+            return features(model, cfg)
+        batch = random_batch(cfg)
         if not hasattr(model, 'predict'):
             device = next(model.parameters()).device
             return model.extract_feat(torch.stack(batch['inputs']).float().to(device))
         clip_boxes(model)
         batch = model.data_preprocessor(batch, False)
         return model(**batch, mode='predict')
+
+
+def features(model, cfg):
+    """Return what a model makes of an image before it decodes it to predictions."""
+    depth = len(preprocessor(cfg).get('mean') or RGB)
+    batch = torch.rand(2, depth, *image_size(cfg), device=next(model.parameters()).device)
+    return model(batch, mode='tensor')
+
+
+RGB = ('red', 'green', 'blue')
 
 
 def clip_boxes(model):

@@ -1,7 +1,13 @@
 """What changes how a model trains, but not what it computes."""
 
-from .hooks import ChannelsLastHook, LabelCheckHook
+from .hooks import ChannelsLastHook, FiniteLossHook, LabelCheckHook
 from .in_place_relu6 import InPlaceReLU6
 from .recomputation import recompute
 
-__all__ = ['ChannelsLastHook', 'InPlaceReLU6', 'LabelCheckHook', 'recompute']
+__all__ = [
+    'ChannelsLastHook',
+    'FiniteLossHook',
+    'InPlaceReLU6',
+    'LabelCheckHook',
+    'recompute',
+]

@@ -67,6 +67,38 @@ def _labels_of_no_class(labels, num_classes, ignored):
 
 
 @HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stop at a loss that is no finite number, and name the images of its batch.
+
+    mmdet's ``CheckInvalidLossHook`` names none, and is mmdet's alone. mmengine's log reads the loss
+    at every iteration, so that looking at it waits for no GPU longer.
+    """
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Look at an iteration's losses, before anything of it is saved.
+
+        Raises:
+            InputError: If their sum is no finite number.
+        """
+        values = {
+            name: torch.as_tensor(value).detach()
+            for name, value in (outputs or {}).items()
+            if isinstance(value, (torch.Tensor, float, int))
+        }
+        loss = values.pop('loss', torch.tensor(0.0))
+        if loss.isfinite().all():
+            return
+        parts = [f'{name} {value:.4g}' for name, value in values.items() if value.numel() == 1]
+        samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
+        paths = [str(sample.get('img_path')) for sample in samples or ()]
+        raise InputError(
+            f'the loss is {float(loss)} at iteration {runner.iter + 1} ({", ".join(parts)}), of '
+            f'the images {", ".join(paths)}. Look at those and their annotations; where they are '
+            'right, take a smaller learning rate, or clip_grad in optim_wrapper'
+        )
+
+
+@HOOKS.register_module()
 class ChannelsLastHook(Hook):
     """Lay the model's convolutions out channels-last, which tensor cores and oneDNN prefer.
 

@@ -2,6 +2,8 @@
 
 import os
 import os.path as osp
+import warnings
+from datetime import timedelta
 
 import torch.distributed as dist
 from mmengine.device import get_device
@@ -45,7 +47,14 @@ def load_config(args):
 
 def _distribute_on_cpu(cfg):
     """Set up gloo and a model wrapper for CPUs: mmengine's own set-up needs a GPU."""
-    dist.init_process_group('gloo')
+    seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
+    dist.init_process_group('gloo', timeout=seconds and timedelta(seconds=seconds))
+    if cfg.get('sync_bn') is not None:
+        warnings.warn(
+            f'sync_bn={cfg.sync_bn!r} needs GPUs: each process normalizes by its own images here',
+            stacklevel=2,
+        )
+        cfg.sync_bn = None
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
         device_ids=None,

@@ -2,6 +2,7 @@
 
 import os.path as osp
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -13,14 +14,22 @@ from mmengine.utils import import_modules_from_strings
 from .config_text import config_text
 from .errors import InputError
 from .own_files import PREFIX
-from .toolboxes import TOOLBOXES, check_installed, register_toolbox
+from .toolboxes import (
+    PACKAGES,
+    TOOLBOXES,
+    check_installed,
+    check_scope,
+    is_toolbox,
+    register_toolbox,
+)
 
 
 def read_config(name, options=None):
     """Read a config by path, or by a name such as ``mmdet::ssd/ssd512_coco.py``.
 
     Both of mmengine's styles are read: text and pure Python. A config without ``default_scope``
-    gets the scope of the toolbox whose classes the config names.
+    gets the scope of the toolbox whose classes the config names, or
+    of the one that has a class of the model's name.
 
     Args:
         name (str): Path or name.
@@ -28,20 +37,22 @@ def read_config(name, options=None):
             None.
 
     Returns:
-        Config: A config with a model, whose ``default_scope`` is an installed toolbox.
+        Config: A config with a model, whose ``default_scope`` is an installed toolbox or a
+            project's own.
 
     Raises:
         FileNotFoundError: If there is no such config.
         ImportError: If the config's toolbox is not installed.
-        InputError: If the config cannot be read, names no toolbox, or has no model.
+        InputError: If the config cannot be read, is of before mmengine, names no toolbox, or has
+            no model.
 
     Examples:
         >>> cfg = read_config('hardnet_mm::hardnet68_imagenet', {'model.head.num_classes': 10})
         >>> cfg.default_scope, cfg.model.head.num_classes
         ('mmpretrain', 10)
     """
-    package = name.partition('::')[0]
-    if package in TOOLBOXES:
+    package, separator, _ = name.partition('::')
+    if separator and not name.startswith(PREFIX):
         check_installed(package, name)  # mmengine would install one of the toolbox's releases
     try:
         if '::' in name and not name.startswith(PREFIX):
@@ -58,17 +69,36 @@ def read_config(name, options=None):
         raise InputError(f'{options} cannot be set in {name}: {error}') from error
     if 'model' not in cfg:
         raise InputError(f'{name} has no model')
-    scope = cfg.get('default_scope')
-    if scope is None:
-        scope = cfg.default_scope = _named_toolbox(cfg)
-    if scope not in TOOLBOXES:
-        raise InputError(
-            f"{name}: default_scope must be 'mmdet', 'mmseg' or 'mmpretrain', the toolbox that the "
-            f'config is for, got {scope!r}'
-        )
-    check_installed(scope, name)
+    _refuse_old(cfg, name)
     _import_custom_modules(cfg, name)
+    if cfg.get('default_scope') is None:
+        cfg.default_scope = _named_toolbox(cfg) or _registering_toolbox(cfg)
+    check_scope(cfg.default_scope, name)
     return cfg
+
+
+# What mm's configs had before mmengine, and what has its place.
+OLD_NAMES = dict(
+    data='train_dataloader, val_dataloader, test_dataloader',
+    optimizer='optim_wrapper',
+    lr_config='param_scheduler',
+    runner='train_cfg',
+    evaluation='val_evaluator, test_evaluator',
+)
+NEW_NAMES = ('train_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg', 'param_scheduler')
+
+
+def _refuse_old(cfg, name):
+    """Refuse a config of the toolboxes before mmengine: mmdet 2, mmseg 0, mmcls 0 and the like."""
+    old = [key for key in OLD_NAMES if key in cfg]
+    if len(old) < 2 or any(key in cfg for key in NEW_NAMES):
+        return
+    renamed = '; '.join(f'{key} is now {OLD_NAMES[key]}' for key in old)
+    raise InputError(
+        f'{name} is a config of the toolboxes before mmengine (mmdet 2, mmseg 0, mmcls 0), which '
+        f'this plugin does not run under: {renamed}. Take the config of the same model from the '
+        "toolbox's present version, or migrate it by mmengine's migration guide"
+    )
 
 
 def is_pure_python(cfg):
@@ -97,13 +127,40 @@ def _named_toolbox(value):
             if isinstance(part, dict) or hasattr(part, '_cfg_dict'):
                 kind = part.get('type')
                 module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
-                if module.partition('.')[0] in TOOLBOXES:
-                    return module.partition('.')[0]
+                package = module.partition('.')[0]
+                if package in TOOLBOXES or _is_other_toolbox(module, package):
+                    return package
                 inner += part.values()
             elif isinstance(part, (list, tuple)):
                 inner += part
         layer = inner
     return None
+
+
+def _is_other_toolbox(module, package):
+    return '.' in module and package not in PACKAGES and is_toolbox(package)
+
+
+def _registering_toolbox(cfg):
+    """Return the only toolbox of the plugin's that registers the class of a model; or None.
+
+    The class may be a project's own: then the toolbox is looked for by the parts of its model.
+    """
+    kinds = [cfg.model.get('type'), *(part.get('type') for part in _parts(cfg.model))]
+    registries = {scope: register_toolbox(scope) for scope in TOOLBOXES if find_spec(scope)}
+    for kind in kinds:
+        found = [
+            scope
+            for scope, registry in registries.items()
+            if isinstance(kind, str) and kind in registry.MODELS.module_dict
+        ]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _parts(model):
+    return [part for part in model.values() if isinstance(part, dict)]
 
 
 def read_inherited(name, settings):
@@ -148,7 +205,12 @@ def build_model(cfg):
     with DefaultScope.overwrite_default_scope(scope):
         model = registry.MODELS.build(settings)
         model.init_weights()
-    return revert_sync_batchnorm(model).eval()
+    model = revert_sync_batchnorm(model)
+    model.eval()  # a project's own may return nothing
+    return model
+
+
+LOADED = ('pretrained', 'teacher_ckpt')  # checkpoints that models read as they are built
 
 
 def without_checkpoints(settings):
@@ -165,7 +227,7 @@ def without_checkpoints(settings):
         {
             key: without_checkpoints(value)
             for key, value in settings.items()
-            if key != 'pretrained'
+            if key not in LOADED
             and not (key == 'init_cfg' and 'Pretrained' in str(value) or key == '_scope_')
         }
     )

@@ -1,10 +1,19 @@
-"""The toolboxes that configs belong to."""
+"""The toolboxes that configs belong to.
+
+Whatever package has a module ``registry`` is one, as OpenMMLab's are. A project may do without:
+then its classes are known by what its config imports.
+"""
 
 from importlib.util import find_spec
+from pathlib import Path
 
+import mmengine.registry
+from mmengine.registry import MODELS
 from mmengine.utils import import_modules_from_strings
 
-# Each toolbox by its task, as mm's metafiles name the task.
+from .errors import InputError
+
+# By what mm's metafiles call their task. These the plugin has systems and tools for.
 TASKS = {
     'Image Classification': 'mmpretrain',
     'Object Detection': 'mmdet',
@@ -12,19 +21,64 @@ TASKS = {
 }
 TOOLBOXES = tuple(TASKS.values())
 PACKAGES = (*TOOLBOXES, 'mmcv', 'mmengine')
+REGISTRIES = ('registry.py', 'registry')  # the module, or a package of that name
+
+
+def is_toolbox(package):
+    """Tell whether an installed package has a module of registries, as OpenMMLab's toolboxes do."""
+    spec = find_spec(package) if package.isidentifier() else None
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
+    return any(folder.joinpath(name).exists() for folder in folders for name in REGISTRIES)
 
 
 def register_toolbox(scope):
-    """Import everything that a toolbox registers.
+    """Import everything that a toolbox registers, and return its module of registries.
+
+    A toolbox without ``utils.register_all_modules`` has told its registries where their classes
+    are, or its configs import them.
 
     Args:
-        scope (str): The toolbox: mmdet, mmseg or mmpretrain.
+        scope (str): An installed toolbox, or a scope for which a project's own modules, imported
+            before, have made a registry.
 
     Returns:
-        module: The toolbox's registries, as ``mmdet.registry``.
+        module: mmengine's own, which finds the scope's registries, where the project has no
+        module of registries.
     """
-    import_modules_from_strings(f'{scope}.utils').register_all_modules(init_default_scope=False)
+    if not is_toolbox(scope):
+        return mmengine.registry
+    if find_spec(f'{scope}.utils'):
+        utils = import_modules_from_strings(f'{scope}.utils')
+        if hasattr(utils, 'register_all_modules'):
+            utils.register_all_modules(init_default_scope=False)
     return import_modules_from_strings(f'{scope}.registry')
+
+
+def is_registered(scope):
+    """Tell whether some imported module has made a registry of models for a scope."""
+    return scope == MODELS.scope or scope in MODELS.children
+
+
+def check_scope(scope, name):
+    """Refuse a scope that nothing answers to.
+
+    Args:
+        scope (str): A config's ``default_scope``.
+        name (str): The config.
+
+    Raises:
+        ImportError: If it is one of the plugin's toolboxes, and not installed.
+        InputError: If it is neither a toolbox that is installed, nor a registry's.
+    """
+    if scope in TOOLBOXES:
+        check_installed(scope, name)
+    elif not isinstance(scope, str) or not (is_registered(scope) or is_toolbox(scope)):
+        raise InputError(
+            f'{name}: default_scope must be the toolbox that the config is for, such as '
+            f"{', '.join(map(repr, TOOLBOXES))}, or a scope of the project's own registries, got "
+            f'{scope!r}: install the toolbox, or name the modules that make the registries in '
+            'custom_imports'
+        )
 
 
 def check_installed(scope, name):
@@ -37,10 +91,12 @@ def check_installed(scope, name):
     Raises:
         ImportError: If the toolbox is not installed. The message says how to install it.
     """
-    if find_spec(scope) is None:
-        raise ImportError(
-            f'{name} is a config of {scope}, which is not installed: '
-            "pip install 'hardnet_mm[onedl]' (the maintained continuation), or "
-            "'hardnet_mm[openmmlab]' (OpenMMLab's last releases)",
-            name=scope,
-        )
+    if find_spec(scope) is not None:
+        return
+    cure = (
+        "pip install 'hardnet_mm[onedl]' (the maintained continuation), or "
+        "'hardnet_mm[openmmlab]' (OpenMMLab's last releases)"
+        if scope in TOOLBOXES
+        else 'install it first'
+    )
+    raise ImportError(f'{name} is a config of {scope}, which is not installed: {cure}', name=scope)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hardnet_mm.swap.backbone import holder, swap
+from hardnet_mm.swap.backbone import plan_swap
+from hardnet_mm.swap.places import reach
 from hardnet_mm.swap.trial import loss, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 
@@ -54,8 +55,9 @@ def test_a_step_and_a_prediction(device, config):
     cfg = read_config(config)
     if config in tool.REFUSED:
         pytest.skip('HarDNet cannot take its place')
-    swapped = read_inherited(config, swap(cfg, 'hardnet39ds'))
-    holder(swapped.model).backbone.pop('frozen_stages', None)
+    plan = plan_swap(cfg, 'hardnet39ds')
+    swapped = read_inherited(config, plan.differences)
+    reach(swapped.model, plan.keys).pop('frozen_stages', None)
     model = build_model(swapped).to(device)
     total = loss(model, swapped)
     assert total.isfinite() and total.device.type == device.type

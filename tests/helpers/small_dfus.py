@@ -11,6 +11,11 @@ SMALL_ARCH = dict(
 )
 CHANNELS = (18, 24, 24, 40)  # at strides 4, 8, 16, 32
 
+BACKBONE = dict(type='HarDNetV2', arch=SMALL_ARCH, out_indices=('block0', 1, 2, 3))
+HEAD = dict(in_channels=CHANNELS, channels=128, embed_channels=32, low_level_channels=8)
+# in the text of a config that inherits a published model's
+SMALL_PARTS = f'backbone=dict(_delete_=True, **{BACKBONE}), decode_head={HEAD}'
+
 SMALL_DFUS = dict(
     default_scope='mmseg',
     model=dict(
@@ -24,14 +29,8 @@ SMALL_DFUS = dict(
             seg_pad_val=0,
             test_cfg=dict(size_divisor=64),
         ),
-        backbone=dict(type='HarDNetV2', arch=SMALL_ARCH, out_indices=('block0', 1, 2, 3)),
-        decode_head=dict(
-            type='LawinHead',
-            in_channels=CHANNELS,
-            channels=128,
-            embed_channels=32,
-            low_level_channels=8,
-        ),
+        backbone=BACKBONE,
+        decode_head=dict(type='LawinHead', **HEAD),
         train_cfg=dict(),
         test_cfg=dict(mode='whole'),
     ),

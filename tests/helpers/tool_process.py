@@ -7,7 +7,9 @@ import functools
 import multiprocessing
 import os
 import runpy
+import socket
 import sys
+import time
 
 PRELOADED = ['hardnet_mm.cls', 'hardnet_mm.det', 'hardnet_mm.seg', 'mmpretrain.apis']
 
@@ -34,13 +36,63 @@ def run(script, arguments, environment, folder, output, timeout):
         TimeoutError: If it takes longer.
     """
     given = (script, arguments, environment, folder, output)
-    process = _context().Process(target=_run, args=given)
-    process.start()
+    process = start(*given)
     process.join(timeout)
     if process.exitcode is None:
         process.kill()
         raise TimeoutError(f'{script} took more than {timeout} s: {output.read_text()[-5000:]}')
     return process.exitcode
+
+
+def start(script, arguments, environment, folder, output):
+    """Start a Python script as :func:`run` does, and return its process."""
+    process = _context().Process(target=_run, args=(script, arguments, environment, folder, output))
+    process.start()
+    return process
+
+
+def free_port():
+    """Return the number of a port of this machine that nothing listens to."""
+    with socket.socket() as one:
+        one.bind(('127.0.0.1', 0))
+        return one.getsockname()[1]
+
+
+def run_ranks(count, script, arguments, environment, output, timeout):
+    """Run a script in several processes that find each other, as torchrun would start them.
+
+    Args:
+        count (int): How many.
+        script (str): Path of the script.
+        arguments (list[str]): Of its command line.
+        environment (dict[str, str]): Its environment variables, but for those of torchrun.
+        output (Path): A folder, for a file of what each process says.
+        timeout (float): Seconds after which all are killed.
+
+    Raises:
+        AssertionError: If one fails, or takes longer.
+    """
+    shared = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(free_port()), WORLD_SIZE=str(count))
+    files = [output / f'rank{rank}.txt' for rank in range(count)]
+    processes = [
+        start(
+            script,
+            arguments,
+            {**environment, **shared, 'RANK': str(rank), 'LOCAL_RANK': str(rank)},
+            None,
+            file,
+        )
+        for rank, file in enumerate(files)
+    ]
+    end = time.monotonic() + timeout
+    while any(process.exitcode is None for process in processes) and time.monotonic() < end:
+        if any(process.exitcode for process in processes):
+            break
+        processes[0].join(0.1)
+    statuses = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert statuses == [0] * count, (statuses, [file.read_text()[-3000:] for file in files])
 
 
 def _run(script, arguments, environment, folder, output):

@@ -1,8 +1,11 @@
 import cv2
 import numpy as np
-from helpers.pictures import image
+import pytest
+from helpers.pictures import image, write_video
 
-from hardnet_mm.inference.frames import read_image, usual_rate
+from hardnet_mm.inference.frames import read_frames, read_image, usual_rate
+from hardnet_mm.inference.sources import Source
+from hardnet_mm.utils.errors import InputError
 
 
 def test_an_image_is_read_as_the_toolboxes_read_it(tmp_path):
@@ -15,6 +18,18 @@ def test_an_image_is_read_as_the_toolboxes_read_it(tmp_path):
         cv2.imwrite(path, pixels)
         found = read_image(path)
         assert found.shape == (48, 64, 3) and found.dtype == np.uint8
+
+
+def test_a_cameras_frames_come_until_it_ends(tmp_path):
+    """A video in a camera's place, which OpenCV opens in the same way."""
+    path = write_video(tmp_path / 'clip.mp4', 4)
+    frames = read_frames(Source('camera', str(path), 'camera'))
+    found = [next(frames) for _ in range(4)]
+    assert [frame.number for frame in found] == [0, 1, 2, 3]
+    assert {frame.of for frame in found} == {None} and {frame.rate for frame in found} == {10}
+    assert found[0].image.shape == (48, 64, 3)
+    with pytest.raises(InputError, match='gave no more frames after 4'):
+        next(frames)
 
 
 def test_rates_that_no_video_has():

@@ -165,6 +165,24 @@ def test_losses_are_of_four_maps(small):
     assert all(p.grad is not None for p in parameters)
 
 
+def test_each_map_is_supervised_by_itself(small):
+    """As the original (lib/lawinloss.py): a classifier's gradient reaches all below it."""
+    head = small.decode_head
+    maps = [x.requires_grad_() for x in features(64, 64)]
+    own = dict(zip(('logits', 'fused', 'deepest', 'boundary'), head.supervised(maps)))
+    embeddings = [layer.weight for layer in head.embeddings]
+    classifiers = [conv.weight for conv in head.deep_seg]
+    reached = {}
+    for name, x in own.items():
+        wanted = [*maps, *embeddings, *classifiers]
+        grads = torch.autograd.grad(x.square().sum(), wanted, retain_graph=True, allow_unused=True)
+        reached[name] = ''.join('-' if g is None or not g.any() else 'x' for g in grads)
+    # of the maps at strides 4, 8, 16 and 32, of three linear layers, of two classifiers
+    assert reached == dict(
+        logits='xxxxxxx--', fused='-xxxxxxx-', deepest='---x--x-x', boundary='x--------'
+    )
+
+
 @pytest.mark.parametrize('size', [(64, 128), (101, 75)])
 def test_predicts_at_any_size(small, size):
     """Sides that 64 does not divide are padded, and the padding is cut off again."""
@@ -198,7 +216,8 @@ def test_head_refuses_what_does_not_fit(small):
 
 
 @pytest.mark.parametrize(
-    'name, side, batch, epochs', [('kvasir', 384, 12, 300)] + [('dfuc2022', 512, 6, 150)]
+    'name, side, batch, epochs',
+    [('kvasir', 384, 12, 300), ('pranet', 384, 12, 300), ('dfuc2022', 512, 6, 150)],
 )
 def test_recipe_is_the_originals(root, name, side, batch, epochs):
     """The defaults of kytimmylai/DFUC2022's train.py, and of the polyps' program."""

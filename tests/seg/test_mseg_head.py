@@ -1,9 +1,12 @@
+import copy
+
 import pytest
 import torch
 from helpers.parity import load_original
 from helpers.stand_in import golden_input, sample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch.utils.flop_counter import FlopCounterMode
@@ -76,6 +79,54 @@ def test_other_variants(arch):
     head = HarDNetMSEGHead(backbone.channels).eval()
     with torch.no_grad():
         assert head(backbone.eval()(torch.zeros(1, 3, 64, 96))).shape == (1, 1, 8, 12)
+
+
+RESNET = dict(type='ResNetV1c', depth=18, out_indices=(1, 2, 3), stem_channels=16, base_channels=16)
+SWIN = dict(
+    type='SwinTransformer',
+    embed_dims=12,
+    depths=(1, 1, 1, 1),
+    num_heads=(1, 2, 4, 8),
+    out_indices=(1, 2, 3),
+)
+MIX = dict(
+    type='MixVisionTransformer',
+    embed_dims=8,
+    num_layers=(1, 1, 1, 1),
+    num_heads=(1, 1, 2, 2),
+    out_indices=(1, 2, 3),
+)
+MOBILENET = dict(type='MobileNetV2', widen_factor=0.5, out_indices=(2, 4, 6))
+
+
+@pytest.mark.parametrize(
+    'backbone, channels',
+    [
+        (RESNET, (32, 64, 128)),
+        (SWIN, (24, 48, 96)),
+        (MIX, (8, 16, 16)),
+        (MOBILENET, (16, 48, 160)),
+    ],
+    ids=lambda value: value['type'] if isinstance(value, dict) else '',
+)
+def test_the_head_on_mmsegs_backbones(config, backbone, channels):
+    """By the channels that the config names: it trains every part, and predicts."""
+    init_default_scope('mmseg')
+    model = copy.deepcopy(config.model)
+    model.backbone = backbone
+    model.decode_head.in_channels = channels
+    segmentor = MODELS.build(model)
+    image = torch.randint(0, 255, (3, 64, 96), dtype=torch.uint8)
+    sample = SegDataSample(metainfo=dict(img_shape=(64, 96), ori_shape=(64, 96)))
+    sample.gt_sem_seg = PixelData(data=torch.rand(1, 64, 96).round())
+    batch = dict(inputs=[image] * 2, data_samples=[sample] * 2)
+    losses = segmentor(**segmentor.data_preprocessor(batch, True), mode='loss')
+    losses['decode.loss_structure'].backward()
+    trained = [p for p in segmentor.parameters() if p.requires_grad]
+    assert all(p.grad is not None for p in trained)
+    with torch.no_grad():
+        (result, _) = segmentor.eval().test_step(batch)
+    assert result.pred_sem_seg.data.shape == (1, 64, 96)
 
 
 def test_starts_as_the_original(small_head):

@@ -1,8 +1,9 @@
 import pytest
+from helpers.tiny_project import SCOPE
 from mmengine.config import Config, ConfigDict
 
 from hardnet_mm import HarDNet
-from hardnet_mm.swap.backbone import select_levels, swap
+from hardnet_mm.swap.backbone import rewire, select_levels, swap
 from hardnet_mm.utils.configs import read_config
 
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
@@ -61,6 +62,20 @@ def test_heads_without_a_neck():
     assert model['backbone']['norm_cfg'].type == 'SyncBN'
 
 
+def test_the_head_of_hardnet_mseg_on_a_resnet(tmp_path):
+    """Three levels, from stride 8 on; and back to what the published config has."""
+    path = tmp_path / 'mseg_r50.py'
+    path.write_text(
+        "_base_ = 'hardnet_mm::mseg_hardnet68_kvasir.py'\n"
+        'resnet = dict(_delete_=True, type="ResNetV1c", depth=50, out_indices=(1, 2, 3))\n'
+        'model = dict(backbone=resnet, decode_head=dict(in_channels=(512, 1024, 2048)))\n'
+    )
+    for arch, channels in (('hardnet39ds', (320, 640, 1024)), ('hardnet85', (320, 720, 1280))):
+        model = swapped(str(path), arch)['model']
+        assert model['decode_head'] == dict(in_channels=channels)
+        assert tuple(model['backbone']['out_indices']) == (1, 2, 3)
+
+
 def test_a_head_behind_a_neck_of_any_width():
     differences = swapped('mmpretrain::resnet/resnet50_8xb32_in1k.py')
     assert differences['model']['head'] == dict(in_channels=1024)
@@ -83,6 +98,40 @@ def test_heads_behind_a_neck_that_passes_outputs_on():
     assert 'decode_head' not in model
 
 
+def test_channels_that_a_factor_multiplies():
+    """As mmyolo's configs state them; YOLOv5's neck passes its inputs' widths on to its head."""
+    stated = dict(in_channels=[256, 512, 1024], widen_factor=0.5)
+    head = dict(type='YOLOv5Head', head_module=dict(type='YOLOv5HeadModule', **stated))
+    neck = dict(type='YOLOv5PAFPN', out_channels=[256, 512, 1024], **stated)
+    model = ConfigDict(backbone=dict(type='B'), neck=neck, bbox_head=head)
+    rewire(model, (128, 256, 512), (320, 640, 1024))
+    wanted = [640, 1280, 2048]
+    assert model.neck.in_channels == model.neck.out_channels == wanted
+    assert model.bbox_head.head_module.in_channels == wanted
+
+
+def test_a_recogniser_takes_the_first_of_a_tuple_from_backbones_of_mmpretrain():
+    model = dict(type='Recognizer2D', backbone=dict(type='BareMap'), cls_head=dict(in_channels=8))
+    cfg = Config(dict(default_scope=SCOPE, model=model))
+    assert swap(cfg, 'hardnet39ds')['model']['backbone']['type'] == 'mmpretrain.HarDNet'
+    cfg.model.type = 'ImageClassifier'
+    assert swap(cfg, 'hardnet39ds')['model']['backbone']['type'] == 'HarDNet'
+
+
+def test_images_of_a_pair_are_normalized_alike():
+    backbone = dict(type='Pyramid', channels=(8,), strides=(4,), init_cfg=dict(type='Pretrained'))
+    preprocessor = dict(mean=[0.0] * 6, std=[1.0] * 6, bgr_to_rgb=True)
+    model = dict(type='Siamese', backbone=backbone, data_preprocessor=preprocessor)
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert changed['data_preprocessor'] == dict(
+        mean=[123.675, 116.28, 103.53] * 2, std=[58.395, 57.12, 57.375] * 2
+    )
+    assert 'in_channels' not in changed['backbone']
+    backbone['image_channels'] = 6
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert changed['backbone']['in_channels'] == 6
+
+
 def test_the_detector_of_a_semi_supervised_model():
     name = 'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py'
     model = swapped(name)['model']
@@ -97,6 +146,38 @@ def test_an_equal_number_elsewhere_stays():
     assert 'bbox_head' not in swapped(RETINANET)['model']
 
 
+def classifier(backbone, head, **model):
+    model = dict(type='ImageClassifier', backbone=backbone, head=head, **model)
+    cfg = Config(dict(default_scope='mmpretrain', model=model))
+    return swap(cfg, 'hardnet39ds')['model']
+
+
+def test_a_vector_is_the_mean_of_the_feature_maps():
+    head = dict(type='LinearClsHead', num_classes=5, in_channels=320)
+    tokens = dict(type='TinyViT', arch='5m', img_size=(64, 64))
+    model = classifier(tokens, head, neck=None)
+    assert model['backbone']['out_indices'] == (3,)
+    assert model['neck'] == dict(_delete_=True, type='GlobalAveragePooling')
+    assert model['head'] == dict(in_channels=1024)
+
+
+def test_a_classifier_inside_the_old_backbone():
+    """As VGG and AlexNet have it."""
+    backbone = dict(type=f'{SCOPE}.Vector', width=10, num_classes=10)
+    model = classifier(backbone, dict(type='ClsHead', topk=(1,)))
+    assert model['head'] == dict(type='LinearClsHead', num_classes=10, in_channels=1024)
+    with pytest.raises(ValueError, match='a vector for each image'):
+        classifier(backbone, None)
+
+
+def test_a_pooled_output_may_be_deeper_than_hardnets():
+    levit = dict(type='LeViT', arch='128s', img_size=224, patch_size=16, out_indices=(2,))
+    head = dict(type='LeViTClsHead', num_classes=5, in_channels=384)
+    model = classifier(levit, head, neck=dict(type='GlobalAveragePooling'))
+    assert model['backbone']['out_indices'] == (3,)
+    assert model['head'] == dict(in_channels=1024)
+
+
 def test_levels_by_stride():
     plain = ConfigDict(type='Any')
     assert select_levels(plain, (4, 8, 16, 32), 'hardnet68') == dict(out_indices=(0, 1, 2, 3))
@@ -108,6 +189,22 @@ def test_levels_by_stride():
     for strides in ((8, 16, 32, 64), (1, 2), (4, 12)):
         with pytest.raises(ValueError, match='hardnet68 has 4 stages, at strides'):
             select_levels(plain, strides, 'hardnet68')
+
+
+@pytest.mark.parametrize(
+    'strides, dilations, wanted',
+    [
+        ((1, 2, 1), (1, 1, 1), dict(strides=(1, 2, 1, 2), dilations=(1, 1, 1, 1))),
+        ((1, 2, 2), (1, 1, 1), {}),
+        ((1, 2, 1, 1), (1, 1, 2, 4), dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4))),
+    ],
+)
+def test_levels_of_a_resnet_that_keeps_a_stride(strides, dilations, wanted):
+    """With three stages, of which the last keeps the size without dilation, as BIT's."""
+    resnet = ConfigDict(type='R', out_indices=(2,), strides=strides, dilations=dilations)
+    levels = select_levels(resnet, (8 if wanted else 16,), 'hardnet39ds')
+    assert levels == dict(out_indices=(2,), **wanted)
+    assert HarDNet('hardnet39ds', **levels).out_strides == ((8,) if wanted else (16,))
 
 
 def config(**backbone):
@@ -130,7 +227,10 @@ def test_refuses(cfg, arch, message):
 @pytest.mark.parametrize(
     'name, message',
     [
-        ('mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py', 'gives tokens or others'),
+        (
+            'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
+            'gives tokens or others',
+        ),
         ('mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py', 'shallow to deep'),
         ('mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py', 'are a stack'),
         ('mmdet::faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py', 'last stage of a ResNet'),
@@ -174,7 +274,7 @@ def test_the_command_leaves_nothing_when_it_fails(run_tool, tmp_path):
     (tmp_path / 'data.py').write_text("default_scope = 'mmdet'\n")
     for name in (
         tmp_path / 'data.py',
-        'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py',
+        'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
     ):
         out = tmp_path / 'out/mine.py'
         output = run_tool('swap_backbone.py', name, '--out', out, fails=True)

@@ -72,7 +72,11 @@ def test_a_run_that_was_broken_off_goes_on(options, again, tmp_path, monkeypatch
     own, other = tool.installed_stack(), 'openmmlab'
     if own == other:
         other = 'onedl'
-    there = {own: tool.Column('hardnet39ds', tool.installed_versions(), {'mmdet::a.py': 'works'})}
+    there = {
+        own: tool.Column(
+            'hardnet39ds', tool.installed_versions(tool.CONFIGS), {'mmdet::a.py': 'works'}
+        )
+    }
     there[other] = tool.Column('hardnet85', 'mmdet 0', {'mmdet::a.py': 'refused: x'})
     tool.write(there, page)
     ran = []
@@ -84,6 +88,12 @@ def test_a_run_that_was_broken_off_goes_on(options, again, tmp_path, monkeypatch
     assert ran == ['mmdet::a.py', 'mmdet::b.py'][-again:]
     assert tool.read(page)[own].outcomes == {'mmdet::a.py': 'works', 'mmdet::b.py': 'works'}
     assert tool.read(page)[other] == there[other]
+
+
+def test_the_page_of_other_toolboxes_has_a_place_for_theirs(root):
+    others = {f'{box}::{name}.py' for box, names in tool.OTHER_CONFIGS.items() for name in names}
+    for column in tool.read(root / 'docs/swap_in_projects.md').values():
+        assert set(column.outcomes) <= others
 
 
 def test_the_page_of_the_docs_is_of_these_configs(root):

@@ -14,7 +14,7 @@ def own(root, models, tmp_path_factory):
     """Configs and stand-in weights of a detector and a segmentor, as --model names them."""
     folder = tmp_path_factory.mktemp('weights')
     pairs = []
-    for name in ('ssd_hardnet', 'fchardnet70'):
+    for name in ('ssd_hardnet', 'fchardnet70', 'mseg_hardnet'):
         path = folder / f'{name}.pth'
         torch.save(dict(state_dict=models(name)[0].state_dict(), meta={}), path)
         pairs.append((str(root / f'configs/digits/{name}_digits.py'), str(path)))
@@ -31,7 +31,7 @@ def picture():
 
 def test_a_model_is_chosen_and_predicts(own, picture):
     choices = demo_page.Models(own)
-    detector, segmentor, *published = choices.choices
+    detector, segmentor, one_foreground, *published = choices.choices
     assert detector == f'ssd_hardnet_digits: {own[0][1]}'
     assert 'ssd512_hardnet68_coco' in published
     drawn, rows, times = choices.predict(detector, picture, 0.01)
@@ -46,6 +46,9 @@ def test_a_model_is_chosen_and_predicts(own, picture):
     drawn, rows, _ = choices.predict(segmentor, picture, 0.5)
     assert drawn.shape == picture.shape
     assert sum(share for _, share in rows) == pytest.approx(1, abs=0.01)
+    drawn, rows, _ = choices.predict(one_foreground, picture, 0.5)
+    assert drawn.shape == picture.shape and (drawn != picture).any()
+    assert sorted(name for name, _ in rows) == ['background', 'digit']
 
 
 def test_the_page_predicts(own, picture, tmp_path):

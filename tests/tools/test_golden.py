@@ -85,12 +85,15 @@ def test_a_file_is_compared(clone, made, run_tool, tmp_path):
     found = dict(line.split() for line in lines if line.startswith(('base', 'logits')))
     assert list(found) == ['base.0', 'base.2', 'logits']
     assert all(float(difference) < 1e-6 for difference in found.values())
+    lines = run_tool(*command, made, '--float64').splitlines()
+    rounding = [float(line.split()[1]) for line in lines if line.startswith(('base', 'logits'))]
+    assert len(rounding) == 3 and all(0 < difference < 1e-5 for difference in rounding)
 
     other = tmp_path / 'other.json'
     content = json.loads(made.read_text())
     content['outputs']['base.2']['values'][17] += 0.5
     other.write_text(json.dumps(content))
-    assert 'other.json holds something else' in run_tool(*command, other, fails=True)
+    assert 'other.json differs by more than 0.0001' in run_tool(*command, other, fails=True)
 
     content['parameters'] += 1
     other.write_text(json.dumps(content))
@@ -104,6 +107,13 @@ def test_a_clone_that_was_changed_is_refused(clone, run_tool, tmp_path):
     out = tmp_path / 'golden.json'
     output = run_tool(TOOL, changed, 'hardnet68_cls', '--out', out, fails=True)
     assert 'is not as its commit' in output and 'executed' not in output
+    assert not out.exists()
+
+
+def test_a_file_is_not_written_in_float64(clone, run_tool, tmp_path):
+    out = tmp_path / 'golden.json'
+    command = (TOOL, clone, 'hardnet68_cls', '--out', out, '--float64')
+    assert '--float64 is for --compare' in run_tool(*command, fails=True)
     assert not out.exists()
 
 

@@ -130,3 +130,23 @@ def test_logs_are_drawn(run_tool, toolbox, tmp_path):
         style = ['--style', 'default']
     run_tool(path, *command, log, *style, '--keys', 'loss', '--out', out)
     assert out.is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'backend, package, file',
+    [('Tensorboard', 'tensorboard', 'events.out.tfevents.*'), ('Wandb', 'wandb', 'run-*.wandb')],
+)
+def test_the_log_goes_to_another_backend(look, monkeypatch, tmp_path, backend, package, file):
+    """By one option, as the page says; nothing is sent."""
+    pytest.importorskip(package)
+    monkeypatch.setenv('WANDB_MODE', 'offline')
+    options = (
+        f'visualizer.vis_backends.0.type={backend}VisBackend',
+        *('train_cfg.max_epochs=1', 'train_dataloader.batch_size=4'),
+        'default_hooks.logger.interval=1',
+    )
+    look('mmdet', 'tools/train.py', '--work-dir', tmp_path, options=options)
+    (found,) = (path for path in tmp_path.rglob(file) if not path.is_symlink())
+    assert b'loss_bbox' in found.read_bytes()
+    assert not list(tmp_path.rglob('scalars.json'))

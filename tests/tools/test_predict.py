@@ -6,19 +6,26 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.documents import table
 from helpers.exported import filled, skip_without
 from helpers.pictures import image, read_video, write_video
+from helpers.small_dfus import SMALL_PARTS
 from mmengine.config import Config
 from pycocotools.coco import COCO
 
-from hardnet_mm.utils.configs import build_model
+from hardnet_mm.export.formats import FORMATS
+from hardnet_mm.utils.configs import build_model, read_config
 
-MODELS = ('ssd_hardnet', 'fchardnet70', 'hardnet39ds')
+PAGE = Path(__file__).parents[2] / 'docs/predict.md'
+SSD = 'configs/digits/ssd_hardnet_digits.py'
+CLASSIFIER = 'configs/digits/hardnet39ds_digits.py'
+MODELS = ('ssd_hardnet', 'fchardnet70', 'hardnet39ds', 'mseg_hardnet')
 
 
 def read(folder, name):
@@ -101,12 +108,6 @@ def test_only_the_classes_asked_for(predict, pictures):
     assert not (out / 'drawn').exists()
 
 
-def test_a_class_that_the_model_has_not(predict, pictures):
-    output, out = predict('ssd_hardnet', pictures, status=2, options=['--classes', 'dog'])
-    assert "no class ['dog']: the model has ['0', '1'," in output.splitlines()[-1]
-    assert not out.exists()
-
-
 def test_a_segmentor_by_a_pattern(predict, pictures):
     options = ['--deploy', 'float32', '--classes', 'background', '1', '2']
     output, out = predict('fchardnet70', pictures / '**/*.jpg', options=options)
@@ -118,6 +119,89 @@ def test_a_segmentor_by_a_pattern(predict, pictures):
     assert (np.array(maps) == 255).any() and (np.array(maps) != 255).any()
     assert len(read(out, 'images.json')['categories']) == 11
     assert not (out / 'predictions.json').exists()
+
+
+def maps_of(folder):
+    """The label maps and the maps of probabilities in a run's folder, by name."""
+    return [
+        {path.stem: cv2.imread(str(path), -1) for path in sorted((folder / name).glob('*.png'))}
+        for name in ('labels', 'probabilities')
+    ]
+
+
+def assert_foreground(labels, probabilities):
+    """Two labels, and the probabilities that they follow from."""
+    assert labels.keys() == probabilities.keys()
+    for name, found in labels.items():
+        assert found.dtype == probabilities[name].dtype == np.uint8
+        assert set(np.unique(found)) == {0, 1} and len(np.unique(probabilities[name])) > 2
+        sure = abs(probabilities[name] - 127.5) > 1
+        np.testing.assert_array_equal(found[sure], probabilities[name][sure] > 127)
+
+
+def test_one_foreground(predict, root, weights, pictures):
+    """A map of two labels, and one of probabilities, at the image's own size."""
+    from mmseg.apis import MMSegInferencer
+
+    _, out = predict('mseg_hardnet', pictures / 'a.jpg', options=[])
+    labels, probabilities = maps_of(out)
+    assert list(labels) == ['a']
+    assert_foreground(labels, probabilities)
+    drawn = cv2.imread(str(out / 'drawn/a.jpg'))
+    assert labels['a'].shape == drawn.shape[:2] == (48, 64)
+    config = str(root / 'configs/digits/mseg_hardnet_digits.py')
+    segment = MMSegInferencer(config, str(weights / 'mseg_hardnet.pth'), device='cpu')
+    wanted = segment(str(pictures / 'a.jpg'))['predictions']
+    np.testing.assert_array_equal(labels['a'], wanted)
+    categories = [entry['name'] for entry in read(out, 'images.json')['categories']]
+    assert categories == ['background', 'digit']
+
+
+@pytest.fixture(scope='module')
+def dfus(root, tmp_path_factory):
+    """A config of HarDNet-DFUS with small parts, and the checkpoints of two folds."""
+    folder = tmp_path_factory.mktemp('dfus')
+    config = folder / 'dfus.py'
+    config.write_text(
+        f'_base_ = {str(root / "configs/dfus_hardnetv2-53_kvasir.py")!r}\n'
+        f'model = dict({SMALL_PARTS})\n'
+        'test_pipeline = _base_.test_pipeline\n'
+        'test_pipeline[1].scale = (128, 128)\n'
+        'test_dataloader = dict(dataset=dict(pipeline=test_pipeline))\n'
+    )
+    model = filled(build_model(read_config(str(config))))
+    paths = [folder / f'fold-{fold}.pth' for fold in range(2)]
+    for shift, path in zip((-0.5, 0.5), paths):
+        model.decode_head.conv_seg.bias.data.fill_(shift)
+        torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    return config, paths
+
+
+def test_folds_are_averaged(run_tool, dfus, pictures, tmp_path):
+    """Of HarDNet-DFUS: each fold alone, and both."""
+    config, (first, second) = dfus
+    found = []
+    for name, folds in (('a', [first]), ('b', [second]), ('ab', [first, second])):
+        command = ('predict.py', config, *folds, pictures / 'a.jpg', '--no-draw')
+        run_tool(*command, '--out-dir', tmp_path / name)
+        labels, probabilities = maps_of(tmp_path / name)
+        sure = abs(probabilities['a'] - 127.5) > 1
+        np.testing.assert_array_equal(labels['a'][sure], probabilities['a'][sure] > 127)
+        found.append(probabilities['a'].astype(float))
+    assert abs(found[0] - found[1]).max() > 9
+    np.testing.assert_allclose(found[2], (found[0] + found[1]) / 2, atol=1.01)
+
+
+def test_only_segmentors_are_averaged(predict, run_tool, root, weights, pictures):
+    other = weights / 'hardnet39ds.pth'
+    output, out = predict('ssd_hardnet', other, pictures, status=2, options=[])
+    assert 'several checkpoints are averaged for segmentors alone' in output.splitlines()[-1]
+    checkpoints = [weights / 'ssd_hardnet.pth'] * 2
+    output = run_tool('test.py', root / SSD, *checkpoints, '--work-dir', out, fails=True)
+    assert 'several checkpoints are averaged for segmentors alone' in output.splitlines()[-1]
+    output, _ = predict('fchardnet70', 'model.onnx', pictures, status=2, options=[])
+    assert 'no checkpoint or exported file model.onnx' in output.splitlines()[-1]
+    assert not out.exists()
 
 
 def test_a_classifier_at_an_address(predict, pictures, server):
@@ -162,31 +246,43 @@ def unreadable(tmp_path, pictures):
     (folder / 'cut.mp4').write_bytes(content[: len(content) // 2])
     content = write_video(folder / 'cut.avi', 60, 'MJPG').read_bytes()
     (folder / 'cut.avi').write_bytes(content[: len(content) // 2])
-    words = {
-        'cut.jpg': 'is cut off or damaged: image file is truncated',
-        'cut.png': 'is cut off or damaged',
-        'empty.jpg': 'is no image that OpenCV can read',
-        'page.jpg': 'is no image that OpenCV can read',
-        'tiny.png': 'HarDNet needs an input of at least 32 x 32 pixels, got 1 x 1',
-        'cut.mp4': 'is no video that OpenCV can read, or is cut off',
-        'cut.avi': 'is cut off or damaged after',
+    (folder / 'text.mp4').write_text('no video')
+    said = {
+        row['such as'].strip('`'): row['what is said'].strip('`')
+        for row in table(PAGE, 'input', 'such as', 'what is said')
     }
-    return {folder / name: said for name, said in words.items()}
+    return {name if '.' not in name or '/' in name else folder / name: said[name] for name in said}
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_goes_on(predict, pictures, unreadable):
-    """The digits' classifier takes images as they are."""
-    inputs = [*unreadable, 97, pictures / 'a.jpg']
+    """All of the page's table. The digits' classifier takes images as they are."""
+    inputs = [*unreadable, pictures / 'a.jpg']
     output, out = predict('hardnet39ds', *inputs, status=1, options=['--no-draw'])
     for path, words in unreadable.items():
+        place = f'camera {path}' if str(path).isdigit() else path
         assert any(
-            line.startswith(f'skipped: {path}') and words in line for line in output.splitlines()
+            line.startswith(f'skipped: {place}') and words in line for line in output.splitlines()
         ), path
-    assert 'skipped: camera 97 cannot be opened' in output
-    assert '8 of 9 inputs skipped' in output
+    assert f'{len(unreadable)} of {len(inputs)} inputs skipped' in output
     images = read(out, 'images.json')['images']
     assert images[-1]['file_name'] == str(pictures / 'a.jpg')
     assert len(images) == len(read(out, 'predictions.json')) > 1  # frames before the cut
+
+
+def test_mistakes_are_told_before_anything_else(root, run_tool, weights, pictures, tmp_path):
+    """All of the page's table; what needs the model comes last."""
+    rows = table(PAGE, 'mistake', 'such as', 'what is said')
+    (tmp_path / 'nothing').mkdir()
+    start = ('predict.py', root / CLASSIFIER, weights / 'hardnet39ds.pth')
+    for row in rows:
+        given, words = (row[title].strip('`') for title in ('such as', 'what is said'))
+        options = given.split() if given.startswith('--') else []
+        inputs = [pictures / 'a.jpg'] if options else given.split()
+        out = [] if '--out-dir' in options else ['--out-dir', 'out']
+        output = run_tool(*start, *inputs, *options, *out, fails=True, cwd=tmp_path)
+        last = output.splitlines()[-1]
+        assert last.startswith('predict.py: error: ') and words in last, (row, last)
+        assert not (tmp_path / 'out').exists()
 
 
 def test_an_exported_file(predict, run_tool, root, weights, pictures, tmp_path):
@@ -204,6 +300,26 @@ def test_an_exported_file(predict, run_tool, root, weights, pictures, tmp_path):
         values = [np.array([entry[key] for entry in entries]) for entries in (found, wanted)]
         np.testing.assert_allclose(*values, atol=1e-2)
     assert read(other, 'images.json') == read(out, 'images.json')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('format_name', ['onnx', 'openvino'])
+def test_an_exported_file_of_one_foreground(
+    predict, run_tool, root, weights, pictures, tmp_path, format_name
+):
+    """Its labels; probabilities are not in it."""
+    skip_without(format_name)
+    config = root / 'configs/digits/mseg_hardnet_digits.py'
+    path = tmp_path / f'model{FORMATS[format_name].suffix}'
+    arguments = ('--format', format_name, '--out', path, '--images', pictures / 'a.jpg')
+    run_tool('export.py', config, weights / 'mseg_hardnet.pth', *arguments)
+    _, out = predict('mseg_hardnet', pictures / 'a.jpg', options=['--no-draw'])
+    other = tmp_path / 'exported'
+    run_tool('predict.py', config, path, pictures / 'a.jpg', '--out-dir', other, '--no-draw')
+    (wanted, probabilities), (found, none) = maps_of(out), maps_of(other)
+    sure = abs(probabilities['a'] - 127.5) > 1
+    np.testing.assert_array_equal(found['a'][sure], wanted['a'][sure])
+    assert not none and found['a'].shape == (48, 64)
 
 
 def test_a_published_model_by_its_name(run_tool, cache, publish, original, pictures, tmp_path):

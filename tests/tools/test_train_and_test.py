@@ -1,10 +1,16 @@
 """One real cycle of training, evaluation, resuming and testing, in one process and in two."""
 
 import json
+import os
 import pickle
+import shutil
+import signal
+import time
+from pathlib import Path
 
 import pytest
 import torch
+from helpers import tool_process
 
 from hardnet_mm.checkpoints.safe_types import checkpoint_types
 
@@ -74,6 +80,60 @@ def test_resume_goes_on_where_it_stopped(root, run_tool, options, trained):
     steps = [line['step'] for line in scalars(trained) if 'loss' in line]
     assert steps == [1, 2, 3, 4, 5, 6]
     assert (trained / 'epoch_2.pth').is_file()
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(root, run_tool, options, trained, tmp_path):
+    """Though one only is kept, which mmengine would have removed before it saved the next."""
+    work_dir = tmp_path / 'work'
+    work_dir.mkdir()
+    shutil.copy(trained / 'epoch_1.pth', work_dir)
+    before = (work_dir / 'epoch_1.pth').read_bytes()
+    output = run_tool(
+        *('train.py', root / CONFIG, '--work-dir', work_dir, '--resume', *options),
+        *('train_cfg.max_epochs=2', 'default_hooks.checkpoint.max_keep_ckpts=1'),
+        'custom_imports.imports=[hardnet_mm.det,helpers.small_disk]',
+        fails=True,
+    )
+    last = output.splitlines()[-1]
+    assert last == f'train.py: error: File too large: {work_dir}/epoch_2.pth'
+    assert [path.name for path in work_dir.glob('*.pth*')] == ['epoch_1.pth']
+    assert (work_dir / 'epoch_1.pth').read_bytes() == before
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_training_and_its_workers(root, options, tmp_path, number):
+    arguments = [root / CONFIG, '--work-dir', tmp_path / 'work', *options]
+    arguments += ['train_cfg.max_epochs=1000', 'val_evaluator.metric=bbox']
+    process = tool_process.start(
+        str(root / 'tools/train.py'),
+        list(map(str, arguments)),
+        dict(os.environ, OMP_NUM_THREADS='1'),
+        None,
+        tmp_path / 'output.txt',
+    )
+    until(lambda: len(scalars(tmp_path / 'work')) > 1, process)
+    workers = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+    os.kill(process.pid, number)
+    process.join(60)
+    assert process.exitcode == 128 + number
+    output = (tmp_path / 'output.txt').read_text()
+    assert output.splitlines()[-1] == f'train.py: stopped by {number.name}'
+    assert 'Traceback' not in output
+    assert workers and not any(map(is_running, workers))
+
+
+def until(condition, process, seconds=120):
+    """Wait for a condition while a process runs."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.exitcode is None and time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    """Whether a process is there, and no zombie that nobody asked for."""
+    stat = Path(f'/proc/{pid}/stat')
+    return stat.exists() and stat.read_text().rpartition(')')[2].split()[0] != 'Z'
 
 
 def test_test_draws_and_dumps(root, run_tool, options, trained, tmp_path):

@@ -7,7 +7,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
 from hardnet_mm import HarDNet
-from hardnet_mm.training import ChannelsLastHook, LabelCheckHook
+from hardnet_mm.training import ChannelsLastHook, FiniteLossHook, LabelCheckHook
 from hardnet_mm.utils.configs import build_model, read_config
 from hardnet_mm.utils.errors import InputError
 
@@ -82,3 +82,16 @@ def test_labels_beyond_the_classes_of_a_classifier(root, tmp_path):
 )
 def test_configs_of_segmentors_check_labels(name):
     assert read_config(f'hardnet_mm::{name}').default_hooks.labels.type == 'LabelCheckHook'
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_a_loss_that_is_no_number_names_the_images(segmentation, value):
+    runner, batch = argparse.Namespace(iter=6), segmentation[1]
+    losses = dict(loss=torch.tensor(0.5), loss_ce=torch.tensor(0.5))
+    FiniteLossHook().after_train_iter(runner, 6, batch, losses)
+    losses.update(loss=torch.tensor(value), loss_ce=torch.tensor(value))
+    with pytest.raises(
+        InputError, match=rf'the loss is {value} at iteration 7 \(loss_ce '
+    ) as error:
+        FiniteLossHook().after_train_iter(runner, 6, batch, losses)
+    assert all(sample.img_path in str(error.value) for sample in batch['data_samples'])

@@ -7,6 +7,7 @@ other one. The table is in docs/swap.md.
 
 import argparse
 import importlib
+import importlib.util
 import logging
 import re
 import sys
@@ -17,7 +18,9 @@ from pathlib import Path
 import torch
 from mmengine.utils import is_installed
 
-from hardnet_mm.swap.backbone import holder, swap
+from hardnet_mm import HarDNet
+from hardnet_mm.swap.backbone import plan_swap
+from hardnet_mm.swap.places import reach
 from hardnet_mm.swap.trial import loss, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 from hardnet_mm.utils.errors import InputError
@@ -150,6 +153,60 @@ CONFIGS = {
     ],
 }
 
+# Of the toolboxes that the plugin does not install.
+OTHER_CONFIGS = {
+    'mmrotate': [
+        'rotated_retinanet/rotated-retinanet-hbox-le90_r50_fpn_1x_dota',
+        'rotated_retinanet/rotated-retinanet-rbox-le90_r50_fpn_1x_dota',
+        'rotated_fcos/rotated-fcos-le90_r50_fpn_1x_dota',
+        'rotated_fcos/rotated-fcos-hbox-le90_r50_fpn_1x_dota',
+        'rotated_atss/rotated-atss-le90_r50_fpn_1x_dota',
+        'rotated_faster_rcnn/rotated-faster-rcnn-le90_r50_fpn_1x_dota',
+        'oriented_rcnn/oriented-rcnn-le90_r50_fpn_1x_dota',
+        'oriented_rcnn/oriented-rcnn-le90_swin-tiny_fpn_1x_dota',
+        'roi_trans/roi-trans-le90_r50_fpn_1x_dota',
+        'gliding_vertex/gliding-vertex-rbox_r50_fpn_1x_dota',
+        's2anet/s2anet-le135_r50_fpn_1x_dota',
+        'r3det/r3det-oc_r50_fpn_1x_dota',
+        'convnext/rotated-retinanet-rbox-le90_convnext-tiny_fpn_kld-stable_adamw-1x_dota',
+        'rotated_rtmdet/rotated_rtmdet_s-3x-dota',
+    ],
+    'mmpose': [
+        'body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192',
+        'body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_8xb64-210e_coco-256x192',
+        'body_2d_keypoint/topdown_heatmap/coco/td-hm_mobilenetv2_8xb64-210e_coco-256x192',
+        'body_2d_keypoint/topdown_heatmap/coco/td-hm_ViTPose-small-simple_8xb64-210e_coco-256x192',
+        'body_2d_keypoint/topdown_regression/coco/td-reg_res50_8xb64-210e_coco-256x192',
+        'body_2d_keypoint/topdown_regression/coco/td-reg_res50_rle-8xb64-210e_coco-256x192',
+        'body_2d_keypoint/integral_regression/coco/ipr_res50_8xb64-210e_coco-256x256',
+        'body_2d_keypoint/simcc/coco/simcc_res50_8xb64-210e_coco-256x192',
+        'body_2d_keypoint/rtmpose/coco/rtmpose-s_8xb256-420e_coco-256x192',
+    ],
+    'mmaction': [
+        'recognition/tsn/tsn_imagenet-pretrained-r50_8xb32-1x1x3-100e_kinetics400-rgb',
+        'recognition/tsm/tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb',
+        'recognition/trn/trn_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv1-rgb',
+        'recognition/i3d/i3d_imagenet-pretrained-r50_8xb8-32x2x1-100e_kinetics400-rgb',
+    ],
+    'mmocr': [
+        'textdet/dbnet/dbnet_resnet18_fpnc_1200e_icdar2015',
+        'textdet/dbnet/dbnet_resnet50_1200e_icdar2015',
+        'textdet/dbnetpp/dbnetpp_resnet50_fpnc_1200e_icdar2015',
+        'textdet/panet/panet_resnet18_fpem-ffm_600e_icdar2015',
+        'textdet/psenet/psenet_resnet50_fpnf_600e_icdar2015',
+        'textdet/fcenet/fcenet_resnet50_fpn_1500e_icdar2015',
+    ],
+    'mmyolo': [
+        'yolov5/yolov5_s-v61_syncbn_8xb16-300e_coco',
+        'yolov6/yolov6_s_syncbn_fast_8xb32-300e_coco',
+        'yolov7/yolov7_tiny_syncbn_fast_8x16b-300e_coco',
+        'yolov8/yolov8_s_syncbn_fast_8xb16-500e_coco',
+        'yolox/yolox_s_fast_8xb8-300e_coco',
+        'rtmdet/rtmdet_s_syncbn_fast_8xb32-300e_coco',
+        'ppyoloe/ppyoloe_plus_s_fast_8xb8-80e_coco',
+    ],
+}
+
 STACKS = ('onedl', 'openmmlab')
 KINDS = ('works', 'refused', 'fails without HarDNet, too', 'fails')
 # The marks around the tables in a page.
@@ -163,9 +220,6 @@ REFUSED = (
     'mmdet::detectors/detectors_cascade-rcnn_r50_1x_coco.py',
     'mmseg::icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py',
     'mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py',
-    'mmpretrain::convnext/convnext-tiny_32xb128_in1k.py',
-    'mmpretrain::vgg/vgg16_8xb32_in1k.py',
-    'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py',
 )
 
 
@@ -173,14 +227,14 @@ def run(name, arch):
     """Swap, train a step, predict, and return the outcome: one of :data:`KINDS`, with a reason."""
     cfg = read_config(name)
     try:
-        swapped = read_inherited(name, swap(cfg, arch))
+        plan = plan_swap(cfg, arch)
+        swapped = read_inherited(name, plan.differences)
     except ValueError as error:
         return f'refused: {error}'
     except NotImplementedError as error:  # the old backbone needs a compiled operator to be seen
         return f'fails without HarDNet, too: {error}'.partition(': install')[0]
-    holder(swapped.model).backbone.pop(
-        'frozen_stages', None
-    )  # a gradient is to reach the first layer
+    # a gradient is to reach the first layer
+    reach(swapped.model, plan.keys).pop('frozen_stages', None)
     failure = attempt(swapped)
     if failure and re.sub(r'\d', '', attempt(cfg)) == re.sub(r'\d', '', failure):  # but for sizes
         return f'fails without HarDNet, too: {failure}'
@@ -192,14 +246,21 @@ def attempt(cfg):
     try:
         model = build_model(cfg)
         loss(model, cfg).backward()
-        if holder(cfg.model).backbone.type == 'HarDNet':
-            gradient = getattr(model, 'student', model).backbone.stem[0].conv.weight.grad
-            if gradient is None or not gradient.isfinite().all() or not gradient.any():
-                return 'no gradient reaches the first layer'
+        if not gradient_arrives(model):
+            return 'no gradient reaches the first layer'
         predict(model, cfg)
     except Exception as error:  # the table reports whatever a toolbox raises
         return f'{type(error).__name__}: {error}'.partition('\n')[0].partition(': install')[0]
     return ''
+
+
+def gradient_arrives(model):
+    """Tell whether the first layer of each HarDNet that learns has a gradient; of others, yes."""
+    backbones = [module for module in model.modules() if isinstance(module, HarDNet)]
+    weights = [backbone.stem[0].conv.weight for backbone in backbones]
+    gradients = [weight.grad for weight in weights if weight.requires_grad]  # not of a teacher
+    arrived = [g is not None and g.isfinite().all() and g.any() for g in gradients]
+    return not backbones or bool(arrived) and all(arrived)
 
 
 @dataclass
@@ -222,9 +283,10 @@ def installed_stack():
     return 'onedl' if is_installed('onedl-mmdetection') else 'openmmlab'
 
 
-def installed_versions():
-    """Return the packages of the installed stack, with their versions."""
-    packages = [importlib.import_module(name) for name in (*CONFIGS, 'mmcv', 'torch')]
+def installed_versions(configs):
+    """Return the packages that the configs need and that are installed, with their versions."""
+    names = [name for name in configs if importlib.util.find_spec(name)]
+    packages = [importlib.import_module(name) for name in (*names, 'mmcv', 'torch')]
     return ', '.join(f'{package.__name__} {package.__version__}' for package in packages)
 
 
@@ -303,7 +365,12 @@ def parse_args():
         help="Markdown page; outcomes in the installed stack's column are reused if the packages' "
         'versions and --arch are the same',
     )
-    parser.add_argument('--redo', action='store_true', help='reuse no outcomes')
+    parser.add_argument(
+        '--others',
+        action='store_true',
+        help='try the configs of toolboxes that the plugin does not install, those that are there',
+    )
+    parser.add_argument('--redo', action='store_true', help='do it again')
     return parser.parse_args()
 
 
@@ -312,13 +379,16 @@ def main():
     logging.disable(logging.INFO)
     torch.manual_seed(0)
     columns, stack = read(args.out), installed_stack()
-    column = Column(args.arch, installed_versions())
+    configs = OTHER_CONFIGS if args.others else CONFIGS
+    column = Column(args.arch, installed_versions(configs))
     found = columns.get(stack, column)
     done = {}
     if not args.redo and (found.arch, found.versions) == (column.arch, column.versions):
         done = found.outcomes
     columns[stack] = column
-    for toolbox, names in CONFIGS.items():
+    for toolbox, names in configs.items():
+        if importlib.util.find_spec(toolbox) is None:
+            continue
         for name in (f'{toolbox}::{name}.py' for name in names):
             column.outcomes[name] = done[name] if name in done else run(name, args.arch)
             print(f'{name}: {column.outcomes[name]}', flush=True)

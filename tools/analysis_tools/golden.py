@@ -1,8 +1,9 @@
-"""Make the golden outputs of tests/data again, from a clone of an original program.
+"""Recompute the golden outputs of tests/data from a clone of an original program.
 
-The original's network gets the stand-in weights of tests/helpers/stand_in.py and a fixed input; the
-file holds what it computes, and the commit. This executes the Python code of the clone: name one
-whose code you trust. It needs a checkout of this repository, with its tests.
+The original's network gets the stand-in weights of tests/helpers/stand_in.py and a fixed input. Its
+outputs and the clone's commit are written to a file, or compared with one. This executes the Python
+code of the clone: use one whose code you trust. A checkout of this repository is needed, with its
+tests.
 """
 
 import contextlib
@@ -31,14 +32,14 @@ class Original:
     """A network of an original program.
 
     Attributes:
-        repository (str): Where it is, on GitHub.
-        file (str): The file in it that defines the network.
+        repository (str): Owner and name of the repository on GitHub.
+        file (str): The file that defines the network, a path in the repository.
         build (Callable): Maps that file's module to the network.
         outputs (Callable): Maps the network and an image to named outputs.
-        size (tuple[int]): Height and width of the input.
-        note (str): What the outputs are.
-        stubs (dict): Modules that the file imports and the network does not use, with their names.
-        facts (dict): More that is written into the file.
+        size (tuple[int]): Height and width of the input, in pixels.
+        note (str): Description of the outputs.
+        stubs (dict): Modules, by name, that the file imports and the network does not use.
+        facts (dict): Further entries of the golden file.
     """
 
     repository: str
@@ -82,7 +83,7 @@ def run_classifier(model, image):
 
 
 def number_of(name):
-    """Return the number in base.N; what is no layer comes last."""
+    """Return N for base.N, and a larger number for any other output."""
     return int(name.removeprefix('base.')) if name.startswith('base.') else sys.maxsize
 
 
@@ -201,7 +202,7 @@ def find_commit(clone):
     """Return the commit of a clone.
 
     Raises:
-        InputError: If it is no clone, or its Python files are not those of the commit.
+        InputError: If the folder is not a clone, or if a Python file differs from the commit's.
     """
     from hardnet_mm.utils.errors import InputError
 
@@ -214,9 +215,10 @@ def find_commit(clone):
         raise InputError(f'{clone} is no clone with a commit: {top.stderr.strip() or top.stdout}')
     changed = git('status', '--porcelain', '--untracked-files=no', '--', '*.py').stdout
     if changed:
+        files = [line.split()[-1] for line in changed.splitlines()]
         raise InputError(
-            f'{clone} is not as its commit, `git checkout .` restores it: '
-            f'{" ".join(changed.split())}'
+            f'{clone} is not as its commit, `git checkout .` restores it: {len(files)} Python '
+            f'files differ, such as {", ".join(files[:3])}'
         )
     return top.stdout.split('\n')[1]
 
@@ -258,13 +260,22 @@ def golden_outputs(clone, original, float64=False):
     )
 
 
-def differences(made, kept):
-    """Yield (name, difference) of what differs: numbers as parts of the largest, else infinity."""
-    for key in (set(made) | set(kept)) - {'note', 'original', 'outputs'}:
-        if made.get(key) != kept.get(key):
+def differences(made, stored):
+    """Yield the difference of each output, and of each other entry that differs.
+
+    Args:
+        made (dict): As of :func:`golden_outputs`.
+        stored (dict): Content of a golden file.
+
+    Yields:
+        tuple[str, float]: Name, and largest difference as a part of the stored output's largest
+        absolute value. The difference is infinite for other entries and other shapes.
+    """
+    for key in (set(made) | set(stored)) - {'note', 'original', 'outputs'}:
+        if made.get(key) != stored.get(key):
             yield key, float('inf')
-    for name in set(made['outputs']) | set(kept['outputs']):
-        ours, theirs = (content['outputs'].get(name, {}) for content in (made, kept))
+    for name in set(made['outputs']) | set(stored['outputs']):
+        ours, theirs = (content['outputs'].get(name, {}) for content in (made, stored))
         if ours.get('shape') != theirs.get('shape'):
             yield name, float('inf')
             continue
@@ -284,12 +295,12 @@ def main(args):
             new.write_text(json.dumps(content) + '\n', encoding='utf-8')
         print(f'{args.out}: {original.repository} at {content["original"]["commit"]}')
         return
-    kept = json.loads(Path(args.compare).read_text(encoding='utf-8'))
-    found = dict(differences(content, kept))
+    stored = json.loads(Path(args.compare).read_text(encoding='utf-8'))
+    found = dict(differences(content, stored))
     for name, difference in sorted(found.items()):
         print(f'{name:12} {difference:.1e}')
     if max(found.values()) > TOLERANCE:
-        print(f'{args.compare} holds something else', file=sys.stderr)
+        print(f'{args.compare} differs by more than {TOLERANCE:g}', file=sys.stderr)
         sys.exit(1)
 
 

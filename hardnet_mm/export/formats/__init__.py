@@ -35,7 +35,7 @@ def load(path, **kwargs):
     Raises:
         FileNotFoundError: If it is not there, or one of the files that belong to it.
         ImportError: If its runtime is not installed.
-        InputError: If it has another suffix, or the runtime has no such ``dtype``.
+        InputError: If it has another suffix, the runtime cannot read it, or has no such ``dtype``.
     """
     name = NAMES.get(Path(path).suffix)
     if name is None:
@@ -43,7 +43,14 @@ def load(path, **kwargs):
     for file in FORMATS[name].files(path):
         if not file.is_file():
             raise FileNotFoundError(f'there is no {file}, which {name} needs')
-    return RUNTIMES[name](path, **kwargs)
+    try:
+        return RUNTIMES[name](path, **kwargs)
+    except (InputError, ImportError):
+        raise
+    except Exception as error:  # each runtime has errors of its own for a file it cannot read
+        raise InputError(
+            f'{path} cannot be read by {name}, it is damaged or no file of tools/export.py: {error}'
+        ) from error
 
 
 def is_exported(path):

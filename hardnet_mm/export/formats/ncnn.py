@@ -46,7 +46,7 @@ class Ncnn:
         self.net.opt.use_bf16_storage = False
         for read, file in ((self.net.load_param, path), (self.net.load_model, self.weights(path))):
             if read(str(file)):
-                raise InputError(f'ncnn cannot read {file}')
+                raise InputError(f'ncnn cannot read {file}{_lacking(path)}')
         self.names = list(self.net.output_names())
 
     def __call__(self, images):
@@ -66,6 +66,13 @@ class Ncnn:
                 f'ncnn cannot compute {name}: the model needs an operator that ncnn lacks'
             )
         return np.array(output)
+
+
+def _lacking(path):
+    """Say which operators ncnn lacks: pnnx leaves their names as PyTorch has them, with a dot."""
+    kinds = {line.split()[0] for line in path.read_text().splitlines()[2:]}
+    lacking = sorted(kind for kind in kinds if '.' in kind)
+    return f': it has no operator for {", ".join(lacking)}' if lacking else ''
 
 
 def rename_blobs(param, names):

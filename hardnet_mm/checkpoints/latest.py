@@ -1,0 +1,42 @@
+"""The checkpoint that a training which was ended goes on from."""
+
+import sys
+from pathlib import Path
+
+from ..utils.errors import InputError
+from .files import check_checkpoint
+
+PATTERNS = ('epoch_*.pth', 'iter_*.pth')
+
+
+def find_latest(work_dir: str | Path) -> Path | None:
+    """Return the latest whole checkpoint in a work dir, or None where there is none at all.
+
+    That is the one which ``last_checkpoint`` names, or else the newest whole one: what ended the
+    training may have ended the writing of either. A file that is left out is told.
+
+    Raises:
+        InputError: If there are checkpoints, and none is whole.
+    """
+    folder = Path(work_dir).expanduser()
+    found = sorted(
+        (path for pattern in PATTERNS for path in folder.glob(pattern)),
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
+    pointer = folder / 'last_checkpoint'
+    if pointer.is_file() and (named := pointer.read_text().strip()):
+        named = Path(named)
+        found.insert(0, named if named.exists() else folder / named.name)
+    for path in found:
+        if path.is_dir():  # DeepSpeed's
+            return path
+        try:
+            check_checkpoint(str(path))
+        except (InputError, FileNotFoundError) as error:
+            print(f'{error}: it is left out', file=sys.stderr)
+        else:
+            return path
+    if found:
+        raise InputError(f'no checkpoint in {folder} is whole: start anew in another --work-dir')
+    return None

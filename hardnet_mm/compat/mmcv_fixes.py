@@ -1,0 +1,30 @@
+"""What mmcv's reading of images does not say."""
+
+import functools
+
+import cv2
+from mmcv.transforms import LoadImageFromFile
+
+from ..utils.errors import InputError
+
+
+def name_unreadable_images():
+    """Let LoadImageFromFile name a file that OpenCV refuses: an empty one, or one too large.
+
+    OpenCV's error names none, and a data set has thousands.
+    """
+    if not hasattr(LoadImageFromFile.transform, '__wrapped__'):
+        LoadImageFromFile.transform = _naming(LoadImageFromFile.transform)
+
+
+def _naming(transform):
+    @functools.wraps(transform)
+    def load(self, results):
+        try:
+            return transform(self, results)
+        except cv2.error as error:
+            raise InputError(
+                f'{results.get("img_path")} is no image that OpenCV can read: {error}'
+            ) from error
+
+    return load

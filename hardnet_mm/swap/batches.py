@@ -1,0 +1,154 @@
+"""Random batches as the data loaders of the toolboxes give them.
+
+Where the targets depend on the model, as keypoints' heatmaps and texts' maps do, a random sample
+goes through the config's own training pipeline, less what reads files.
+"""
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import TRANSFORMS
+
+FRAMES = 32  # of a random video
+# What a transform that reads a file, or parts of a video, is called.
+READERS = ('Load', 'Decord', 'PyAV', 'RawFrame', 'SampleFrames', 'UniformSample', 'DenseSample')
+
+
+def mmdet_batch(cfg, size):
+    """Return two images with boxes, and with masks and a panoptic map if the config loads some."""
+    from mmdet.testing import demo_mm_inputs
+
+    annotations = str(cfg.get('train_dataloader'))
+    panoptic = 'LoadPanopticAnnotations' in annotations
+    return demo_mm_inputs(
+        2,
+        [(3, *size)] * 2,
+        num_classes=2,
+        with_mask=panoptic or "'with_mask': True" in annotations,
+        with_semantic=panoptic or "'with_seg': True" in annotations,
+    )
+
+
+def mmseg_batch(cfg, size):
+    """Return two images, each pixel of one of two classes."""
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    samples = [SegDataSample(metainfo=dict(img_shape=size, ori_shape=size)) for _ in range(2)]
+    for sample in samples:
+        sample.gt_sem_seg = PixelData(data=torch.randint(0, 2, (1, *size)))
+    return dict(inputs=images(size), data_samples=samples)
+
+
+def mmpretrain_batch(cfg, size):
+    """Return two images of the second class."""
+    from mmpretrain.structures import DataSample
+
+    samples = [DataSample().set_gt_label(1) for _ in range(2)]
+    return dict(inputs=images(size), data_samples=samples)
+
+
+def mmrotate_batch(cfg, size):
+    """Return two images with rotated boxes, or with upright ones if the config's are."""
+    from mmrotate.testing import demo_mm_inputs
+
+    pipeline = str(cfg.get('train_dataloader'))
+    quadrangles = "gt_bboxes': 'qbox" in pipeline
+    return demo_mm_inputs(
+        2, [(3, *size)] * 2, num_classes=2, use_box_type=True, use_qbox=quadrangles
+    )
+
+
+def mmyolo_batch(cfg, size):
+    """Return two images with boxes, stacked as the collate function of its data loaders does."""
+    from mmdet.testing import demo_mm_inputs
+    from mmyolo.datasets import yolov5_collate
+
+    batch = demo_mm_inputs(2, [(3, *size)] * 2, num_classes=2, use_box_type=True)
+    return yolov5_collate([dict(inputs=i, data_samples=s) for i, s in zip(*batch.values())])
+
+
+def mmpose_batch(cfg, size):
+    """Return two images of a person with 17 keypoints."""
+    from mmpose.testing import get_coco_sample
+
+    one = np.ones(1, dtype=np.float32)
+
+    def sample():
+        return dict(
+            get_coco_sample(img_shape=size), id=0, img_id=0, img_path='random', bbox_score=one
+        )
+
+    return prepared(cfg, sample, category_id=1)
+
+
+def mmaction_batch(cfg, size):
+    """Return two videos of the second class."""
+    settings = cfg.train_dataloader.dataset.pipeline
+    sampler = next(part for part in settings if 'Sample' in part.type)
+    clips = sampler.get('num_clips', 1), sampler.get('clip_len', 1)
+
+    def sample():
+        frames = list(np.random.randint(0, 256, (clips[0] * clips[1], *size, 3), dtype=np.uint8))
+        return dict(
+            imgs=frames, original_shape=size, img_shape=size, num_clips=clips[0],
+            clip_len=clips[1], modality='RGB', label=1, start_index=0, total_frames=FRAMES,
+        )  # fmt: skip
+
+    return prepared(cfg, sample)
+
+
+def mmocr_batch(cfg, size):
+    """Return two images with three words."""
+
+    def sample():
+        corners = np.random.randint(8, min(size) // 2, (3, 2))
+        boxes = np.concatenate([corners, corners + min(size) // 4], axis=1).astype(np.float32)
+        return dict(
+            img=np.random.randint(0, 256, (*size, 3), dtype=np.uint8), img_path='random',
+            img_shape=size, ori_shape=size, gt_bboxes=boxes,
+            gt_polygons=list(boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]]),
+            gt_bboxes_labels=np.zeros(3, dtype=np.int64), gt_ignored=np.zeros(3, dtype=bool),
+        )  # fmt: skip
+
+    return prepared(cfg, sample)
+
+
+BATCHES = dict(
+    mmdet=mmdet_batch,
+    mmseg=mmseg_batch,
+    mmpretrain=mmpretrain_batch,
+    mmrotate=mmrotate_batch,
+    mmyolo=mmyolo_batch,
+    mmpose=mmpose_batch,
+    mmaction=mmaction_batch,
+    mmocr=mmocr_batch,
+)
+
+
+def images(size):
+    """Return two images, bytes of shape (3, H, W)."""
+    return [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for _ in range(2)]
+
+
+def prepared(cfg, sample, **more):
+    """Return two samples as the config's training pipeline and data loader make them.
+
+    Args:
+        cfg (Config): Its default scope is that of the transforms.
+        sample (Callable): Returns a sample as the transforms that read files leave it.
+        more: What the data set adds.
+    """
+    settings = cfg.train_dataloader.dataset
+    while 'pipeline' not in settings:
+        settings = settings.get('dataset') or settings.datasets[0]
+    kept = [part for part in settings.pipeline if not part.type.startswith(READERS)]
+    transforms = [TRANSFORMS.build(dict(part)) for part in kept]
+    results = []
+    while len(results) < 2:
+        result = dict(sample(), **more)
+        for transform in transforms:
+            result = result and transform(result)  # some give up by None
+        if result:
+            results.append(result)
+    return pseudo_collate(results)

@@ -1,0 +1,245 @@
+"""What a backbone gives, found by running it on images of a size that its config states."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from mmengine.registry import DefaultScope
+
+from ..utils.configs import without_checkpoints
+from ..utils.datasets import leaf_datasets
+from ..utils.errors import InputError
+from ..utils.toolboxes import register_toolbox
+from .places import kind_of
+
+SIDE = 256  # of the images where the config states no small size
+LARGE = 512 * 512  # pixels; a backbone that takes any size is not run on more
+BACKBONE_SIZES = ('img_size', 'image_size', 'input_size', 'pretrain_img_size', 'input_resolution')
+# How transforms spell a size, and whether its width comes first.
+TRANSFORM_SIZES = dict(crop_size=False, size=False, scale=True, img_scale=True, input_size=True)
+
+
+@dataclass
+class Size:
+    """Height and width of images, and where they are from."""
+
+    height: int
+    width: int
+    source: str
+
+    def __str__(self):
+        return f'{self.height} x {self.width} ({self.source})'
+
+
+@dataclass
+class Outputs:
+    """What a backbone gives.
+
+    Attributes:
+        channels (tuple[int]): Of each output.
+        strides (tuple[int]): Likewise; empty if the output is a vector for each image.
+        size (Size): Of the images that it was seen on; None if it was told, not seen.
+        image_channels (int): Of the images.
+        bare (bool): Whether the only output is no tuple of one.
+    """
+
+    channels: tuple
+    strides: tuple
+    size: Size = None
+    image_channels: int = 3
+    bare: bool = False
+
+
+def told_outputs(words):
+    """Return outputs that a user tells, as ``256:4 512:8``: channels and stride of each.
+
+    Raises:
+        InputError: If a word is none such, or the outputs do not go from shallow to deep.
+    """
+    pairs = [word.split(':') for word in words]
+    if not all(len(pair) == 2 and all(part.isdigit() for part in pair) for pair in pairs):
+        raise InputError(f'outputs are CHANNELS:STRIDE each, as 256:4 512:8, got {" ".join(words)}')
+    channels, strides = zip(*(map(int, pair) for pair in pairs))
+    if list(strides) != sorted(strides):
+        raise InputError(f'outputs must go from shallow to deep, got the strides {strides}')
+    return Outputs(channels, strides)
+
+
+def candidate_sizes(cfg, backbone):
+    """Return sizes to run a backbone on, the best first.
+
+    Those that the backbone states come first, then the data preprocessor's and the pipelines'
+    where they are small, then 256 x 256, rounded to whole patches and to what the images are padded
+    to, then the larger ones.
+
+    Args:
+        cfg (Config): The whole config.
+        backbone (ConfigDict): Its backbone.
+
+    Returns:
+        list[Size]: Without repetitions.
+    """
+    sizes = [
+        Size(*pair, f'backbone.{key}')
+        for key in BACKBONE_SIZES
+        if (pair := _pair(backbone.get(key)))
+    ]
+    stated = [*_preprocessor_sizes(cfg), *_codec_sizes(cfg), *_pipeline_sizes(cfg)]
+    sizes += [size for size in stated if size.height * size.width <= LARGE]
+    sizes.append(_usual_size(cfg, backbone))
+    sizes += [size for size in stated if size.height * size.width > LARGE]
+    return list({(size.height, size.width): size for size in reversed(sizes)}.values())[::-1]
+
+
+def _pair(value, width_first=False):
+    """Return the height and width of what a config gives as a size, None of anything else."""
+    if type(value) is int:
+        value = (value, value)
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        return None
+    if not all(type(side) is int and side >= 8 for side in value):
+        return None
+    return tuple(reversed(value)) if width_first else tuple(value)
+
+
+def _usual_size(cfg, backbone):
+    patch = backbone.get('patch_size')
+    patch = patch if type(patch) is int and 0 < patch <= SIDE else 1
+    padded = preprocessor(cfg).get('pad_size_divisor')
+    padded = padded if type(padded) is int and padded > 0 else 1
+    unit = math.lcm(patch, padded)
+    side = math.ceil(SIDE / unit) * unit
+    whole = [f'patches of {patch}'] * (patch > 1) + [f'padding to {padded}'] * (padded > 1)
+    return Size(side, side, ' and '.join(whole) if side != SIDE else 'the usual')
+
+
+def preprocessor(cfg):
+    """Return the config of the data preprocessor, of the model or of the whole config."""
+    found = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    return found.get('data_preprocessor') or found  # of a semi-supervised model
+
+
+def _preprocessor_sizes(cfg):
+    pair = _pair(preprocessor(cfg).get('size'))
+    return [Size(*pair, 'data_preprocessor.size')] if pair else []
+
+
+def _codec_sizes(cfg):
+    """Return the size that keypoints are encoded for, width first as all of mmpose's."""
+    codec = cfg.get('codec')
+    pair = _pair(codec.get('input_size'), width_first=True) if isinstance(codec, dict) else None
+    return [Size(*pair, 'codec.input_size')] if pair else []
+
+
+def _pipeline_sizes(cfg):
+    """Return the size that each pipeline gives, if its last transform that says one fixes it."""
+    sizes = []
+    for name in ('train', 'test'):
+        settings = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
+        leaves = list(leaf_datasets(settings)) if isinstance(settings, dict) else []
+        pipeline = leaves[0].get('pipeline') if leaves else None
+        pair, source = _last_size(pipeline or cfg.get(f'{name}_pipeline') or [])
+        if pair:
+            sizes.append(Size(*pair, f'{name} pipeline, {source}'))
+    return sizes
+
+
+def _last_size(pipeline):
+    for transform in reversed(list(pipeline)):
+        if not isinstance(transform, dict):
+            continue
+        kind = kind_of(transform)
+        keys = [key for key in TRANSFORM_SIZES if transform.get(key) is not None]
+        if not keys or kind.startswith('Color'):
+            continue
+        if transform.get('keep_ratio') or 'Edge' in kind:
+            return None, ''  # the images' own shape decides
+        return _pair(transform[keys[0]], TRANSFORM_SIZES[keys[0]]), f'{kind}.{keys[0]}'
+    return None, ''
+
+
+def probe(cfg, backbone):
+    """Return what a backbone gives, found by running it.
+
+    Args:
+        cfg (Config): The whole config, whose ``default_scope`` is a toolbox or a registry.
+        backbone (ConfigDict): Its backbone.
+
+    Returns:
+        Outputs: The channels and strides.
+
+    Raises:
+        InputError: If it does not run, if its outputs are neither feature maps, shallow ones
+            first, nor one vector.
+    """
+    scope = cfg.default_scope
+    registry = register_toolbox(scope).MODELS
+    settings = without_checkpoints(backbone)
+    settings.pop('dcn', None)  # changes no shape, and may need compiled operators
+    with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
+        old = registry.build(settings)
+        old.eval()  # some return nothing from it
+        outputs, size, depth = _run(
+            old, _image_channels(cfg, backbone), candidate_sizes(cfg, backbone)
+        )
+    bare = isinstance(outputs, torch.Tensor)
+    outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+    kind = kind_of(backbone)
+    if len(outputs) == 1 and isinstance(outputs[0], torch.Tensor) and outputs[0].dim() == 2:
+        return Outputs((outputs[0].shape[1],), (), size, depth)
+    if not all(isinstance(output, torch.Tensor) and output.dim() == 4 for output in outputs):
+        raise InputError(
+            f'{kind} gives tokens or others, but HarDNet gives feature maps: what follows '
+            'it in this config cannot take them'
+        )
+    strides = tuple(_stride(kind, output, size) for output in outputs)
+    if list(strides) != sorted(strides):
+        raise InputError(f'the outputs must go from shallow to deep, got the strides {strides}')
+    return Outputs(tuple(output.shape[1] for output in outputs), strides, size, depth, bare)
+
+
+def _image_channels(cfg, backbone):
+    """Return numbers of channels that the images may have.
+
+    Those that the backbone says, or else 3, or as many as there are means.
+    """
+    for key in ('in_channels', 'in_chans', 'input_channels'):
+        if type(backbone.get(key)) is int:
+            return [backbone[key]]
+    mean = preprocessor(cfg).get('mean')
+    means = len(mean) if isinstance(mean, (list, tuple)) else 3
+    return [3] if means in (1, 3) else [3, means]
+
+
+def _run(backbone, depths, sizes):
+    """Return the outputs for the first size and channels that a backbone runs on, and these."""
+    errors = []
+    for size in sizes:
+        for depth in depths:
+            try:
+                images = torch.zeros(1, depth, size.height, size.width)
+                return backbone(images), size, depth
+            except NotImplementedError:
+                raise  # a compiled operator that is not there
+            except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+                words = ' '.join(str(error).split()) or type(error).__name__
+                errors.append(f'on {size}: {words}')
+    raise InputError(
+        f'{type(backbone).__name__} runs on none of the sizes that its config states, so what it '
+        f'gives is not known: {"; ".join(errors)}. Where HarDNet can stand for it, tell what it '
+        'gives by --outputs'
+    )
+
+
+def _stride(kind, output, size):
+    """Return the stride of an output: a power of 2, but for what lies more than a cell off it."""
+    strides = []
+    for side, cells in ((size.height, output.shape[-2]), (size.width, output.shape[-1])):
+        power = 2 ** max(0, round(math.log2(side / cells)))
+        strides.append(power if abs(side / power - cells) <= 1 else side // cells)
+    if strides[0] != strides[1]:
+        raise InputError(
+            f'{kind} gives an output of stride {strides[0]} in height and {strides[1]} in width, '
+            'but those of HarDNet are equal'
+        )
+    return strides[0]

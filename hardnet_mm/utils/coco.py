@@ -1,0 +1,125 @@
+"""Annotations in COCO's format, checked before a data set is made of them."""
+
+import math
+from collections import Counter
+from numbers import Real
+
+from mmengine.logging import print_log
+
+from .errors import InputError
+
+
+def check_annotations(content):
+    """Refuse annotations that would be read as something else, or end in an error of no file.
+
+    What mmdet leaves out by itself stays: boxes without area or outside of their image. Annotations
+    of images and categories that are not listed are left out, too, and counted in the log.
+
+    Args:
+        content (dict): What the file holds.
+
+    Raises:
+        InputError: If it is in another format, an id stands twice, or a box or a run-length code
+            cannot be one of its image.
+    """
+    if not isinstance(content, dict):
+        raise InputError(f'it must hold a dict, and holds a {type(content).__name__}')
+    images = _by_id(content, 'images')
+    categories = _by_id(content, 'categories')
+    for image in images.values():
+        _check_image(image)
+    unknown = Counter()
+    for annotation in _by_id(content, 'annotations', []).values():
+        image = images.get(annotation.get('image_id'))
+        unknown['images'] += image is None
+        unknown['categories'] += annotation.get('category_id') not in categories
+        if image is not None and not annotation.get('ignore'):
+            _check_annotation(annotation, image)
+    for kind, count in unknown.items():
+        if count:
+            print_log(f'{count} annotations are of {kind} that are not listed: left out', 'current')
+
+
+def _by_id(content, key, default=None):
+    entries = content.get(key, default)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(f'{key!r} in it must be a list of dicts')
+    found = {}
+    for entry in entries:
+        number = entry.get('id')
+        if not isinstance(number, (int, str)):
+            raise InputError(f'an entry of {key!r} has no id: {_short(entry)}')
+        if number in found:
+            raise InputError(f'two entries of {key!r} have the id {number}')
+        found[number] = entry
+    return found
+
+
+def _check_image(image):
+    sizes = [image.get(key) for key in ('height', 'width')]
+    if not isinstance(image.get('file_name'), str) or not all(
+        isinstance(size, Real) and 0 < size < math.inf for size in sizes
+    ):
+        raise InputError(f'image {image["id"]} must have a file_name, a height and a width')
+
+
+def _check_annotation(annotation, image):
+    box = annotation.get('bbox')
+    if not isinstance(box, (list, tuple)) or len(box) != 4 or not all(map(_is_finite, box)):
+        raise InputError(
+            f'annotation {annotation["id"]} must have a bbox of four finite numbers, got {box}'
+        )
+    if not _is_finite(annotation.get('area')):
+        raise InputError(
+            f'annotation {annotation["id"]} must have an area, a finite number, got '
+            f'{annotation.get("area")}'
+        )
+    mask = annotation.get('segmentation')
+    if isinstance(mask, dict):
+        _check_run_lengths(annotation['id'], mask, image)
+
+
+def _check_run_lengths(number, mask, image):
+    """Refuse a run-length code of another size than the image's, before memory is taken for it."""
+    size = [image['height'], image['width']]
+    if list(mask.get('size', ())) != size:
+        raise InputError(
+            f'annotation {number} has a run-length code of size {mask.get("size")}, and its image '
+            f'is of {size}'
+        )
+    counts = mask.get('counts')
+    try:
+        length = sum(counts) if isinstance(counts, list) else sum(_decoded(counts))
+    except (TypeError, IndexError, AttributeError) as error:
+        raise InputError(f'annotation {number} has a run-length code that is none') from error
+    if length != size[0] * size[1]:
+        raise InputError(
+            f'annotation {number} has a run-length code of {length} pixels, and its image has '
+            f'{size[0] * size[1]}'
+        )
+
+
+def _decoded(text):
+    """Return the run lengths of COCO's compressed text (rleFrString of pycocotools)."""
+    codes = text if isinstance(text, bytes) else text.encode()
+    counts, place = [], 0
+    while place < len(codes):
+        value, shift, more = 0, 0, True
+        while more:
+            code = codes[place] - 48
+            value |= (code & 31) << shift
+            more = bool(code & 32)
+            place, shift = place + 1, shift + 5
+        if code & 16:
+            value |= -1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+    return counts
+
+
+def _is_finite(number):
+    return isinstance(number, Real) and math.isfinite(number)
+
+
+def _short(entry):
+    text = str(entry)
+    return text if len(text) < 80 else f'{text[:77]}...'

@@ -1,0 +1,50 @@
+"""A project's own registry with small backbones, as a foreign repository has them."""
+
+import torch
+from mmengine.registry import MODELS as ROOT
+from mmengine.registry import Registry
+from torch import nn
+
+SCOPE = 'tiny_project'
+MODELS = Registry('model', parent=ROOT, scope=SCOPE)
+
+
+class _Backbone(nn.Module):
+    def __init__(self, **settings):
+        super().__init__()
+        self.settings = settings
+
+
+@MODELS.register_module()
+class Pyramid(_Backbone):
+    """Gives zeros of the channels and strides that it is told; takes one size alone if told."""
+
+    def forward(self, images):
+        _, depth, height, width = images.shape
+        only = self.settings.get('only')
+        if only and (height, width) != tuple(only):
+            raise AssertionError(f'I take {only}')
+        if depth != self.settings.get('image_channels', 3):
+            raise ValueError(f'{depth} channels')
+        shapes = zip(self.settings['channels'], self.settings['strides'])
+        return tuple(
+            torch.zeros(1, channels, -(-height // high), -(-width // wide))
+            for channels, stride in shapes
+            for high, wide in [stride if isinstance(stride, (list, tuple)) else (stride, stride)]
+        )
+
+
+@MODELS.register_module()
+class Vector(_Backbone):
+    """Gives one vector for each image."""
+
+    def forward(self, images):
+        return (torch.zeros(len(images), self.settings['width']),)
+
+
+@MODELS.register_module()
+class BareMap(_Backbone):
+    """Gives one feature map, in no tuple."""
+
+    def forward(self, images):
+        return images[:, :1, ::4, ::4].repeat(1, 8, 1, 1)

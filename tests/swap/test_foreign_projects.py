@@ -1,0 +1,224 @@
+"""What foreign projects put in the way of a swap, each by a miniature of one.
+
+The projects are tests/foreign_project/contours and shapes; neither knows of HarDNet.
+"""
+
+import importlib
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from hardnet_mm import HarDNet
+from hardnet_mm.swap.backbone import plan_swap
+from hardnet_mm.swap.places import reach
+from hardnet_mm.swap.probe import told_outputs
+from hardnet_mm.swap.report import explain_failure, report
+from hardnet_mm.swap.trial import predict
+from hardnet_mm.utils.configs import build_model, read_config, read_inherited
+
+LADDER = "dict(type='Ladder', size=64)"
+HEAD = "dict(type='ContourHead', in_channels=[8, 16])"
+PREPROCESSOR = "data_preprocessor = dict(type='ImgDataPreprocessor', mean=[0.0] * 3, std=[1.0] * 3)"
+
+
+@pytest.fixture
+def project(root, monkeypatch):
+    folder = root / 'tests/foreign_project'
+    texts = [path.read_text() for path in (folder / 'contours').glob('*.py')]
+    assert not any('hardnet' in text.lower() for text in texts)
+    monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+@pytest.fixture
+def contours(project):
+    """The project, its classes registered as its own train script does."""
+    for name in ('backbones', 'models'):
+        importlib.import_module(f'contours.{name}')
+    return project
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(model, more="default_scope = 'contours'\n", name='model.py'):
+        path = tmp_path / name
+        path.write_text(f'{more}{PREPROCESSOR}\nmodel = {model}\ncrop_size = (64, 64)\n')
+        return str(path)
+
+    return write
+
+
+def swapped(path, /, **options):
+    cfg = read_config(path)
+    cfg.train_pipeline = [dict(type='RandomCrop', crop_size=(64, 64))]
+    return cfg, plan_swap(cfg, 'hardnet39ds', pretrained=False, **options)
+
+
+def try_out(path, swap):
+    """Build the model, train a step and predict; return the model."""
+    model = build_model(read_inherited(path, swap.differences))
+    images = torch.rand(2, 3, 64, 64)
+    model.train()
+    model(images, mode='loss')['loss'].backward()
+    backbone = next(module for module in model.modules() if isinstance(module, HarDNet))
+    assert backbone.stem[0].conv.weight.grad.any()
+    assert predict(model, read_config(path)).shape[:2] == (2, 1)
+    return model
+
+
+def test_a_backbone_of_another_name(contours, write):
+    """And a scope whose package has no register_all_modules, and images of one size."""
+    path = write(f"dict(type='ContourFinder', encoder={LADDER}, head={HEAD})")
+    _, swap = swapped(path)
+    assert swap.keys == ('encoder',)
+    assert str(swap.old.size).startswith('64 x 64 (train pipeline')
+    assert swap.differences['model']['head'] == dict(in_channels=[96, 320])
+    try_out(path, swap)
+
+
+def test_a_student_and_a_teacher(contours, write):
+    """And a method ``train`` that returns nothing."""
+    one = f"dict(type='ContourFinder', backbone={LADDER}, head={HEAD})"
+    path = write(f"dict(type='TaughtFinder', student={one}, teacher={one})")
+    with pytest.raises(ValueError, match='--backbone student.backbone or teacher.backbone'):
+        swapped(path)
+    cfg, swap = swapped(path, path='student.backbone')
+    assert set(swap.differences['model']) == {'student'}
+    assert '  model.teacher.backbone: another backbone, which stays as it is' in report(cfg, swap)
+    new = read_inherited(path, swap.differences)
+    new.model.teacher.backbone.size = 64
+    model = try_out(path, swap)
+    assert type(model.teacher.backbone).__name__ == 'Ladder'
+
+
+def test_a_backbone_that_cannot_be_built_here(contours, write):
+    backbone = "dict(type='CompiledLadder', size=64)"
+    path = write(f"dict(type='ContourFinder', backbone={backbone}, head={HEAD})")
+    with pytest.raises(ImportError, match='ladder_ops is not installed'):
+        swapped(path)
+    cfg, swap = swapped(path, outputs=told_outputs(['8:4', '16:8']))
+    assert 'as was told' in report(cfg, swap)[1]
+    try_out(path, swap)
+    for words in (['8'], ['8:x'], ['16:8', '8:4']):
+        with pytest.raises(ValueError, match='CHANNELS:STRIDE|shallow to deep'):
+            told_outputs(words)
+
+
+def test_a_head_that_reads_the_backbones_width(contours, write):
+    """The cure is a class of the project's own that has what the head reads."""
+    path = write(f"dict(type='ContourFinder', backbone={LADDER}, head=dict(type='ContourHead'))")
+    cfg, swap = swapped(path)
+    assert any('nothing in ContourFinder reads 8, 16 channels' in x for x in report(cfg, swap))
+    new = read_inherited(path, swap.differences)
+    with pytest.raises(AttributeError, match='feat_channels') as raised:
+        build_model(new)
+    assert "AttributeError: 'HarDNet' object has no attribute 'feat_channels'" in explain_failure(
+        cfg, swap, new, raised.value
+    )
+
+    registry = importlib.import_module('contours.registry').MODELS
+
+    @registry.register_module(force=True)
+    class HarDNetWithWidths(HarDNet):
+        @property
+        def feat_channels(self):
+            return self.channels
+
+    swap.differences['model']['backbone']['type'] = 'HarDNetWithWidths'
+    try_out(path, swap)
+
+
+def test_a_width_that_is_no_in_channels(project):
+    """ShapeClassifier calls it channels: the failure names it, and what it must be."""
+    cfg = read_config(str(project / 'plain.py'))
+    swap = plan_swap(cfg, 'hardnet39ds')
+    new = read_inherited(str(project / 'plain.py'), swap.differences)
+    words = explain_failure(cfg, swap, new, RuntimeError('mat1 and mat2'))
+    assert 'RuntimeError: mat1 and mat2. The old backbone gave 16 channels' in words
+    assert 'one of these may still mean the old ones: model.channels = 16' in words
+    assert any(
+        'model.channels = 16: as many as an output of the old backbone had' in line
+        for line in report(cfg, swap)
+    )
+
+
+def test_a_config_without_a_scope(project, write):
+    """The toolbox is the one that has the model's class, or else the class of a part of it."""
+    resnet = "dict(type='ResNet', depth=50)"
+    for kind in ('FasterRCNN', 'SomebodysOwn'):
+        path = write(f'dict(type={kind!r}, backbone={resnet}, rpn_head=dict(type="RPNHead"))', '')
+        assert read_config(path).default_scope == 'mmdet'
+    with pytest.raises(ValueError, match='default_scope must be .* got None'):
+        read_config(write("dict(type='SomebodysOwn')", ''))
+
+
+@pytest.mark.parametrize('scope', ['contours', 'nobodys'])
+def test_classes_that_only_the_train_script_imports(project, write, run_tool, scope, tmp_path):
+    path = write(
+        f"dict(type='ContourFinder', backbone={LADDER}, head={HEAD})",
+        f'default_scope = {scope!r}\n',
+    )
+    out = tmp_path / 'out.py'
+    command = (
+        'swap_backbone.py',
+        path,
+        '--outputs',
+        '8:4',
+        '16:8',
+        '--no-pretrained',
+        '--arch',
+        'hardnet39ds',
+        '--out',
+        out,
+    )
+    if scope == 'nobodys':
+        output = run_tool(*command, fails=True, cwd=project)
+        assert 'must be the toolbox that the config is for' in output
+        assert 'name the modules that make the registries in custom_imports' in output
+        return
+    output = run_tool(*command, fails=True, cwd=project)
+    assert 'ContourFinder is not in the contours::model registry' in output
+    imports = ('--imports', 'contours.models', 'contours.backbones')
+    run_tool(*command, *imports, cwd=project)
+    assert Config.fromfile(out).model.head.in_channels == [96, 320]
+
+
+def test_a_config_in_pure_python(contours, tmp_path, run_tool):
+    (tmp_path / 'base.py').write_text(
+        'from contours.backbones import Ladder\n'
+        'from contours.models import ContourFinder, ContourHead\n'
+        'model = dict(type=ContourFinder, backbone=dict(type=Ladder, size=256), '
+        'head=dict(type=ContourHead, in_channels=[8, 16]))\n'
+    )
+    path = tmp_path / 'pure.py'
+    path.write_text(
+        'from mmengine.config import read_base\nwith read_base():\n    from .base import *\n'
+    )
+    out = tmp_path / 'whole.py'
+    output = run_tool('swap_backbone.py', path, '--arch', 'hardnet39ds', '--out', out, cwd=contours)
+    assert 'built and run once' in output
+    cfg = Config.fromfile(out, import_custom_modules=False)
+    assert cfg.model.type.endswith('models.ContourFinder')
+    assert cfg.model.backbone.type == 'HarDNet' and cfg.model.head.in_channels == [96, 320]
+    assert cfg.default_scope == 'contours'
+
+
+@pytest.mark.parametrize('keys', [('data', 'optimizer'), ('lr_config', 'runner', 'evaluation')])
+def test_a_config_of_before_mmengine(keys, tmp_path):
+    path = tmp_path / 'old.py'
+    path.write_text('model = dict(type="FasterRCNN")\n' + ''.join(f'{k} = dict()\n' for k in keys))
+    with pytest.raises(ValueError, match='of the toolboxes before mmengine') as raised:
+        read_config(str(path))
+    assert all(f'{key} is now ' in str(raised.value) for key in keys)
+    path.write_text(path.read_text() + 'default_scope = "mmdet"\ntrain_dataloader = dict()\n')
+    assert read_config(str(path)).default_scope == 'mmdet'
+
+
+def test_a_backbone_that_a_wrapper_holds(contours, write):
+    inner = f"dict(type='ContourFinder', backbone={LADDER}, head={HEAD})"
+    path = write(f"dict(type='Wrapper', detector={inner})")
+    _, swap = swapped(path)
+    assert swap.keys == ('detector', 'backbone')
+    assert reach(swap.differences['model'], swap.keys)['type'] == 'HarDNet'
+    assert swap.differences['model']['detector']['head'] == dict(in_channels=[96, 320])

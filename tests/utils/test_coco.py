@@ -1,0 +1,99 @@
+"""Annotations that would be read as something else: refused, with the file's name."""
+
+import json
+import math
+
+import pytest
+from mmengine.registry import init_default_scope
+from pycocotools import mask as masks
+
+from hardnet_mm.utils.coco import check_annotations
+from hardnet_mm.utils.errors import InputError
+
+
+def content(**changes):
+    """Annotations of an image of 6 x 4, with a box changed."""
+    box = dict(id=1, image_id=1, category_id=1, bbox=[0, 0, 3, 2.5], area=7.5, iscrowd=0)
+    return dict(
+        images=[dict(id=1, file_name='a.png', height=4, width=6)],
+        categories=[dict(id=1, name='a')],
+        annotations=[{**box, **changes}],
+    )
+
+
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        (dict(bbox=[0, 0, math.nan, 1]), 'annotation 1 must have a bbox of four finite'),
+        (dict(bbox=[0, 0, 1]), 'four finite numbers, got'),
+        (dict(bbox=None), 'four finite numbers, got None'),
+        (dict(bbox=list('abcd')), 'four finite numbers'),
+        (dict(area=math.inf), 'must have an area'),
+        (dict(segmentation=dict(size=[10**6, 10**6], counts=[10**12])), 'and its image is of'),
+        (dict(segmentation=dict(size=[4, 6], counts=[1, 2])), '3 pixels, and its image has 24'),
+        (dict(segmentation=dict(size=[4, 6], counts='oooo')), 'a run-length code that is none'),
+        (dict(segmentation=dict(size=[4, 6], counts=None)), 'a run-length code that is none'),
+        (dict(id=None), "an entry of 'annotations' has no id"),
+    ],
+)
+def test_what_no_annotation_can_be(changes, words):
+    with pytest.raises(InputError, match=words):
+        check_annotations(content(**changes))
+
+
+@pytest.mark.parametrize('key', ['images', 'categories', 'annotations'])
+def test_an_id_that_stands_twice(key):
+    twice = content()
+    twice[key] *= 2
+    with pytest.raises(InputError, match=f"two entries of '{key}' have the id 1"):
+        check_annotations(twice)
+    del twice[key]
+    if key != 'annotations':  # a test set has none
+        with pytest.raises(InputError, match=f"'{key}' in it must be a list"):
+            check_annotations(twice)
+    with pytest.raises(InputError, match='it must hold a dict, and holds a list'):
+        check_annotations([])
+
+
+def test_what_mmdet_leaves_out_stays(caplog):
+    for changes in (
+        dict(bbox=[0, 0, -1, 2]),
+        dict(bbox=[-1e9, 0, 2e9, 2]),
+        dict(bbox=None, ignore=1),
+        dict(category_id=7),
+        dict(image_id=7, bbox=None),
+        dict(segmentation=[]),
+    ):
+        check_annotations(content(**changes))
+
+
+def test_run_lengths_as_pycocotools_writes_them():
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    for density in (0, 0.02, 0.5, 1):
+        array = np.asfortranarray(rng.random((4, 6)) < density, np.uint8)
+        code = masks.encode(array)
+        check_annotations(content(segmentation=code))
+        check_annotations(content(segmentation=dict(code, counts=code['counts'].decode())))
+    array = np.asfortranarray(rng.random((400, 600)) < 0.001, np.uint8)  # long runs
+    large = content(segmentation=masks.encode(array))
+    large['images'][0].update(height=400, width=600)
+    check_annotations(large)
+
+
+def test_mmdets_data_set_names_the_file(tmp_path):
+    init_default_scope('mmdet')
+    from mmdet.datasets import CocoDataset
+
+    path = tmp_path / 'a.json'
+    for text, words in (
+        (json.dumps(content(bbox=[0, 0, math.nan, 1])), 'four finite numbers'),
+        ('{"images": [', 'Expecting value'),
+        ('[]', 'dict|list'),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=f'a.json holds no annotations.*({words})'):
+            CocoDataset(ann_file=str(path), metainfo=dict(classes=('a',)))
+    path.write_text(json.dumps(content()))
+    assert len(CocoDataset(ann_file=str(path), metainfo=dict(classes=('a',)))) == 1

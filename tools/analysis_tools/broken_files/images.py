@@ -1,0 +1,163 @@
+"""Images that are broken, or as photographs rarely are."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from .cases import Case, noise
+
+PREDICTED = '1 images, '
+
+
+def picture(size=(64, 64)):
+    """Return an image of noise, of Pillow."""
+    return Image.fromarray(noise(0, size))
+
+
+def saved(image, name, **kwargs):
+    """Return what writes an image to a path."""
+
+    def write(path):
+        image().save(path.with_name(name), **kwargs)
+        return path.with_name(name)
+
+    return write
+
+
+def cut_jpeg(path):
+    """Write the first half of a JPEG."""
+    whole = io.BytesIO()
+    picture().save(whole, 'JPEG')
+    path = path.with_name('cut.jpg')
+    path.write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    return path
+
+
+def empty(path):
+    """Write a file of 0 bytes."""
+    path = path.with_name('empty.jpg')
+    path.write_bytes(b'')
+    return path
+
+
+def text(path):
+    """Write a text under an image's name."""
+    path = path.with_name('text.png')
+    path.write_text('no image')
+    return path
+
+
+def bomb(path):
+    """Write a PNG of a few kB, of 30000 x 30000 pixels."""
+    path = path.with_name('bomb.png')
+    Image.new('1', (30000, 30000)).save(path)
+    return path
+
+
+def deep(path):
+    """Write a PNG of 16 bits."""
+    path = path.with_name('deep.png')
+    Image.fromarray(noise()[..., 0].astype(np.uint16) * 257).save(path)
+    return path
+
+
+def turned(path):
+    """Write a JPEG whose EXIF says that it is turned by 90 degrees."""
+    path = path.with_name('turned.jpg')
+    image = picture((48, 64))
+    exif = image.getexif()
+    exif[274] = 6
+    image.save(path, exif=exif)
+    return path
+
+
+def animated(path):
+    """Write a GIF of three frames."""
+    path = path.with_name('animated.gif')
+    frames = [Image.fromarray(noise(i)) for i in range(3)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    return path
+
+
+REFUSED = 'is no image that OpenCV can read|failed to load image'
+# What is wrong, what makes it, whether predict.py takes it for an image, and what the toolboxes do
+FILES = [
+    ('a JPEG cut off in the middle', cut_jpeg, False, 'what it lacks is filled up by OpenCV'),
+    ('0 bytes', empty, False, None),
+    ('a text', text, False, None),
+    ('1 x 1 pixel', saved(lambda: picture((1, 1)), 'one.png'), True, ''),
+    ('20000 x 20 pixels', saved(lambda: picture((20, 20000)), 'wide.png'), True, ''),
+    ('16 bits, grey', deep, True, 'read as 8 bits'),
+    ('CMYK', saved(lambda: picture().convert('CMYK'), 'cmyk.jpg'), True, 'read as BGR'),
+    ('grey', saved(lambda: picture().convert('L'), 'grey.png'), True, 'read as BGR'),
+    ('with alpha', saved(lambda: picture().convert('RGBA'), 'alpha.png'), True, 'without it'),
+    ('a palette', saved(lambda: picture().convert('P'), 'palette.png'), True, 'read as BGR'),
+    ('turned by its EXIF', turned, True, 'turned upright'),
+    ('animated', animated, True, 'the first frame'),
+]
+LARGE = ('a PNG of 110 kB and 900 million pixels', bomb)
+
+
+def predicted(make):
+    """Return what predicts on an image."""
+    return lambda shop: shop.predict(make(shop.file('image')))
+
+
+def in_data(make, tool):
+    """Return what trains or tests on an image."""
+
+    def command(shop):
+        path = make(shop.file('image'))
+
+        def change(content):
+            for image in content['images']:
+                image['file_name'] = str(path)
+            width, height = Image.open(path).size if is_readable(path) else (64, 64)
+            for image in content['images']:
+                image.update(width=width, height=height)
+            for annotation in content['annotations']:
+                annotation['bbox'] = [0, 0, width, height]
+
+        name = shop.annotate(f'{path.stem}.json', change).name
+        return getattr(shop, tool)(annotations=name)
+
+    return command
+
+
+def is_readable(path):
+    """Tell whether Pillow knows an image's size."""
+    try:
+        Image.open(path)
+    except (OSError, Image.DecompressionBombError):
+        return False
+    return True
+
+
+def named(name, tool, words):
+    """Return a case's name: what is wrong, what the toolboxes do, and the tool."""
+    return f'{name}{": " if words else ""}{words or ""}; {tool}.py'
+
+
+SKIPPED = 'skipped: .*(cut off or damaged|no image that OpenCV can read)'
+CASES = [
+    *(
+        Case(
+            named(name, 'predict', words if whole else ''),
+            predicted(make),
+            0 if whole else 1,
+            PREDICTED if whole else SKIPPED,
+        )
+        for name, make, whole, words in [*FILES, (*LARGE, False, '')]
+    ),
+    *(
+        Case(
+            named(name, tool, words),
+            in_data(make, tool),
+            2 if words is None else 0,
+            REFUSED if words is None else result,
+        )
+        for tool, result in (('test', 'bbox_mAP'), ('train', 'Saving checkpoint'))
+        for name, make, _, words in FILES
+    ),
+]

@@ -1,0 +1,99 @@
+"""Try hostile and broken files with the tools, each in a process of its own, and tell what comes.
+
+With --write, the tables in docs/broken_files.md are written anew, if every format can be tried.
+hung, crashed, took too much memory, ran code, or passed silently.
+"""
+
+import queue
+import re
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / 'tools'))
+from command_line import make_parser, positive, run  # noqa: E402
+
+PAGE = ROOT / 'docs/broken_files.md'
+BEGIN, END = '<!-- written by try_broken_files.py -->', '<!-- to here -->'
+
+
+def parse_args():
+    parser = make_parser(__doc__)
+    parser.add_argument('--only', help='a pattern: cases whose "Heading: name" has it')
+    parser.add_argument('--workers', type=positive, default=2, help='tried at once; default: 2')
+    parser.add_argument('--write', action='store_true', help='write the table in docs/')
+    args = parser.parse_args()
+    if args.only and args.write:
+        parser.error('--write is of all cases')
+    return args
+
+
+def table(rows):
+    """Return the Markdown of rows of a heading, a case and what came of it."""
+    lines, last = [], None
+    for heading, case, words, _ in rows:
+        if heading != last:
+            lines += ['', f'### {heading}', '', '| file; tried with | what came |', '|---|---|']
+            last = heading
+        words = words if len(words) < 200 else f'{words[:197]}...'
+        words = words.replace('|', '\\|').replace('<', '&lt;').replace('`', "'")
+        lines.append(f'| {case.name} | {ENDS[case.status]}{words} |')
+    return '\n'.join(lines[1:])
+
+
+ENDS = {0: 'goes on: ', 1: 'skipped: ', 2: 'refused: '}
+
+
+def main(args):
+    from analysis_tools.broken_files import all_cases, running
+
+    chosen = [
+        (heading, number, case)
+        for heading, listed in all_cases().items()
+        for number, case in enumerate(listed)
+        if not args.only or re.search(args.only, f'{heading}: {case.name}')
+    ]
+    for *_, case in chosen:
+        if case.missing_packages:
+            print(f'left out: {case.name}: {case.missing_packages} not installed')
+    complete = not any(case.missing_packages for *_, case in chosen)
+    chosen = [entry for entry in chosen if not entry[-1].missing_packages]
+    with tempfile.TemporaryDirectory() as folder, running.served(folder) as server:
+        shops = running.prepare(Path(folder), server, args.workers)
+        free = queue.SimpleQueue()
+        for shop in shops:
+            free.put(shop)
+
+        def one(entry):
+            heading, number, case = entry
+            shop = free.get()
+            outcome = running.run(heading, number, shop)
+            fault, words = outcome.fault(case), outcome.words(case, shop.folder)
+            free.put(shop)
+            print(f'{"FAULT" if fault else "as it must be"}: {case.name}: {words}', flush=True)
+            if fault:
+                print(f'{fault}\n{outcome.output[-3000:]}', flush=True)
+            return heading, case, words, fault
+
+        with ThreadPoolExecutor(args.workers) as pool:
+            rows = list(pool.map(one, chosen))
+    faults = sum(row[-1] is not None for row in rows)
+    print(f'{len(rows)} files tried, {faults} faults')
+    if args.write and complete and not faults:
+        write(rows)
+    sys.exit(int(faults > 0))
+
+
+def write(rows):
+    """Put the table into the page."""
+    from hardnet_mm.utils.files import written_whole
+
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    with written_whole(PAGE) as new:
+        new.write_text(f'{before}{BEGIN}\n{table(rows)}\n{END}{rest.partition(END)[2]}')
+
+
+if __name__ == '__main__':
+    run(parse_args, main)
