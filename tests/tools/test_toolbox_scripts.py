@@ -164,7 +164,7 @@ def mmdet_jobs(config, options, out, data):
             [config, detections, out / 'best', '--topk', 1, *options],
             out / 'best',
         ),
-        ('publish_model', [out / 'weights.pth', out / 'published.pth'], 'published-*.pth'),
+        ('publish_model', [out / 'weights.pth', out / 'published.pth'], 'published[-_]*.pth'),
         ('images2coco', [images, classes, 'converted.json'], data / 'annotations/converted.json'),
     ]
 
@@ -176,7 +176,7 @@ def mmseg_jobs(config, options, out, data):
         ('test', [config, weights, '--work-dir', out / 'test', *options], 'mIoU'),
         ('print_config', [config, *options], 'HarDNet'),
         ('get_flops', [config, '--shape', 64, 64, *options], 'Flops'),
-        ('publish_model', [out / 'weights.pth', out / 'published.pth'], 'published-*.pth'),
+        ('publish_model', [out / 'weights.pth', out / 'published.pth'], 'published[-_]*.pth'),
     ]
 
 
@@ -199,7 +199,7 @@ def mmpretrain_jobs(config, options, out, data):
             [config, results, '--out-dir', out / 'best', '--topk', 1, *options],
             out / 'best',
         ),
-        ('publish_model', [out / 'weights.pth', out / 'published.pth'], 'published-*.pth'),
+        ('publish_model', [out / 'weights.pth', out / 'published.pth'], 'published[-_]*.pth'),
     ]
 
 
