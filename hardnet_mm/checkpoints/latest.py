@@ -25,8 +25,8 @@ def find_latest(work_dir: str | Path) -> Path | None:
         reverse=True,
     )
     pointer = folder / 'last_checkpoint'
-    if pointer.is_file() and (named := pointer.read_text().strip()):
-        named = Path(named)
+    if pointer.is_file() and (text := pointer.read_text().strip()):
+        named = Path(text)
         found.insert(0, named if named.exists() else folder / named.name)
     for path in found:
         if path.is_dir():  # DeepSpeed's

@@ -45,7 +45,7 @@ class Outputs:
 
     channels: tuple
     strides: tuple
-    size: Size = None
+    size: Size | None = None
     image_channels: int = 3
     bare: bool = False
 
