@@ -87,7 +87,8 @@ def test_continuous_integration_runs_on_every_python(root, metadata):
     assert named == set(matrix['python'])
 
 
-@pytest.fixture(params=['editable', 'wheel'])
+# An editable installation is what make leaves.
+@pytest.fixture(params=['editable', pytest.param('wheel', marks=pytest.mark.slow)])
 def python(request, source, wheel):
     """The Python of an environment where this plugin was installed in either way.
 

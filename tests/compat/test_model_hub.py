@@ -40,6 +40,7 @@ LIST = "print(*mmpretrain.list_models('*hardnet*'))"
 LISTED = 'hardnet39ds_imagenet hardnet68_imagenet hardnet68ds_imagenet hardnet85_imagenet'
 
 
+@pytest.mark.slow
 def test_mmpretrain_is_told_when_it_comes_later():
     script = (
         'import sys, hardnet_mm\n'
@@ -141,6 +142,7 @@ def test_a_model_without_weights_is_named_by_its_config():
         mmengine.hub.get_model('hardnet_mm::mseg_hardnet68_kvasir.py', pretrained=True)
 
 
+@pytest.mark.slow
 def test_inferencers_of_mmdet_and_mmseg(published):
     from mmdet.apis import DetInferencer
     from mmseg.apis import MMSegInferencer

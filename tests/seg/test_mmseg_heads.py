@@ -15,7 +15,7 @@ CONFIGS = [
     pytest.param('fcn_hardnet68-d8', 8, marks=pytest.mark.slow),  # PSPNet has such a head, too
     ('pspnet_hardnet68-d8', 8),
     ('deeplabv3plus_hardnet68-d16', 4),  # up to the shallowest stage's size
-    ('upernet_hardnet68', 4),
+    pytest.param('upernet_hardnet68', 4, marks=pytest.mark.slow),
     pytest.param('upernet_hardnet85', 4, marks=pytest.mark.slow),
     ('segformer_hardnet68', 4),
     ('ocrnet_hardnet68-d8', 8),

@@ -232,7 +232,11 @@ def test_refuses(cfg, arch, message):
             'gives tokens or others',
         ),
         ('mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py', 'shallow to deep'),
-        ('mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py', 'are a stack'),
+        pytest.param(
+            'mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py',
+            'are a stack',
+            marks=pytest.mark.slow,
+        ),
         ('mmdet::faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py', 'last stage of a ResNet'),
     ],
 )

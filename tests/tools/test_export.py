@@ -215,6 +215,7 @@ def test_help_is_there_before_torch(root):
     assert 'there is no config a.py' in result.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_differs(root, models, tmp_path, capsys):
     """It says which image and which detection, and is kept on demand alone."""
     model, cfg = models('ssd_hardnet')

@@ -176,6 +176,7 @@ def test_a_contact_sheet(run_tool, digits, sheet_arguments, tmp_path):
     assert near.mean() > 0.5  # the second image stands where it should, under its boxes
 
 
+@pytest.mark.slow
 def test_a_contact_sheet_with_heatmaps(run_tool, sheet_arguments, tmp_path):
     out = tmp_path / 'sheet.jpg'
     run_tool(SHEET, *sheet_arguments, '--out', out, '--images', 1, '--heatmaps', '--enlarge', 2)

@@ -104,6 +104,7 @@ def verify(capsys, tmp_path):
 WORKERS = {'test_dataloader.num_workers': 0, 'test_dataloader.persistent_workers': False}
 
 
+@pytest.mark.slow
 def test_figures_of_each_task(published, data, verify):
     """Stand-in weights predict nothing right; on a few images, that decides nothing."""
     scale = {'test_dataloader.dataset.pipeline.1.scale': (128, 64)}

@@ -74,6 +74,7 @@ if __name__ == '__main__':
 """
 
 
+@pytest.mark.slow
 def test_it_works_in_a_process_that_was_spawned(tmp_path):
     script = tmp_path / 'script.py'
     script.write_text(SPAWNED)

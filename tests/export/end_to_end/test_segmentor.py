@@ -44,6 +44,7 @@ def test_images_of_another_ratio_are_told(models):
     assert [end_to_end.resizes_otherwise(sample) for sample in (first, same, other)] == [0, 0, 1]
 
 
+@pytest.mark.slow
 def test_sliding_windows_are_inside(models, tmp_path):
     model, cfg = changed(
         models,
