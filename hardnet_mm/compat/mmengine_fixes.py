@@ -82,7 +82,7 @@ def _whole(put):
 def _removing_last(save):
     @functools.wraps(save)
     def save_and_remove(self, runner, step, meta):
-        kept, old = self.keep_ckpt_ids, None
+        old, kept = None, getattr(self, 'keep_ckpt_ids', ())  # without a limit, there are none
         if 0 < self.max_keep_ckpts == len(kept) and kept[-1] != step:
             old = self.file_backend.join_path(
                 self.out_dir, self.filename_tmpl.format(kept.popleft())

@@ -338,7 +338,7 @@ def test_stages_end_where_blocks_are_downsampled():
     'arguments, error, words',
     [
         (dict(arch='hardnet50'), ValueError, ['hardnet50', 'hardnet68ds', 'fchardnet70']),
-        (dict(arch=68), TypeError, ['name or a dict', 'int']),
+        (dict(arch=68), ValueError, ['arch of HarDNet', 'str | dict', '68']),
         (dict(arch=dict(stem_channels=(8, 16))), ValueError, ['lacks', 'growth_rates']),
         (
             dict(arch={**ARCHITECTURES['hardnet68'], 'num_layers': (8, 16)}),

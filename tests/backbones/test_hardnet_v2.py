@@ -141,7 +141,7 @@ def test_refuses_what_is_no_variant():
     ):
         with pytest.raises(ValueError, match=message):
             HarDNetV2(**changes)
-    with pytest.raises(TypeError, match='a name or a dict, got int'):
+    with pytest.raises(ValueError, match=r'arch of HarDNetV2 must be str \| dict, got 53'):
         HarDNetV2(53)
 
 

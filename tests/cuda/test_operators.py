@@ -54,6 +54,10 @@ def rotated(count):
     return corner
 
 
+def rotated_regions(count):
+    return torch.cat([torch.randint(0, 2, (count, 1)).float(), rotated(count)], dim=1)
+
+
 def deformed(masked):
     offset, mask = torch.randn(2, 18, 9, 11) * 3, torch.rand(2, 9, 9, 11)
     weight = torch.randn(12, 8, 3, 3)
@@ -154,6 +158,48 @@ CALLS = dict(
     nms_quadri=(
         lambda b, s: ops.nms_quadri(b, s, 0.1)[1],
         lambda: (corners_of(rotated(60)).flatten(1), torch.rand(60)),
+    ),
+    roi_align_rotated=(
+        lambda x, rois: ops.RoIAlignRotated((2, 3), 0.25, 2, True, False)(x, rois),
+        lambda: (images(2, 3, 9, 10), rotated_regions(12)),
+    ),
+    riroi_align_rotated=(
+        lambda x, rois: ops.RiRoIAlignRotated((2, 3), 0.25, 2, 4, False)(x, rois),
+        lambda: (images(2, 8, 9, 10), rotated_regions(12)),
+    ),
+    rotated_feature_align=(
+        lambda x, b: ops.rotated_feature_align(x, b.view(2, 5, 6, 5), 0.25, 5),
+        lambda: (images(2, 3, 5, 6), rotated(60)),
+    ),
+    active_rotated_filter=(
+        ops.active_rotated_filter,
+        lambda: (images(3, 2, 4, 3, 3), torch.randint(1, 37, (4, 3, 3, 8)).int()),
+    ),
+    chamfer_distance=(
+        lambda a, b: torch.cat(ops.chamfer_distance(a, b)[:2], dim=1),
+        lambda: (images(2, 7, 2), images(2, 7, 2)),
+    ),
+    convex_giou=(
+        lambda points, polygons: torch.cat(
+            [part.flatten() for part in ops.convex_giou(points.detach(), polygons.detach())]
+        ),
+        lambda: (torch.rand(9, 18) * 20, corners_of(rotated(9)).flatten(1)),
+    ),
+    convex_iou=(
+        lambda points, polygons: ops.convex_iou(points.detach(), polygons.detach()),
+        lambda: (torch.rand(9, 18) * 20, corners_of(rotated(7)).flatten(1)),
+    ),
+    min_area_polygons=(
+        lambda points: ops.min_area_polygons(points.detach()),
+        lambda: (torch.rand(9, 18) * 20,),
+    ),
+    points_in_polygons=(
+        lambda points, polygons: ops.points_in_polygons(points.detach(), polygons.detach()),
+        lambda: (torch.rand(40, 2) * 30, corners_of(rotated(7)).flatten(1)),
+    ),
+    diff_iou_rotated_2d=(
+        ops.diff_iou_rotated_2d,
+        lambda: (rotated(30).view(2, 15, 5), rotated(30).view(2, 15, 5)),
     ),
     line_nms=(
         lambda b, s: OPERATORS['line_nms_forward'].function(b, s, 0.6, 10)[0],

@@ -169,6 +169,9 @@ def test_commands_are_known(page, folder, monkeypatch, capsys):
         for command in commands(block.code):
             try:
                 check(command, monkeypatch)
+            except ImportError as error:  # of a toolbox that only the block says it needs
+                if f'needs {error.name}' not in (block.reason or ''):
+                    raise
             except SystemExit:
                 said = capsys.readouterr().err.strip().splitlines()
                 if 'is not installed: pip install' in said[-1]:  # parsed, and then looked for

@@ -7,6 +7,7 @@ import functools
 import multiprocessing
 import os
 import runpy
+import signal
 import socket
 import sys
 import time
@@ -96,6 +97,8 @@ def run_ranks(count, script, arguments, environment, output, timeout):
 
 
 def _run(script, arguments, environment, folder, output):
+    # as in a person's shell: one that starts tests in the background lets them ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)

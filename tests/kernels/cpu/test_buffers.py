@@ -33,7 +33,7 @@ def test_a_free_buffer_that_is_too_small_is_replaced():
     grown = peak_memory(use_more_and_more)
     if grown is None:
         pytest.skip('no /proc')
-    assert 55 * 2**20 < grown < 80 * 2**20
+    assert 55 * 2**20 < grown < 130 * 2**20  # all three would be 150
 
 
 def test_threads_and_copies_share_nothing():
