@@ -37,9 +37,10 @@ test-cpus: $(INSTALLED)
 	$(PYTEST) $(CPU_TESTS) --lacking onednn-convolutions
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(CPU_TESTS) --lacking onednn
 
-# The notebooks' own packages are installed here, since nothing else needs them.
+# What notebooks and other libraries' tests need is installed here, since nothing else does.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --no-compile nbclient==0.11.0 ipykernel==7.4.0
+	$(BIN)/python -m pip install --quiet --no-compile nbclient==0.11.0 ipykernel==7.4.0 \
+		timm==1.0.31 safetensors==0.8.0
 	$(PYTEST) -m slow --durations 20 tests
 
 # On a machine with a GPU: tests, speed and the demo, in under nine minutes. It takes the Python that

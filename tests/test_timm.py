@@ -8,6 +8,8 @@ from hardnet_mm import create_model
 from hardnet_mm.backbones.architectures import HEAD_DROPOUT
 from hardnet_mm.checkpoints import convert_official
 
+pytestmark = pytest.mark.slow  # make test-slow installs it
+
 timm = pytest.importorskip('timm')
 import hardnet_mm.timm  # noqa: E402, F401, it registers
 from hardnet_mm.timm import adapt_keys  # noqa: E402

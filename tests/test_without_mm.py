@@ -55,6 +55,7 @@ def results(weights):
 """
 
 
+@pytest.mark.slow
 def test_networks_are_the_same(packages, golden, tmp_path):
     """Keys, values of a seed, outputs and gradients."""
     state = fill_state_dict(golden('hardnet39ds_cls')['state_dict'])
@@ -141,6 +142,7 @@ assert torch.hub.load(model='hardnet85', **repository).backbone.channels == (128
 """
 
 
+@pytest.mark.slow
 def test_torch_hub(packages, root, golden, tmp_path):
     state = fill_state_dict(golden('hardnet39ds_cls')['state_dict'])
     torch.save(state, tmp_path / 'original.pth')

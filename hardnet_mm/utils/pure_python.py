@@ -41,6 +41,9 @@ def write_all(names):
 def module_path(name):
     """Return where a text config's counterpart is, below ``hardnet_mm/configs``.
 
+    Its name ends in ``_lazy``, mmengine's other word for the style: mim looks for a config by the
+    file's name in the whole package, and refuses one that it finds twice.
+
     Args:
         name (str): Path or ``package::path`` of a text config.
     """
@@ -49,6 +52,7 @@ def module_path(name):
         stem = f'_base_/{package}_{Path(path).stem}'
     else:
         stem = str(Path(name).resolve().relative_to(OWN_FILES / 'configs').with_suffix(''))
+        stem = stem if stem.startswith('_base_/') else f'{stem}_lazy'
     return re.sub(r'[^\w/]', '_', stem) + '.py'
 
 

@@ -33,6 +33,7 @@ def commands(environment, monkeypatch):
     commands_of_this_one.remove()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(COMPILED, reason='this mmcv has compiled operators')
 def test_scripts_that_do_not_import_hardnet_mm_have_operators(environment, commands):
     result = environment.run('-m', 'hardnet_mm.compat', 'install')

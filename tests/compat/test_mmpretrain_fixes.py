@@ -41,6 +41,7 @@ def transformers(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_new_transformers_leaves_mmpretrain_whole(transformers):
     pytest.importorskip('pycocotools')
     result = subprocess.run(

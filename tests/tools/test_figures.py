@@ -48,6 +48,7 @@ def test_links_and_channels_of_a_block(draw):
     assert any('328 channels' in text for text in written)
 
 
+@pytest.mark.slow
 def test_the_same_figure_is_the_same_file(run_tool, tmp_path):
     for name in 'ab':
         run_tool(TOOL, 'links', '--layers', 4, '--out', tmp_path / f'{name}.svg')

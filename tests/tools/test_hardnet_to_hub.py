@@ -17,6 +17,8 @@ from hardnet_mm.checkpoints.files import check_checkpoint
 from hardnet_mm.checkpoints.published import WEIGHTS
 from hardnet_mm.checkpoints.reading import read_checkpoint
 
+pytestmark = pytest.mark.slow  # make test-slow installs it
+
 pytest.importorskip('safetensors')
 FILES = ['README.md', 'config.json', 'model.safetensors']
 

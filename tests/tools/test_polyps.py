@@ -172,9 +172,10 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'kind',
-    [pytest.param(kind, marks=[pytest.mark.slow] * (kind != 'several classes')) for kind in BROKEN],
+    BROKEN,
 )
 def test_broken_data_is_told_by_training_and_testing(
     make_config, stand_in, run_tool, polyps, tmp_path, kind

@@ -1,11 +1,11 @@
-# From configs/ssd512_hardnet85_coco.py
+# From configs/ssd512_hardnet85_coco-to-voc0712.py
 # by tools/pure_python_configs.py: change the former, then run the latter.
 
 from mmengine.config import read_base
 
 with read_base():
     from ._base_.ssd512_hardnet85 import *
-    from .ssd512_hardnet68_coco import *
+    from .ssd512_hardnet68_coco_to_voc0712_lazy import *
 
-load_from = 'hardnet://hardnet85_base'
+load_from = 'hardnet://ssd512_hardnet85_coco'
 model.update(ssd512_hardnet85)

@@ -1,7 +1,7 @@
-# HarDNet-DFUS on PraNet's split, as YuWenLo/HarDNet-DFUS has it: 900 images of Kvasir-SEG and 550
-# of CVC-ClinicDB to train on, and five test sets, each with figures of its own.
+# PraNet's split: 900 images of Kvasir-SEG and 550 of CVC-ClinicDB to train on, five test sets, each
+# with figures of its own.
 #
-# From configs/dfus_hardnetv2-53_pranet.py
+# From configs/mseg_hardnet68_pranet.py
 # by tools/pure_python_configs.py: change the former, then run the latter.
 
 from mmengine.config import read_base
@@ -10,7 +10,7 @@ from mmengine.dataset import ConcatDataset
 from hardnet_mm.seg import PolypDataset
 
 with read_base():
-    from .dfus_hardnetv2_53_kvasir import *
+    from .mseg_hardnet68_kvasir_lazy import *
 
 folders = ('Kvasir', 'CVC-ClinicDB', 'CVC-ColonDB', 'ETIS-LaribPolypDB', 'CVC-300')
 train_dataloader.update(

@@ -15,7 +15,7 @@ from mmdet.datasets.transforms import (
 from mmengine.config import read_base
 
 with read_base():
-    from .centernet_hardnet85_coco import *
+    from .centernet_hardnet85_coco_lazy import *
 
 load = dict(type=LoadImageFromFile, to_float32=True)
 canvas = dict(

@@ -1,19 +1,37 @@
-# Trained at 512 x 512, with the weights of that, and tested at 416 x 416.
+# Trained and tested at 608 x 608, with weights of its own.
 #
-# From configs/centernet_hardnet85_416_coco.py
+# From configs/centernet_hardnet85_608_coco.py
 # by tools/pure_python_configs.py: change the former, then run the latter.
 
 from mmcv import LoadImageFromFile, TestTimeAug
 from mmdet.datasets.transforms import LoadAnnotations, PackDetInputs, RandomFlip, Resize
 from mmengine.config import read_base
 
-with read_base():
-    from .centernet_hardnet85_coco import *
+from hardnet_mm.det import (
+    CTColorJitter,
+    LoadOptionalMasks,
+    RandomScaleShift,
+    TrainIgnoredBoxes,
+    VisibleBoxes,
+)
 
-input_size = (416, 416)
+with read_base():
+    from .centernet_hardnet85_coco_lazy import *
+
+input_size = (608, 608)
+train_pipeline = [
+    dict(type=LoadImageFromFile),
+    dict(type=LoadOptionalMasks),
+    dict(type=TrainIgnoredBoxes),
+    dict(type=RandomFlip, prob=0.5),
+    dict(type=RandomScaleShift, scale=(608, 608)),
+    dict(type=VisibleBoxes),
+    dict(type=CTColorJitter),
+    dict(type=PackDetInputs),
+]
 test_pipeline = [
     dict(type=LoadImageFromFile),
-    dict(type=Resize, scale=(416, 416), keep_ratio=False),
+    dict(type=Resize, scale=(608, 608), keep_ratio=False),
     dict(type=LoadAnnotations, with_bbox=True),
     dict(
         type=PackDetInputs,
@@ -25,7 +43,7 @@ tta_pipeline = [
     dict(
         type=TestTimeAug,
         transforms=[
-            [dict(type=Resize, scale=(416, 416), keep_ratio=False)],
+            [dict(type=Resize, scale=(608, 608), keep_ratio=False)],
             [dict(type=RandomFlip, prob=1.0), dict(type=RandomFlip, prob=0.0)],
             [dict(type=LoadAnnotations, with_bbox=True)],
             [
@@ -45,5 +63,6 @@ tta_pipeline = [
         ],
     ),
 ]
+train_dataloader.update(dataset=dict(pipeline=train_pipeline))
 val_dataloader.update(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

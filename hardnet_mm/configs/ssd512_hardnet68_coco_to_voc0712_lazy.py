@@ -11,7 +11,7 @@ from mmengine.optim import MultiStepLR
 from hardnet_mm.det import ClassesFromCOCOHook
 
 with read_base():
-    from .ssd512_hardnet68_voc0712 import *
+    from .ssd512_hardnet68_voc0712_lazy import *
 
 load_from = 'hardnet://ssd512_hardnet68_coco'
 custom_hooks = [

@@ -8,7 +8,7 @@ from mmengine.config import read_base
 from mmengine.optim import PolyLR
 
 with read_base():
-    from .fchardnet70_cityscapes import *
+    from .fchardnet70_cityscapes_lazy import *
 
 max_iters = 160000
 train_cfg.update(max_iters=160000, val_interval=16000)

@@ -5,7 +5,7 @@ from mmengine.config import read_base
 from mmengine.optim import ConstantLR, MultiStepLR
 
 with read_base():
-    from .centernet_hardnet85_coco import *
+    from .centernet_hardnet85_coco_lazy import *
 
 load_from = 'hardnet://hardnet68_base'
 model.update(

@@ -16,7 +16,7 @@ from torch.optim import AdamW
 from hardnet_mm.seg import LoadBinaryMask, PackSoftMask
 
 with read_base():
-    from .mseg_hardnet68_kvasir import *
+    from .mseg_hardnet68_kvasir_lazy import *
 
 model.update(decode_head=dict(loss_decode=dict(weighted_cross_entropy=True)))
 black = dict(img=0, seg=0)

@@ -1,8 +1,4 @@
-# RFBNet512 is SSD512 with another neck. The original trains both by one program, so that all that
-# _base_/schedule_ssd512.py says of the schedule holds here: steps at 90, 120 and 140 of 300 epochs
-# at most.
-#
-# From configs/rfb512_hardnet68_coco.py
+# From configs/rfb512_hardnet68_voc0712.py
 # by tools/pure_python_configs.py: change the former, then run the latter.
 
 from mmengine.config import read_base
@@ -11,7 +7,7 @@ from hardnet_mm.det import RFBNeck
 
 with read_base():
     from ._base_.rfb512 import *
-    from .ssd512_hardnet68_coco import *
+    from .ssd512_hardnet68_voc0712_lazy import *
 
 model.merge(
     dict(

@@ -11,7 +11,7 @@ from mmseg.datasets.transforms import Resize
 from hardnet_mm.seg import CityscapesLabelIdWriter
 
 with read_base():
-    from .fchardnet70_cityscapes import *
+    from .fchardnet70_cityscapes_lazy import *
 
 test_pipeline = [
     dict(type=LoadImageFromFile),
