@@ -57,17 +57,17 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='BinaryMaskMetric')
 test_evaluator = val_evaluator
 
-digits_epochs = 2  # of 300 batches, each of them at three sizes
+digits_epochs = 1  # of 300 batches, each of them at three sizes
 train_cfg = dict(sizes=(96, 128, 160), max_epochs=digits_epochs, val_interval=digits_epochs)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=2e-3, weight_decay=0.05))
-param_scheduler = [  # of 1,800 steps, a third of them at each size
-    dict(type='LinearLR', start_factor=0.01, begin=0, end=180, by_epoch=False),
+param_scheduler = [  # of 900 steps, a third of them at each size
+    dict(type='LinearLR', start_factor=0.01, begin=0, end=90, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
-        T_max=1620,
+        T_max=810,
         eta_min_ratio=1e-3,
-        begin=180,
-        end=1800,
+        begin=90,
+        end=900,
         by_epoch=False,
     ),
 ]
