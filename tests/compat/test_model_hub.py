@@ -50,6 +50,7 @@ def test_mmpretrain_is_told_when_it_comes_later():
     assert python(f'{script}import mmpretrain\n{LIST}') == LISTED
 
 
+@pytest.mark.slow
 def test_mmpretrain_is_told_when_it_is_there():
     assert python(f'import mmpretrain\nimport hardnet_mm\n{LIST}') == LISTED
 

@@ -16,9 +16,8 @@ from hardnet_mm.export.writing import export
 from hardnet_mm.utils.configs import build_model
 
 
-@pytest.mark.parametrize(
-    'name', ['pspnet_hardnet68-d8', pytest.param('upernet_hardnet68', marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['pspnet_hardnet68-d8', 'upernet_hardnet68'])
 def test_pooling_to_any_size_exports(root, tmp_path, name):
     """PSPNet and UPerNet: in ONNX for other sizes of images, too."""
     skip_without('onnx')

@@ -153,7 +153,7 @@ def test_a_config_without_a_scope(project, write):
         read_config(write("dict(type='SomebodysOwn')", ''))
 
 
-@pytest.mark.parametrize('scope', ['contours', 'nobodys'])
+@pytest.mark.parametrize('scope', [pytest.param('contours', marks=pytest.mark.slow), 'nobodys'])
 def test_classes_that_only_the_train_script_imports(project, write, run_tool, scope, tmp_path):
     path = write(
         f"dict(type='ContourFinder', backbone={LADDER}, head={HEAD})",

@@ -100,7 +100,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(root, run_tool, options, trained
     assert (work_dir / 'epoch_1.pth').read_bytes() == before
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    'number', [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_a_signal_ends_training_and_its_workers(root, options, tmp_path, number):
     arguments = [root / CONFIG, '--work-dir', tmp_path / 'work', *options]
     arguments += ['train_cfg.max_epochs=1000', 'val_evaluator.metric=bbox']

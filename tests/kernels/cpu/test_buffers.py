@@ -2,7 +2,6 @@ import copy
 import threading
 import tracemalloc
 
-import pytest
 import torch
 
 from hardnet_mm import HarDNet
