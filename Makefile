@@ -17,7 +17,7 @@ DEMO_DIR := work_dirs/demo-$(STACK)-seed$(SEED)
 # would compile PyTorch and the toolboxes again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo docs test test-cpus test-slow gpu gpu-wheels lock sbom lint format clean
+.PHONY: demo docs test test-cpus test-slow backbone gpu gpu-wheels lock sbom lint format clean
 
 demo: $(INSTALLED) $(DIGITS)/digits.json
 	$(BIN)/python tools/demo.py $(DEMO_CONFIG) --work-dir $(DEMO_DIR) --seed $(SEED)
@@ -42,6 +42,13 @@ test-slow: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --no-compile nbclient==0.11.0 ipykernel==7.4.0 \
 		timm==1.0.31 safetensors==0.8.0
 	$(PYTEST) -m slow --durations 20 tests
+
+# The backbones with another PyTorch, and mmcv-lite for all of OpenMMLab: make backbone TORCH=2.5.1
+# PYTHON=python3.10 (the interpreter, python3 otherwise).
+TORCH ?= 2.5.1
+
+backbone:
+	requirements/backbone.sh $(TORCH)
 
 # On a machine with a GPU: tests, speed and the demo, in under nine minutes. It takes the Python that
 # is there (make gpu PYTHON=...), and packages from wheels/, which may be made on another machine.
@@ -96,4 +103,4 @@ $(DIGITS)/digits.json: | $(INSTALLED)
 	$(BIN)/python tools/dataset_converters/digits.py --out-dir $(DIGITS) --tasks detection
 
 clean:
-	rm -rf $(VENV) $(DOCS) $(TOOLS) site $(DIGITS) $(DEMO_DIR) wheels
+	rm -rf $(VENV) .venv-torch-* $(DOCS) $(TOOLS) site $(DIGITS) $(DEMO_DIR) wheels

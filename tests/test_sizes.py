@@ -19,6 +19,7 @@ from hardnet_mm.utils.errors import InputError
 SEED = 0
 # The least, sides that stages halve unevenly, and primes; and images of a batch.
 SMALL = [(32, 32, 1), (33, 47, 2), (64, 61, 3), (101, 37, 5)]
+GREATEST = (1097, 1091, 1)  # primes
 PUBLISHED = [
     *('ssd512_hardnet68_coco', 'rfb512_hardnet68_coco', 'centernet_hardnet85_coco'),
     *('fchardnet70_cityscapes', 'mseg_hardnet68_kvasir', 'hardnet68_imagenet'),
@@ -34,6 +35,13 @@ def sampled(count, low=32, high=1100):
         return round(low * (high / low) ** draw.random())
 
     return [(side(), side(), draw.randint(1, 5)) for _ in range(count)]
+
+
+def within(pixels, sizes):
+    """Return sizes as narrow, and batches as small, as a number of pixels in all asks for."""
+    for height, width, batch in sizes:
+        width = max(32, min(width, pixels // height))
+        yield height, width, max(1, min(batch, pixels // (height * width)))
 
 
 @pytest.fixture(scope='module')
@@ -105,11 +113,15 @@ def allowed(name, height, width):
     return height, width
 
 
+def smallest_side(model):
+    return max(32, *model.backbone.out_strides)
+
+
 def assert_any_size(model, name, sizes):
     """The deploy form computes as the model; too small an image is refused by both."""
     plain = in_pytorch(build_end_to_end(model, 'network').eval())
     deploy = in_pytorch(deployed(model, 'network'))
-    smallest = max(32, *model.backbone.out_strides)
+    smallest = smallest_side(model)
     for height, width, batch in sizes:
         height, width = allowed(name, height, width)
         images = images_of(height, width, batch)
@@ -137,7 +149,10 @@ def test_small_models(small, name):
 def test_published_models(root, name):
     """With all their channels, on stand-in weights, at sizes of up to 1100 x 1100."""
     model = filled(build_model(read_config(str(root / f'configs/{name}.py'))))
-    assert_any_size(model, name, [*sampled(int(os.environ.get('HARDNET_SIZES', 4)))])
+    assert_any_size(model, name, within(100_000, sampled(int(os.environ.get('HARDNET_SIZES', 3)))))
+    images = images_of(*allowed(name, *GREATEST[:2]), GREATEST[2])
+    plain = in_pytorch(build_end_to_end(model, 'network').eval())
+    assert_near(in_pytorch(deployed(model, 'network'))(images), plain(images), 1e-4)
 
 
 @pytest.mark.slow
@@ -152,6 +167,8 @@ def test_files(small, name, format_name, tmp_path):
     path = tmp_path / f'model{FORMATS[format_name].suffix}'
     export(end_to_end, images_of(128, 192, 1), path, format_name)
     run, wanted = in_file(load(path)), in_pytorch(end_to_end)
-    for height, width, batch in sampled(6, low=64, high=300):
+    least = smallest_side(small(name))
+    long = [(1097, least, 1), (least, 1091, 1), *within(100_000, [(1097, 1097, 1)])]
+    for height, width, batch in [*sampled(4, low=least, high=300), *long]:
         images = images_of(*allowed(name, height, width), batch)
         assert_same_however_computed(run, images, wanted(images), 1e-3)

@@ -51,18 +51,7 @@ def read_config(name, options=None):
         >>> cfg.default_scope, cfg.model.head.num_classes
         ('mmpretrain', 10)
     """
-    package, separator, _ = name.partition('::')
-    if separator and not name.startswith(PREFIX):
-        check_installed(package, name)  # mmengine would install one of the toolbox's releases
-    try:
-        if '::' in name and not name.startswith(PREFIX):
-            cfg = get_config(name)
-        else:
-            cfg = Config.fromfile(osp.expanduser(name), import_custom_modules=False)
-    except (OSError, ImportError):
-        raise
-    except Exception as error:  # a config is Python, which may raise anything
-        raise InputError(f'{name} cannot be read: {type(error).__name__}: {error}') from error
+    cfg = _from_file(name)
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, AssertionError, IndexError) as error:
@@ -70,11 +59,34 @@ def read_config(name, options=None):
     if 'model' not in cfg:
         raise InputError(f'{name} has no model')
     _refuse_old(cfg, name)
+    if cfg.get('default_scope') in TOOLBOXES:  # without it, its custom imports fail, too
+        check_installed(cfg.default_scope, name)
     _import_custom_modules(cfg, name)
     if cfg.get('default_scope') is None:
         cfg.default_scope = _named_toolbox(cfg) or _registering_toolbox(cfg)
     check_scope(cfg.default_scope, name)
     return cfg
+
+
+def _from_file(name):
+    """Return the config of a path or a name, before what it asks to be imported is."""
+    package, separator, _ = name.partition('::')
+    is_name = separator and not name.startswith(PREFIX)
+    if is_name:
+        check_installed(package, name)  # mmengine would install one of the toolbox's releases
+    try:
+        if is_name:
+            return get_config(name)
+        return Config.fromfile(osp.expanduser(name), import_custom_modules=False)
+    except OSError:
+        raise
+    except ImportError as error:
+        for scope in TOOLBOXES:
+            if scope in str(error):  # of a base, or of a name in a pure Python config
+                check_installed(scope, name)
+        raise
+    except Exception as error:  # a config is Python, which may raise anything
+        raise InputError(f'{name} cannot be read: {type(error).__name__}: {error}') from error
 
 
 # What mm's configs had before mmengine, and what has its place.

@@ -1,4 +1,4 @@
-"""An environment without OpenMMLab's packages, made of this one's others."""
+"""An environment without some of OpenMMLab's packages, made of this one's others."""
 
 import os
 import subprocess
@@ -10,11 +10,16 @@ OPENMMLAB = ('mm', 'onedl', 'openmim', '__editable__')
 ROOT = Path(__file__).parents[2]
 
 
+def packages_without(folder, starts):
+    """Fill a folder with links to the installed packages whose names do not start so."""
+    for path in Path(sysconfig.get_path('purelib')).iterdir():
+        if not path.name.lower().startswith(starts) and path.suffix != '.pth':
+            (folder / path.name).symlink_to(path)
+
+
 def packages_without_mm(folder):
     """Fill a folder with links to the installed packages that are not of OpenMMLab."""
-    for path in Path(sysconfig.get_path('purelib')).iterdir():
-        if not path.name.lower().startswith(OPENMMLAB) and path.suffix != '.pth':
-            (folder / path.name).symlink_to(path)
+    packages_without(folder, OPENMMLAB)
 
 
 def run_without_mm(folder, script, *arguments):

@@ -1,7 +1,8 @@
 """Try hostile and broken files with the tools, each in a process of its own, and tell what comes.
 
-With --write, the tables in docs/broken_files.md are written anew, if every format can be tried.
-hung, crashed, took too much memory, ran code, or passed silently.
+A fault is a file at which a tool hung, crashed, took too much memory, ran code, or passed silently.
+With --write, the tables in docs/broken_files.md are written anew, if there is no fault and every
+format can be tried.
 """
 
 import queue
