@@ -79,7 +79,8 @@ lock: $(TOOLS)/.installed
 
 # What is installed, with versions and licences: sbom.json for machines (CycloneDX), and a table.
 sbom: $(INSTALLED) $(TOOLS)/.installed
-	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file sbom.json
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file sbom.json.part
+	mv sbom.json.part sbom.json
 	$(TOOLS)/bin/pip-licenses --python=$(BIN)/python --from=mixed --format=markdown --order=license
 
 $(TOOLS)/.installed: requirements/tools.txt

@@ -26,6 +26,7 @@ def run_without_mm(folder, script, *arguments):
     """Run Python on a folder's packages alone, and return the finished process."""
     environment = dict(os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{folder}', OMP_NUM_THREADS='1')
     command = [sys.executable, '-S', '-c', script, *map(str, arguments)]
+    # not in the folder itself: there, OpenCV would find its package where it looks for its library
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        command, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=300
     )

@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -82,20 +83,43 @@ def test_resume_goes_on_where_it_stopped(root, run_tool, options, trained):
     assert (trained / 'epoch_2.pth').is_file()
 
 
+@pytest.fixture
+def small_tmpfs(trained, tmp_path):
+    """A disk of its own, of a checkpoint and a half."""
+    folder = tmp_path / 'disk'
+    folder.mkdir()
+    size = (trained / 'epoch_1.pth').stat().st_size * 3 // 2
+    command = ['mount', '-t', 'tmpfs', '-o', f'size={size}', 'none', str(folder)]
+    if not shutil.which('mount') or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip('no right to mount a disk')
+    yield folder
+    subprocess.run(['umount', str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_small_disk_leaves_the_last_checkpoint(root, run_tool, options, trained, small_tmpfs):
+    work_dir = small_tmpfs / 'work'
+    assert_the_last_stays(root, run_tool, options, trained, work_dir, 'No space left on device')
+
+
 def test_a_full_disk_leaves_the_last_checkpoint(root, run_tool, options, trained, tmp_path):
     """Though one only is kept, which mmengine would have removed before it saved the next."""
-    work_dir = tmp_path / 'work'
+    imports = 'custom_imports.imports=[hardnet_mm.det,helpers.small_disk]'
+    options = [*options, imports]
+    assert_the_last_stays(root, run_tool, options, trained, tmp_path / 'work', 'File too large')
+
+
+def assert_the_last_stays(root, run_tool, options, trained, work_dir, words):
     work_dir.mkdir()
     shutil.copy(trained / 'epoch_1.pth', work_dir)
     before = (work_dir / 'epoch_1.pth').read_bytes()
     output = run_tool(
         *('train.py', root / CONFIG, '--work-dir', work_dir, '--resume', *options),
         *('train_cfg.max_epochs=2', 'default_hooks.checkpoint.max_keep_ckpts=1'),
-        'custom_imports.imports=[hardnet_mm.det,helpers.small_disk]',
         fails=True,
     )
     last = output.splitlines()[-1]
-    assert last == f'train.py: error: File too large: {work_dir}/epoch_2.pth'
+    assert last == f'train.py: error: {words}: {work_dir}/epoch_2.pth'
     assert [path.name for path in work_dir.glob('*.pth*')] == ['epoch_1.pth']
     assert (work_dir / 'epoch_1.pth').read_bytes() == before
 

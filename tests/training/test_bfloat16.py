@@ -1,12 +1,16 @@
 """Trainings under bfloat16's autocast come to what those in float32 do."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+import torch
 from helpers import tool_process
+from helpers.bfloat16 import WithoutUnit
+from torch import nn
 
 POINTS = 2
 CLASSIFIER, DETECTOR = 'hardnet39ds', 'ssd_hardnet'
@@ -57,6 +61,21 @@ def trained(root, data, work_dir, name, bfloat16):
     metric, points = METRICS[name]
     last = [json.loads(line) for line in log.read_text().splitlines() if metric in line][-1]
     return last[metric] * points
+
+
+def test_convolutions_are_those_of_autocast():
+    """Both round sums of the same products to bfloat16, whatever their order."""
+    torch.manual_seed(0)
+    conv, images = nn.Conv2d(4, 5, 3, padding=1), torch.randn(2, 4, 6, 7, requires_grad=True)
+    results = []
+    for mode in (contextlib.nullcontext(), WithoutUnit()):
+        with torch.autocast('cpu', torch.bfloat16), mode:
+            outputs = conv(images)
+        gradients = torch.autograd.grad(outputs.float().square().sum(), [images, conv.weight])
+        results.append([outputs, *gradients])
+    assert results[1][0].dtype == torch.bfloat16
+    for one, other in zip(*results):
+        torch.testing.assert_close(one, other, rtol=0, atol=0.02 * one.abs().max().item())
 
 
 @pytest.mark.slow
