@@ -89,7 +89,7 @@ def assert_same_however_computed(run, images, wanted, tolerance=1e-4):
     together = run(images)
     assert_near(together, wanted, tolerance)
     assert all(len(output) == len(images) for output in together.values())
-    for i in {0, len(images) - 1}:
+    for i in {0, len(images) - 1} if len(images) > 1 else ():
         alone = run(images[i : i + 1])
         assert_near(alone, {name: value[i : i + 1] for name, value in together.items()}, tolerance)
     threads = torch.get_num_threads()
@@ -141,7 +141,7 @@ def test_an_odd_size(small, name):
 @pytest.mark.slow
 @pytest.mark.parametrize('name', [*MODELS, 'dfus'])
 def test_small_models(small, name):
-    assert_any_size(small(name), name, SMALL + sampled(20, high=400))
+    assert_any_size(small(name), name, SMALL + sampled(8, high=400))
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_small_models(small, name):
 def test_published_models(root, name):
     """With all their channels, on stand-in weights, at sizes of up to 1100 x 1100."""
     model = filled(build_model(read_config(str(root / f'configs/{name}.py'))))
-    assert_any_size(model, name, within(100_000, sampled(int(os.environ.get('HARDNET_SIZES', 3)))))
+    assert_any_size(model, name, within(60_000, sampled(int(os.environ.get('HARDNET_SIZES', 3)))))
     images = images_of(*allowed(name, *GREATEST[:2]), GREATEST[2])
     plain = in_pytorch(build_end_to_end(model, 'network').eval())
     assert_near(in_pytorch(deployed(model, 'network'))(images), plain(images), 1e-4)
@@ -168,7 +168,7 @@ def test_files(small, name, format_name, tmp_path):
     export(end_to_end, images_of(128, 192, 1), path, format_name)
     run, wanted = in_file(load(path)), in_pytorch(end_to_end)
     least = smallest_side(small(name))
-    long = [(1097, least, 1), (least, 1091, 1), *within(100_000, [(1097, 1097, 1)])]
-    for height, width, batch in [*sampled(4, low=least, high=300), *long]:
+    long = [(1097, least, 1), (least, 1091, 1), *within(80_000, [(1097, 1097, 1)])]
+    for height, width, batch in [*sampled(3, low=least, high=300), *long]:
         images = images_of(*allowed(name, height, width), batch)
         assert_same_however_computed(run, images, wanted(images), 1e-3)

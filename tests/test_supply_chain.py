@@ -1,5 +1,6 @@
 """What is installed, from where, and that nothing is fetched unasked."""
 
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -16,7 +17,9 @@ def audit(event, arguments):
 
 sys.addaudithook(audit)
 """
-ROOMS = 'backbones benchmark checkpoints cls compat deploy det export inference kernels seg '
+ROOMS = (
+    'backbones benchmark checkpoints cls compat configs deploy det export inference kernels seg '
+)
 ROOMS += 'standalone swap training utils'
 RUN = """
 import torch
@@ -72,6 +75,18 @@ def test_the_lock_has_the_versions_of_the_list_and_their_hashes(root):
     assert len(packages) == len(locked)
     for package in packages:
         assert re.search(r'--hash=sha256:[0-9a-f]{64}', package), package
+
+
+def test_the_page_lists_the_licence_of_every_package(root):
+    """Of those in the lock that are installed here: others are for other systems and Pythons."""
+    _, _, table = (root / 'docs/support.md').read_text().partition('| licence | packages |')
+    listed = {name.lower().replace('_', '-') for name in re.findall(r'[\w.-]+', table)}
+    locked = re.findall(r'^([\w.-]+)==', (root / 'requirements/onedl.lock').read_text(), re.M)
+    installed = {
+        (part.metadata['Name'] or '').lower().replace('_', '-')
+        for part in importlib.metadata.distributions()
+    }
+    assert {name.lower().replace('_', '-') for name in locked} & installed - listed == set()
 
 
 def test_the_installation_takes_the_lock(root):

@@ -2,7 +2,8 @@
 
 - mmcv without its compiled operators gets stand-ins for them: :mod:`.mmcv_operators`.
 - mmdet's SSDHead predicts, its CocoDataset checks its annotations: :mod:`.mmdet_fixes`.
-- mmcv's LoadImageFromFile names the file that it cannot read: :mod:`.mmcv_fixes`.
+- mmcv's LoadImageFromFile and LoadAnnotations name the image or mask that they cannot read:
+  :mod:`.mmcv_fixes`.
 - mmpretrain does without its multimodal models where transformers lacks what they import, as
   version 5 does: :mod:`.mmpretrain_fixes`.
 - mmengine reads its own checkpoints on PyTorch 2.6 and newer, runs no code that a checkpoint holds

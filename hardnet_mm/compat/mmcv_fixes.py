@@ -3,28 +3,37 @@
 import functools
 
 import cv2
-from mmcv.transforms import LoadImageFromFile
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from PIL import Image
 
 from ..utils.errors import InputError
 
 
 def name_unreadable_images():
-    """Let LoadImageFromFile name a file that OpenCV refuses: an empty one, or one too large.
+    """Let mmcv's transforms name an image, or a mask, that OpenCV or Pillow refuses.
 
-    OpenCV's error names none, and a data set has thousands.
+    It may be empty, cut off or too large. Their errors name no file, and a data set has thousands.
     """
-    if not hasattr(LoadImageFromFile.transform, '__wrapped__'):
-        LoadImageFromFile.transform = _naming(LoadImageFromFile.transform)
+    for kind, key in ((LoadImageFromFile, 'img_path'), (LoadAnnotations, 'seg_map_path')):
+        if not hasattr(kind.transform, '__wrapped__'):
+            kind.transform = _naming(kind.transform, key)
 
 
-def _naming(transform):
+def _naming(transform, key):
     @functools.wraps(transform)
     def load(self, results):
         try:
             return transform(self, results)
         except cv2.error as error:
-            raise InputError(
-                f'{results.get("img_path")} is no image that OpenCV can read: {error}'
-            ) from error
+            raise _refused(results[key], 'OpenCV', error) from error
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            # a disk's error has a number, mmcv's own names the file
+            if getattr(error, 'errno', None) is not None or str(results[key]) in str(error):
+                raise
+            raise _refused(results[key], 'Pillow', error) from error
 
     return load
+
+
+def _refused(path, library, error):
+    return InputError(f'{path} is no image that {library} can read: {error}')

@@ -35,7 +35,7 @@ def data(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp('data') / 'digits'
     command = [sys.executable, root / 'tools/dataset_converters/digits.py', '--out-dir', folder]
     command += '--train-images 800 --val-images 100 --image-size 128 --digit-size 32 56'.split()
-    command += '--digits-per-image 1 3 --train-crops 8000 --val-crops 1000 --crop-size 32'.split()
+    command += '--digits-per-image 1 3 --train-crops 3000 --val-crops 1000 --crop-size 32'.split()
     command += '--tasks detection classification'.split()
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
     return folder

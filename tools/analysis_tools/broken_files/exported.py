@@ -29,7 +29,8 @@ def _export(path, name, classes):
     from hardnet_mm.utils.configs import build_model, read_config
 
     cfg = read_config(str(DETECTOR), {'model.bbox_head.num_classes': classes})
-    model = build_end_to_end(build_model(cfg), inside=TABLE[name].inside)
+    names = [str(number) for number in range(classes)]
+    model = build_end_to_end(build_model(cfg), TABLE[name].inside, names)
     export(model, torch.rand(1, 3, 128, 128), path, name)
 
 
