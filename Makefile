@@ -81,7 +81,8 @@ lock: $(TOOLS)/.installed
 sbom: $(INSTALLED) $(TOOLS)/.installed
 	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file sbom.json.part
 	mv sbom.json.part sbom.json
-	$(TOOLS)/bin/pip-licenses --python=$(BIN)/python --from=mixed --format=markdown --order=license
+	$(TOOLS)/bin/pip-licenses --python=$(BIN)/python --from=mixed --with-system \
+		--format=markdown --order=license
 
 $(TOOLS)/.installed: requirements/tools.txt
 	python3 -m venv $(TOOLS)

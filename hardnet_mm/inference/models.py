@@ -117,7 +117,7 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
     init_default_scope(cfg.default_scope)
     if exported:
         meta = dict(dataset_meta=dict(classes=runtime.classes))
-        check_classes(weights, runtime, built)
+        check_classes(weights[0], runtime, built)
         network = ExportedModel(build_end_to_end(built), runtime)
     else:
         meta = _load(built, weights)

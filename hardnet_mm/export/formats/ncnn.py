@@ -1,6 +1,7 @@
 """ncnn."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -70,7 +71,8 @@ class Ncnn:
 
 def _lacking(path):
     """Say which operators ncnn lacks: pnnx leaves their names as PyTorch has them, with a dot."""
-    kinds = {line.split()[0] for line in path.read_text().splitlines()[2:]}
+    lines = Path(path).read_text(errors='replace').splitlines()
+    kinds = {line.split()[0] for line in lines[2:] if line.strip()}
     lacking = sorted(kind for kind in kinds if '.' in kind)
     return f': it has no operator for {", ".join(lacking)}' if lacking else ''
 

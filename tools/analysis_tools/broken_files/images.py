@@ -7,7 +7,7 @@ from PIL import Image
 
 from .cases import Case, noise
 
-PREDICTED = '1 images, '
+PREDICTED = '1 images(?=, )'
 
 
 def picture(size=(64, 64)):

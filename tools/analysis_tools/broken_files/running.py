@@ -58,7 +58,8 @@ class Outcome:
         line = re.sub(r'^.* - INFO - ', '', line).partition(': error: ')
         line = line[2] or line[0]
         line = line.replace('skipped: ', '').replace(f'{folder}/files/', '')
-        return line.replace(f'{folder}/', '').replace(str(folder), 'DATA').replace(str(ROOT), '.')
+        line = re.sub(rf'{re.escape(str(folder))}/(work\d+/)?', '', line)
+        return line.replace(str(folder), 'DATA').replace(str(ROOT), '.')
 
 
 def run(heading, number, shop):
