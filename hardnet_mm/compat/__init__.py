@@ -8,6 +8,8 @@
 - mmengine reads its own checkpoints on PyTorch 2.6 and newer, runs no code that a checkpoint holds
   on any, and finds mmseg's configs by name in the toolbox's maintained continuation:
   :mod:`.mmengine_fixes`.
+- mmengine finds a toolbox's config by its path, without reading the toolbox's metafiles for each:
+  :mod:`.mmengine_fixes`.
 - mmengine's files are written whole, a checkpoint before the one it replaces is removed, and a data
   set without images says so: :mod:`.mmengine_fixes`.
 - mmengine and the toolboxes find the configs and models of this plugin by name: :mod:`.model_hub`.
@@ -34,5 +36,6 @@ def apply():
     mmengine_fixes.save_whole_checkpoints()
     mmengine_fixes.refuse_empty_data_sets()
     mmengine_fixes.name_package_of_mmseg()
+    mmengine_fixes.find_bases_by_path()
     model_hub.register_names()
     loaders.register_schemes()
