@@ -122,9 +122,9 @@ def _not_empty(serialize):
 
 
 def find_bases_by_path():
-    """Let ``mmdet::`` in a ``_base_`` be found by its path, before the toolbox's metafiles are read.
+    """Let ``mmdet::`` in a ``_base_`` be found by its path, before any metafile is read.
 
-    mmengine reads all of them first, a hundred files for each base, and never finds a path there:
+    mmengine reads a hundred files of the toolbox first, for each base, and never finds a path there:
     most of the time that a config took to read.
     """
     if not hasattr(config._get_external_cfg_path, '__wrapped__'):
