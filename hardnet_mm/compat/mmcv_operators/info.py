@@ -2,16 +2,16 @@
 
 from .operator import operator
 
-MADE_OF = 'a word'
+COMPUTED_BY = 'a word'
 
 
-@operator(MADE_OF, 'its type')
+@operator(COMPUTED_BY, 'its type')
 def get_compiler_version():
     """Return the compiler's name."""
     return 'none: hardnet_mm computes the operators'
 
 
-@operator(MADE_OF, 'its type')
+@operator(COMPUTED_BY, 'its type')
 def get_compiling_cuda_version():
     """Return what mmcv compiled without CUDA does."""
     return 'not available'
