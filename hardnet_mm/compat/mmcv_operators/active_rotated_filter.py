@@ -4,10 +4,10 @@ import torch
 
 from .operator import operator, widened
 
-COMPUTED_BY = 'gather, scatter'
+USING = 'gather, scatter'
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', input='O I D H W', output='P Q H W')
+@operator(USING, 'compiled, CPU', input='O I D H W', output='P Q H W')
 def active_rotated_filter_forward(input, indices, output):
     """Fill ``output`` ``(O R, I D, H, W)`` with each filter in R rotations.
 
@@ -23,7 +23,7 @@ def active_rotated_filter_forward(input, indices, output):
     output.copy_(turned.reshape(output.shape))
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', grad_out='P Q H W', grad_in='O I D H W')
+@operator(USING, 'compiled, CPU', grad_out='P Q H W', grad_in='O I D H W')
 def active_rotated_filter_backward(grad_out, indices, grad_in):
     """Fill ``grad_in`` with the gradient of :func:`active_rotated_filter_forward`."""
     places = _places('active_rotated_filter_backward', indices, grad_in, grad_out)

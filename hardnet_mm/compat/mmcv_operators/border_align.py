@@ -5,14 +5,14 @@ import torch
 from .bilinear import corners, in_steps, sample
 from .operator import operator, widened
 
-COMPUTED_BY = 'bilinear samples, max'
+USING = 'bilinear samples, max'
 REFERENCE = 'float64 from the paper; gradcheck'
 # Sides in mmcv's order: top, left, bottom, right. The first two start at a box's first corner and
 # go right and down, the others at its second and go left and up.
 SIDES = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, input='N C H W', boxes='N K 4', output='N D K 4')
+@operator(USING, REFERENCE, slow=True, input='N C H W', boxes='N K 4', output='N D K 4')
 def border_align_forward(input, boxes, output, argmax_idx, pool_size):
     """Fill ``output`` ``(N, C / 4, K, 4)`` with the largest features along each side of each box.
 
@@ -37,7 +37,7 @@ def border_align_forward(input, boxes, output, argmax_idx, pool_size):
                 argmax_idx[image, :, part, side] = index.t().to(argmax_idx)
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, grad_output='N D K 4', boxes='N K 4', grad_input='N C H W')
+@operator(USING, REFERENCE, slow=True, grad_output='N D K 4', boxes='N K 4', grad_input='N C H W')
 def border_align_backward(grad_output, boxes, argmax_idx, grad_input, pool_size):
     """Fill ``grad_input`` with the gradient of :func:`border_align_forward`."""
     wide, boxes = widened(grad_output, boxes)

@@ -9,11 +9,11 @@ from torch.nn.functional import pad
 
 from .operator import operator, widened
 
-COMPUTED_BY = 'a sum over the taps'
+USING = 'a sum over the taps'
 REFERENCE = 'float64 from the paper; gradcheck'
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, features='N C H W', masks='N M P Q', output='N C P Q')
+@operator(USING, REFERENCE, slow=True, features='N C H W', masks='N M P Q', output='N C P Q')
 def carafe_naive_forward(features, masks, output, kernel_size, group_size, scale_factor):
     """Fill ``output`` ``(N, C, scale_factor H, scale_factor W)``.
 
@@ -28,7 +28,7 @@ def carafe_naive_forward(features, masks, output, kernel_size, group_size, scale
     output.copy_(reassembled(features, masks, kernel_size, group_size, scale_factor))
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, features='N C H W', masks='N M P Q', output='N C P Q')
+@operator(USING, REFERENCE, slow=True, features='N C H W', masks='N M P Q', output='N C P Q')
 def carafe_forward(
     features, masks, rfeatures, routput, rmasks, output, kernel_size, group_size, scale_factor
 ):
@@ -37,7 +37,7 @@ def carafe_forward(
     rfeatures.copy_(features)
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, top_grad='N C P Q', features='N C H W', masks='N M P Q')
+@operator(USING, REFERENCE, slow=True, top_grad='N C P Q', features='N C H W', masks='N M P Q')
 def carafe_naive_backward(
     top_grad, features, masks, bottom_grad, mask_grad, kernel_size, group_size, scale_factor
 ):
@@ -47,7 +47,7 @@ def carafe_naive_backward(
     )
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, top_grad='N C P Q', rfeatures='N C H W', masks='N M P Q')
+@operator(USING, REFERENCE, slow=True, top_grad='N C P Q', rfeatures='N C H W', masks='N M P Q')
 def carafe_backward(
     top_grad,
     rfeatures,

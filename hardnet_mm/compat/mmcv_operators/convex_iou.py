@@ -11,12 +11,12 @@ from .convex import convex_hull, precise, taken
 from .operator import gradients, operator
 from .polygons import near, shared_area, signed_area
 
-COMPUTED_BY = 'corners sorted by angle'
+USING = 'corners sorted by angle'
 REFERENCE = 'its CUDA kernel, compiled for a CPU; gradcheck'
 SETS = 2**13  # whose hulls, or overlaps, are computed at once
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, pointsets='N 18', polygons='K 8', ious='N K')
+@operator(USING, REFERENCE, slow=True, pointsets='N 18', polygons='K 8', ious='N K')
 def convex_iou(pointsets, polygons, ious):
     """Fill ``ious`` ``(N, K)`` with the overlap of each hull with each quadrilateral.
 
@@ -34,7 +34,7 @@ def convex_iou(pointsets, polygons, ious):
         ious[row, column] = _quotient(shared, union).to(ious)
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, pointsets='N 18', polygons='N 8', output='N 19')
+@operator(USING, REFERENCE, slow=True, pointsets='N 18', polygons='N 8', output='N 19')
 def convex_giou(pointsets, polygons, output):
     """Fill ``output`` ``(N, 19)`` with the gradient of each point, and with the generalised IoU.
 

@@ -10,10 +10,10 @@ import torch
 from .operator import operator, widened
 
 FAR = 1e6  # pixels; any sample as far out is zero
-COMPUTED_BY = 'torchvision deform_conv2d'
+USING = 'torchvision deform_conv2d'
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q')
+@operator(USING, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q')
 def deform_conv_forward(
     input,
     weight,
@@ -44,7 +44,7 @@ def deform_conv_forward(
     output.copy_(_forward(input, weight, offset, None, None, layout))
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q')
+@operator(USING, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q')
 def deform_conv_backward_input(
     input,
     offset,
@@ -78,7 +78,7 @@ def deform_conv_backward_input(
     columns.resize_(weight.shape).copy_(grads[1])
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', input='N C H W', gradWeight='O I A B', offset='N G P Q')
+@operator(USING, 'compiled, CPU', input='N C H W', gradWeight='O I A B', offset='N G P Q')
 def deform_conv_backward_parameters(
     input,
     offset,
@@ -112,7 +112,7 @@ def deform_conv_backward_parameters(
 
 
 @operator(
-    COMPUTED_BY, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
+    USING, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
 )
 def modulated_deform_conv_forward(
     input,
@@ -153,7 +153,7 @@ def modulated_deform_conv_forward(
 
 
 @operator(
-    COMPUTED_BY, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
+    USING, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
 )
 def modulated_deform_conv_backward(
     input,

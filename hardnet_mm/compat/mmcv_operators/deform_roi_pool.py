@@ -6,11 +6,11 @@ from .bilinear import in_steps, sample
 from .operator import gradients, operator, widened
 from .rois import along, by_grid, check_rois
 
-COMPUTED_BY = 'bilinear samples, mean'
+USING = 'bilinear samples, mean'
 REFERENCE = 'float64 from the paper; gradcheck'
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, input='N C H W', rois='K 5', output='K C P Q')
+@operator(USING, REFERENCE, slow=True, input='N C H W', rois='K 5', output='K C P Q')
 def deform_roi_pool_forward(
     input,
     rois,
@@ -41,7 +41,7 @@ def deform_roi_pool_forward(
         output[part] = pool(*operands).to(output)
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, grad_output='K C P Q', input='N C H W', rois='K 5')
+@operator(USING, REFERENCE, slow=True, grad_output='K C P Q', input='N C H W', rois='K 5')
 def deform_roi_pool_backward(
     grad_output,
     input,

@@ -2,16 +2,16 @@
 
 from .operator import operator
 
-COMPUTED_BY = 'a word'
+USING = 'a word'
 
 
-@operator(COMPUTED_BY, 'its type')
+@operator(USING, 'its type')
 def get_compiler_version():
     """Return the compiler's name."""
     return 'none: hardnet_mm computes the operators'
 
 
-@operator(COMPUTED_BY, 'its type')
+@operator(USING, 'its type')
 def get_compiling_cuda_version():
     """Return what mmcv compiled without CUDA does."""
     return 'not available'

@@ -4,11 +4,11 @@ import torch
 
 from .operator import operator
 
-COMPUTED_BY = 'gather, scatter'
+USING = 'gather, scatter'
 COLLECT = 0  # mmcv's number of the type; the other one distributes
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', input='N M H W', output='N L H W')
+@operator(USING, 'compiled, CPU', input='N M H W', output='N L H W')
 def psamask_forward(
     input, output, psa_type, num_, h_feature, w_feature, h_mask, w_mask, half_h_mask, half_w_mask
 ):
@@ -33,7 +33,7 @@ def psamask_forward(
     output.copy_((pairs if psa_type == COLLECT else pairs.transpose(1, 2)).reshape(output.shape))
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', grad_output='N L H W', grad_input='N M H W')
+@operator(USING, 'compiled, CPU', grad_output='N L H W', grad_input='N M H W')
 def psamask_backward(
     grad_output,
     grad_input,

@@ -9,12 +9,12 @@ import torch
 from .operator import operator, widened
 from .rois import by_grid, check_rois
 
-COMPUTED_BY = 'torchvision roi_align'
+USING = 'torchvision roi_align'
 MAX = 0  # mmcv's number of the pooling; 1 averages
 NO_SAMPLE = -10000.0  # what mmcv's maximum of no samples is
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', input='N C H W', rois='K 5', output='K C P Q')
+@operator(USING, 'compiled, CPU', input='N C H W', rois='K 5', output='K C P Q')
 def roi_align_forward(
     input,
     rois,
@@ -67,7 +67,7 @@ def roi_align_forward(
         argmax_x[part] = (index % grid[1]).to(argmax_x)
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', grad_output='K C P Q', rois='K 5', grad_input='N C H W')
+@operator(USING, 'compiled, CPU', grad_output='K C P Q', rois='K 5', grad_input='N C H W')
 def roi_align_backward(
     grad_output,
     rois,

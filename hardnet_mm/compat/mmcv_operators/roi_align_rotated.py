@@ -12,11 +12,11 @@ from .bilinear import in_steps, pooled
 from .operator import gradients, operator, widened
 from .rois import OUTSIDE, along, by_grid, check_rois
 
-COMPUTED_BY = 'bilinear samples, embedding_bag'
+USING = 'bilinear samples, embedding_bag'
 REFERENCE = 'its CUDA kernel, compiled for a CPU; gradcheck'
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', slow=True, input='N C H W', rois='K 6', output='K C P Q')
+@operator(USING, 'compiled, CPU', slow=True, input='N C H W', rois='K 6', output='K C P Q')
 def roi_align_rotated_forward(
     input,
     rois,
@@ -48,7 +48,7 @@ def roi_align_rotated_forward(
 
 
 @operator(
-    COMPUTED_BY, 'compiled, CPU', slow=True, grad_output='K C P Q', rois='K 6', grad_input='N C H W'
+    USING, 'compiled, CPU', slow=True, grad_output='K C P Q', rois='K 6', grad_input='N C H W'
 )
 def roi_align_rotated_backward(
     grad_output,
@@ -70,7 +70,7 @@ def roi_align_rotated_backward(
     grad_input.copy_(total)
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, features='N C H W', rois='K 6', output='K C P Q')
+@operator(USING, REFERENCE, slow=True, features='N C H W', rois='K 6', output='K C P Q')
 def riroi_align_rotated_forward(
     features,
     rois,
@@ -104,7 +104,7 @@ def riroi_align_rotated_forward(
         output[part] = _turned(pool(wide), boxes[part, 5], num_orientations).to(output)
 
 
-@operator(COMPUTED_BY, REFERENCE, slow=True, top_grad='K C P Q', rois='K 6', bottom_grad='N C H W')
+@operator(USING, REFERENCE, slow=True, top_grad='K C P Q', rois='K 6', bottom_grad='N C H W')
 def riroi_align_rotated_backward(
     top_grad,
     rois,

@@ -10,14 +10,14 @@ from .bilinear import in_steps
 from .operator import operator, widened
 from .polygons import area, near, shared_area
 
-COMPUTED_BY = 'corners sorted by angle'
+USING = 'corners sorted by angle'
 MODES = ('iou', 'iof')  # mmcv's numbers of them
 SMALLEST = 1e-14  # area below which a box overlaps nothing, as in mmcv
 BLOCK = 64  # boxes whose overlaps with all others are computed at once
 NUMBERS = 500  # that a pair takes in shared_area, about
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', slow=True, boxes1='N 5', boxes2='M 5')
+@operator(USING, 'compiled, CPU', slow=True, boxes1='N 5', boxes2='M 5')
 def box_iou_rotated(boxes1, boxes2, ious, mode_flag, aligned):
     """Fill ``ious`` ``(N M,)``, or ``(N,)`` of pairs where ``aligned``.
 
@@ -39,7 +39,7 @@ def box_iou_rotated(boxes1, boxes2, ious, mode_flag, aligned):
 
 
 @operator(
-    COMPUTED_BY,
+    USING,
     'compiled, CPU, of rectangles; float64 clipping',
     slow=True,
     boxes1='N 8',
@@ -51,7 +51,7 @@ def box_iou_quadri(boxes1, boxes2, ious, mode_flag, aligned):
     _fill('box_iou_quadri', first, second, ious, mode_flag, aligned)
 
 
-@operator(COMPUTED_BY, 'compiled, CPU', slow=True, scores='N')
+@operator(USING, 'compiled, CPU', slow=True, scores='N')
 def nms_rotated(dets, scores, order, dets_sorted, labels, iou_threshold, multi_label):
     """Return the indices of the boxes that stay, best first.
 
@@ -72,7 +72,7 @@ def nms_rotated(dets, scores, order, dets_sorted, labels, iou_threshold, multi_l
     return _suppress(corners_of(boxes[:, :5]), scores, iou_threshold, boxes[:, 5:])
 
 
-@operator(COMPUTED_BY, 'compiled, CPU, of rectangles', slow=True, scores='N')
+@operator(USING, 'compiled, CPU, of rectangles', slow=True, scores='N')
 def nms_quadri(dets, scores, order, dets_sorted, iou_threshold, multi_label):
     """Return the indices of the quadrilaterals that stay, as :func:`nms_rotated` does of boxes."""
     boxes = _numbers('nms_quadri', dets, 8, multi_label)

@@ -6,12 +6,12 @@ from .bilinear import in_steps, pooled
 from .operator import gradients, operator, widened
 from .rotated import corners_of
 
-COMPUTED_BY = 'bilinear samples, embedding_bag'
+USING = 'bilinear samples, embedding_bag'
 POINTS = (1, 5)  # a box's centre, or that and its corners
 
 
 @operator(
-    COMPUTED_BY,
+    USING,
     'compiled, CPU',
     slow=True,
     features='N C H W',
@@ -36,7 +36,7 @@ def rotated_feature_align_forward(features, best_bboxes, output, spatial_scale, 
 
 
 @operator(
-    COMPUTED_BY,
+    USING,
     'compiled, CPU',
     slow=True,
     top_grad='N C H W',

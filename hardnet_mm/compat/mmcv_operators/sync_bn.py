@@ -2,23 +2,23 @@
 
 from .operator import operator
 
-COMPUTED_BY = 'mean, sum'
+USING = 'mean, sum'
 REFERENCE = 'torch BatchNorm, float64'
 
 
-@operator(COMPUTED_BY, REFERENCE, input='N C L', mean='C')
+@operator(USING, REFERENCE, input='N C L', mean='C')
 def sync_bn_forward_mean(input, mean):
     """Fill ``mean`` ``(C,)`` with that of ``input`` ``(N, C, L)``."""
     mean.copy_(input.to(mean).mean(dim=(0, 2)))
 
 
-@operator(COMPUTED_BY, REFERENCE, input='N C L', mean='C', var='C')
+@operator(USING, REFERENCE, input='N C L', mean='C', var='C')
 def sync_bn_forward_var(input, mean, var):
     """Fill ``var`` ``(C,)`` with the variance around ``mean``."""
     var.copy_((input.to(mean) - mean[:, None]).square().mean(dim=(0, 2)))
 
 
-@operator(COMPUTED_BY, REFERENCE, input='N C L', mean='C', var='C', norm='N C L', output='N C L')
+@operator(USING, REFERENCE, input='N C L', mean='C', var='C', norm='N C L', output='N C L')
 def sync_bn_forward_output(
     input,
     mean,
@@ -46,7 +46,7 @@ def sync_bn_forward_output(
             running.copy_(momentum * new + (1 - momentum) * running)
 
 
-@operator(COMPUTED_BY, REFERENCE, grad_output='N C L', norm='N C L', grad_weight='C', grad_bias='C')
+@operator(USING, REFERENCE, grad_output='N C L', norm='N C L', grad_weight='C', grad_bias='C')
 def sync_bn_backward_param(grad_output, norm, grad_weight, grad_bias):
     """Fill the gradients of weight and bias."""
     grads = grad_output.to(norm)
@@ -54,7 +54,7 @@ def sync_bn_backward_param(grad_output, norm, grad_weight, grad_bias):
     grad_bias.copy_(grads.sum(dim=(0, 2)))
 
 
-@operator(COMPUTED_BY, REFERENCE, grad_output='N C L', norm='N C L', grad_input='N C L')
+@operator(USING, REFERENCE, grad_output='N C L', norm='N C L', grad_input='N C L')
 def sync_bn_backward_data(grad_output, weight, grad_weight, grad_bias, norm, std, grad_input):
     """Fill the gradient of the input."""
     count = grad_output.shape[0] * grad_output.shape[2]
