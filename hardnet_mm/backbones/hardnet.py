@@ -105,6 +105,6 @@ class HarDNet(StagedBackbone):
         self._freeze_stages()
         self._register_load_state_dict_pre_hook(adapt_to_backbone)
         if with_cp or memory_efficient:
-            # The same layers, parameters and values, stored otherwise for the backward pass. By its
-            # registered name, so that nothing of it is on the paper's page.
+            # This only changes which tensors are stored for the backward pass. It is found by its
+            # registered name, so that this module contains the paper's network alone.
             FUNCTIONS.get('recompute')(self, blocks=with_cp, features=memory_efficient)

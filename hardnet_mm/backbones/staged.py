@@ -74,7 +74,7 @@ class StagedBackbone(BaseModule):
     def _set_output_shapes(self, arch, strides):
         """Set the channels and strides of the outputs, from those of the stem and the stages."""
         stride = 1
-        shapes: dict[str | int, tuple[int, int]] = {}  # of each output that there is
+        shapes: dict[str | int, tuple[int, int]] = {}  # of every possible output
         for i, width in enumerate(arch['stem_channels']):
             stride *= arch['stem_strides'][i]
             shapes[f'stem{i}'] = width, stride
