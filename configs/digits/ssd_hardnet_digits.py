@@ -37,7 +37,8 @@ model = dict(
     test_cfg=dict(nms_pre=200),
 )
 
-digits_epochs = 4
+digits_epochs = 3
+auto_scale_lr = dict(base_batch_size=8)  # several processes share it
 train_cfg = dict(max_epochs=digits_epochs, val_interval=digits_epochs)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=4e-3, weight_decay=0.1),
