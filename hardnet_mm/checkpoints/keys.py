@@ -135,7 +135,7 @@ def _program(state):
 
 
 def _unused(output, name):
-    """Return the names of the modules that a program contains, on a variant, and never calls."""
+    """Return the names of the modules that a program with a given variant never calls."""
     classifier = next(theirs for theirs, ours in backbone_names(name) if ours == 'head.fc')
     others = UNUSED_IN_MSEG if output == _MSEG_OUTPUT else ()
     return (*others, f'{_PREFIXES[output]}{classifier}')
