@@ -13,8 +13,8 @@ def active_rotated_filter_forward(input, indices, output):
 
     Args:
         input (Tensor): ``(O, I, D, H, W)``, filters of D orientations.
-        indices (Tensor): ``(D, H, W, R)``, int32: where a number goes in each rotation, from 1.
-        output (Tensor): What is filled.
+        indices (Tensor): ``(D, H, W, R)``, int32: destination of a value in each rotation, from 1.
+        output (Tensor): Filled in place.
     """
     places = _places('active_rotated_filter_forward', indices, input, output)
     filters = input.flatten(2)[:, None].expand(-1, len(places), -1, -1)  # O, R, I, D H W
@@ -35,7 +35,7 @@ def active_rotated_filter_backward(grad_out, indices, grad_in):
 
 
 def _places(name, indices, filters, turned):
-    """Return where the numbers of a filter go in each rotation, ``(R, D H W)``, from 0."""
+    """Return the destinations of a filter's values in each rotation, ``(R, D H W)``, from 0."""
     out, into, *entries = filters.shape
     if indices.dtype != torch.int32 or tuple(indices.shape[:-1]) != tuple(entries):
         raise RuntimeError(

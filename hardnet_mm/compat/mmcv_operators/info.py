@@ -1,4 +1,4 @@
-"""What mmcv tells of its compiler, in the toolboxes' reports of an environment."""
+"""mmcv's information on its compiler, for the toolboxes' reports of an environment."""
 
 from .operator import operator
 
@@ -13,5 +13,5 @@ def get_compiler_version():
 
 @operator(USING, 'its type')
 def get_compiling_cuda_version():
-    """Return what mmcv compiled without CUDA does."""
+    """Return the same string as an mmcv that was compiled without CUDA."""
     return 'not available'

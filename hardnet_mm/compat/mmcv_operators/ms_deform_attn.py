@@ -51,7 +51,7 @@ def ms_deform_attn_backward(
 ):
     """Fill the gradients of :func:`ms_deform_attn_forward`.
 
-    A sample on the line a pixel outside of a level, or farther out, moves nothing, as in compiled
+    A sample exactly one pixel outside a level, or farther out, gets no gradient, as in compiled
     code.
     """
     sizes = _sizes(value, value_spatial_shapes)

@@ -1,4 +1,4 @@
-"""What all operators share: their table, checks of their arguments, and a warning at a first call.
+"""What all operators share: their table, checks of arguments, and a warning at the first call.
 
 Sums of products are written as elementwise products and sums, not as matrix products. An operator
 of mmcv computes in the precision of its input, and autocast would lower that of a matrix product.

@@ -1,4 +1,4 @@
-"""mmcv's own synchronized BatchNorm, ``MMSyncBN``; mmcv exchanges the means itself."""
+"""The operators of mmcv's synchronized BatchNorm, ``MMSyncBN``. mmcv itself exchanges the means."""
 
 from .operator import operator
 
@@ -34,7 +34,7 @@ def sync_bn_forward_output(
     momentum,
     group_size,
 ):
-    """Fill ``norm``, ``std`` and ``output``, and move the running statistics."""
+    """Fill ``norm``, ``std`` and ``output``, and update the running statistics."""
     std.copy_((var + eps).sqrt())
     norm.copy_((input.to(mean) - mean[:, None]) / std[:, None])
     affine = norm * weight[:, None] + bias[:, None] if weight.numel() else norm
