@@ -136,7 +136,7 @@ def callers(folders, operators):
 
 
 def table(found, operators):
-    """Return the lines of a Markdown table, an operator a row."""
+    """Return the lines of a Markdown table with a row per operator."""
     lines = [
         '| operator of mmcv | used by (files) | computed by | compared with |',
         '|---|---|---|---|',
@@ -162,7 +162,7 @@ def _code(names):
 
 
 def write(lines, path, begin=BEGIN, end=END):
-    """Put a table between the marks of a page."""
+    """Write a table between the marks of a page."""
     before, begins, rest = path.read_text(encoding='utf-8').partition(begin)
     _, ends, after = rest.partition(end)
     if not begins or not ends:

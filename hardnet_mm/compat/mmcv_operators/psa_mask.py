@@ -58,7 +58,7 @@ def psamask_backward(
 
 
 def _places(masks, height, width, size, half):
-    """Return other pixels' indices in a pixel's mask, and whether they are in it, (other, pixel)."""
+    """Return the index of each other pixel in a pixel's mask, and whether it is in the mask."""
     if tuple(masks.shape[1:]) != (size[0] * size[1], height, width):
         raise RuntimeError(
             f'psamask: masks must have the shape {(len(masks), size[0] * size[1], height, width)}, '
