@@ -17,10 +17,15 @@ def leave_out_multimodal_models():
     mmpretrain expects that transformers 4.28 and every newer version has the names that it imports.
     Version 5 does not, and ``import mmpretrain.models`` then raises a TypeError.
     """
-    when_imported(DEPENDENCY, _check_transformers)
+    when_imported(DEPENDENCY, check_transformers)
 
 
-def _check_transformers(module):
+def check_transformers(module):
+    """Turn mmpretrain's multimodal models off, with a warning, if transformers lacks names.
+
+    Args:
+        module (module): mmpretrain's module of flags, with ``WITH_MULTIMODAL``.
+    """
     missing = getattr(module, 'WITH_MULTIMODAL', False) and missing_names()
     if missing:
         module.WITH_MULTIMODAL = False

@@ -24,12 +24,15 @@ class GraphedFunction:
     Args:
         function (callable): The function. Its control flow must not depend on tensor values.
         module (nn.Module): The module whose weights it uses.
+
+    Attributes:
+        graphs (dict): The recorded graphs, by shapes of the arguments.
     """
 
     def __init__(self, function: Callable, module: nn.Module) -> None:
         self.function = function
         self.module = module
-        self._graphs: dict = {}
+        self.graphs: dict = {}
         self._state: list = []
 
     def __call__(self, *args, **kwargs):
@@ -51,13 +54,13 @@ class GraphedFunction:
         )
         state = [_state_of(weight) for weight in self.module.parameters()]
         if state != self._state:
-            self._graphs.clear()
+            self.graphs.clear()
             self._state = state
-        if key not in self._graphs:
-            if len(self._graphs) == MOST_GRAPHS:  # images of ever other sizes
+        if key not in self.graphs:
+            if len(self.graphs) == MOST_GRAPHS:  # image sizes keep changing
                 return self.function(*args, **kwargs)
-            self._graphs[key] = self._record(leaves, spec)
-        recorded = self._graphs[key]
+            self.graphs[key] = self._record(leaves, spec)
+        recorded = self.graphs[key]
         if recorded is None:
             return self.function(*args, **kwargs)
         graph, inputs, outputs = recorded

@@ -56,7 +56,7 @@ class CTFlipTTAModel(DetTTAModel):
             scales.setdefault(key, []).append((inputs, samples))
         results = [self._predict_scale(views) for views in scales.values()]
         cfg = self.tta_cfg or (SOFT_NMS if len(scales) > 1 else None)
-        results = [self._joined(each, cfg) for each in zip(*results)]
+        results = [self.join_scales(each, cfg) for each in zip(*results)]
         samples = next(chain.from_iterable(scales.values()))[1]
         return self.module.add_pred_to_datasample(samples, results)
 
@@ -89,7 +89,7 @@ class CTFlipTTAModel(DetTTAModel):
         return maps, [sample.metainfo for sample in samples]
 
     @staticmethod
-    def _joined(results, cfg):
+    def join_scales(results, cfg):
         """Merge one image's detections of all scales: an ``InstanceData``, best first."""
         results = InstanceData.cat(list(results))
         if cfg is None or len(results) == 0:

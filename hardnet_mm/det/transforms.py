@@ -245,7 +245,7 @@ class SSDColorDistortion(BaseTransform):
         self.hue_delta = hue_delta
 
     @cache_randomness
-    def _draw(self):
+    def draw(self) -> tuple:
         """Draw the added brightness, contrast factor, steps of hue, and saturation factor."""
         acts = np.random.randint(2, size=4)
         added = np.random.uniform(-self.brightness_delta, self.brightness_delta)
@@ -263,7 +263,7 @@ class SSDColorDistortion(BaseTransform):
                 f'SSDColorDistortion needs images of uint8, got {image.dtype}: take to_float32 '
                 'from LoadImageFromFile, and put it before what makes floats'
             )
-        added, contrast, steps, saturation = self._draw()
+        added, contrast, steps, saturation = self.draw()
         image = _in_8_bits(_in_8_bits(image, 1, added), contrast, 0)
         hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
         hsv[..., 0] = (hsv[..., 0].astype(int) + steps) % 180

@@ -72,7 +72,7 @@ class PillowColorJitter(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Change the image, ``(H, W, 3)``."""
-        steps = [*self.factors, self._shift_hue]
+        steps = [*self.factors, self.shift_hue]
         image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
         for number in np.random.permutation(len(steps)):
             if np.random.random() < self.prob:
@@ -87,7 +87,8 @@ class PillowColorJitter(BaseTransform):
         return step(image).enhance(np.random.uniform(1 - most, 1 + most))
 
     @staticmethod
-    def _shift_hue(image, shift):
+    def shift_hue(image, shift):
+        """Shift the hue of a Pillow image, where 256 is a full circle."""
         hue, *others = image.convert('HSV').split()
         turned = np.asarray(hue).astype(np.float64) + shift
         hue = Image.fromarray(turned.astype(np.int64).astype(np.uint8))  # around the circle

@@ -24,7 +24,7 @@ def has_onednn_convolutions(dtype):
         dtype (torch.dtype): Type of the input and the weights.
     """
     # oneDNN can be switched off at any time, by torch.backends.mkldnn.flags
-    return torch._C._get_mkldnn_enabled() and _tried(dtype)
+    return torch._C._get_mkldnn_enabled() and works_here(dtype)
 
 
 def try_onednn_convolutions(dtype):
@@ -46,7 +46,7 @@ def try_onednn_convolutions(dtype):
     return False
 
 
-_tried = functools.cache(try_onednn_convolutions)
+works_here = functools.cache(try_onednn_convolutions)
 
 
 @torch.inference_mode(False)

@@ -107,7 +107,7 @@ def pack_kernels(weight, shape):
         shape (Sequence[int]): ``(N, C_in, H, W)`` of the input; m is chosen for its height.
     """
     batch, channels, height, width = shape
-    rows = _rows_of_tile(height, weight.dtype)
+    rows = rows_per_tile(height, weight.dtype)
     transform = torch.tensor(KERNEL_TRANSFORM[rows], dtype=torch.float64)
     kernels = torch.einsum('pr,oirc->poic', transform, weight.double())
     shape = [1, channels, batch * _tiles(height, rows), width]
@@ -121,8 +121,11 @@ def pack_kernels(weight, shape):
     ]
 
 
-def _rows_of_tile(height, dtype):
-    """Return the m with fewer products; for the larger m, bfloat16 is not precise enough."""
+def rows_per_tile(height, dtype):
+    """Return the m with fewer products for a height.
+
+    For the larger m, bfloat16 is not precise enough.
+    """
     if dtype != torch.float32:
         return 4
     return min(OUTPUT_TRANSFORM, key=lambda rows: _tiles(height, rows) * (rows + 2))
