@@ -7,6 +7,8 @@
   as version 5 does: :mod:`.mmpretrain_fixes`.
 - mmengine reads its own checkpoints on PyTorch 2.6 and newer, never runs code in a checkpoint, and
   finds mmseg's configs by name in the toolbox's maintained continuation: :mod:`.mmengine_fixes`.
+- mmengine finds a toolbox's config by its path, without reading all metafiles of the toolbox:
+  :mod:`.mmengine_fixes`.
 - mmengine writes files atomically, removes an old checkpoint only after the new one is saved, and
   raises a clear error for a data set without images: :mod:`.mmengine_fixes`.
 - mmengine and the toolboxes find the configs and models of this plugin by name: :mod:`.model_hub`.
@@ -33,5 +35,6 @@ def apply():
     mmengine_fixes.save_whole_checkpoints()
     mmengine_fixes.refuse_empty_data_sets()
     mmengine_fixes.name_package_of_mmseg()
+    mmengine_fixes.find_bases_by_path()
     model_hub.register_names()
     loaders.register_schemes()

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import os
 import types
 
@@ -17,6 +18,8 @@ from mmengine.utils import digit_version, is_installed
 from ..checkpoints.loaders import read_address_for_mmengine, read_for_mmengine
 from ..checkpoints.safe_types import checkpoint_types
 from ..utils.errors import InputError
+
+config = importlib.import_module('mmengine.config.config')
 
 
 def allow_checkpoint_types():
@@ -117,6 +120,25 @@ def _not_empty(serialize):
         return serialize(self)
 
     return serialize_some
+
+
+def find_bases_by_path():
+    """Let ``mmdet::`` in a ``_base_`` be found by its path, before the toolbox's metafiles are read.
+
+    mmengine reads all of them first, a hundred files for each base, and never finds a path there:
+    most of the time that a config took to read.
+    """
+    if not hasattr(config._get_external_cfg_path, '__wrapped__'):
+        config._get_external_cfg_path = _by_path(config._get_external_cfg_path)
+
+
+def _by_path(get_path):
+    @functools.wraps(get_path)
+    def get_path_first(package_path, cfg_file):
+        path = os.path.join(package_path, '.mim', 'configs', cfg_file)
+        return path if os.path.isfile(path) else get_path(package_path, cfg_file)
+
+    return get_path_first
 
 
 def name_package_of_mmseg():
