@@ -123,10 +123,10 @@ def _not_empty(serialize):
 
 
 def find_bases_by_path():
-    """Let ``mmdet::`` in a ``_base_`` be found by its path, before the toolbox's metafiles are read.
+    """Find ``mmdet::`` in a ``_base_`` by its path, before reading the toolbox's metafiles.
 
-    mmengine reads all of them first, a hundred files for each base, and never finds a path there:
-    most of the time that a config took to read.
+    mmengine reads all metafiles first, about a hundred for each base, although they contain no such
+    path. That took most of the time of reading a config.
     """
     if not hasattr(config._get_external_cfg_path, '__wrapped__'):
         config._get_external_cfg_path = _by_path(config._get_external_cfg_path)
