@@ -42,9 +42,9 @@ def pytest_configure(config):
     if lacking == 'onednn':
         torch.backends.mkldnn.set_flags(_enabled=False)
     elif lacking is not None:
-        tried = capabilities._tried
-        capabilities._tried = lambda dtype: (
-            lacking == 'bfloat16' and dtype == torch.float32 and tried(dtype)
+        works_here = capabilities.works_here
+        capabilities.works_here = lambda dtype: (
+            lacking == 'bfloat16' and dtype == torch.float32 and works_here(dtype)
         )
 
 

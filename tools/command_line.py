@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
-# What a class raises that a config names, and that cannot be built as it says.
+# Errors of a class whose arguments in a config are wrong.
 BUILD_ERRORS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError)
 TRACEBACK_VARIABLE = 'HARDNET_TRACEBACK'
 

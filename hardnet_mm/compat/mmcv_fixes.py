@@ -1,4 +1,4 @@
-"""What mmcv's reading of images does not say."""
+"""Adds the file's name to errors of mmcv's image loading."""
 
 import functools
 
@@ -10,9 +10,9 @@ from ..utils.errors import InputError
 
 
 def name_unreadable_images():
-    """Let mmcv's transforms name an image, or a mask, that OpenCV or Pillow refuses.
+    """Let mmcv's transforms name an image or a mask that OpenCV or Pillow cannot read.
 
-    It may be empty, cut off or too large. Their errors name no file, and a data set has thousands.
+    Such a file is empty, cut off or too large. The libraries' own errors do not name it.
     """
     for kind, key in ((LoadImageFromFile, 'img_path'), (LoadAnnotations, 'seg_map_path')):
         if not hasattr(kind.transform, '__wrapped__'):

@@ -1,10 +1,10 @@
-"""What a swap changed and why, what it could not decide, and what to check in training."""
+"""The report of a swap: what changed and why, what is undecided, what to check in training."""
 
 from ..checkpoints.published import WEIGHTS
 from .backbone import takes_tensor
 from .places import kind_of, other_backbones, reach
 
-# Why an entry of the config changes, by the last key of its path, or the one before.
+# Reasons for changing an entry of the config, by the last or second-last key of its path.
 REASONS = dict(
     in_channels="reads the backbone's outputs",
     neck="the mean of HarDNet's feature maps stands for the old backbone's vector",
@@ -21,7 +21,7 @@ REASONS = dict(
     constructor="counts the old backbone's layers",
     paramwise_cfg="is for the old backbone's layers",
 )
-# Arguments that need no counterpart: what they say, HarDNet is, or says otherwise.
+# Arguments that need no counterpart: HarDNet has them under other names, or does not need them.
 ANSWERED = {
     'type', 'arch', 'depth', 'num_stages', 'out_indices', 'strides', 'dilations', 'norm_cfg',
     'style', 'init_cfg', 'in_channels', 'frozen_stages', 'norm_eval', 'with_cp', '_scope_',
@@ -30,14 +30,14 @@ ANSWERED = {
 
 
 def changes(cfg, swap):
-    """Return a line for each entry that changes: what, from what, to what, and why.
+    """Return a line for each entry that changes: its path, old value, new value, and the reason.
 
     Args:
-        cfg (Config): The config before.
-        swap (Swap): As of :func:`hardnet_mm.swap.backbone.plan_swap`.
+        cfg (Config): The old config.
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
 
     Returns:
-        list[str]: The backbone first.
+        list[str]: The lines, the backbone's first.
     """
     place = ('model', *swap.keys)
     old = reach(cfg, place)
@@ -64,7 +64,7 @@ def changes(cfg, swap):
 
 
 def undecided(cfg, swap):
-    """Return a line for each thing that the swap leaves to its user, likewise."""
+    """Return a line for each decision that is left to the user, with :func:`changes`' arguments."""
     place = ('model', *swap.keys)
     old = reach(cfg, place)
     lines = [
@@ -109,9 +109,9 @@ def undecided(cfg, swap):
 
 
 def _same_numbers(model, swap):
-    """Yield the direct arguments of what follows the backbone that equal an old output's width.
+    """Yield direct arguments of the modules after the backbone that equal an old output's channels.
 
-    Where a neck stands between, the heads do not see the backbone.
+    With a neck in between, there are none, since the heads do not read the backbone's outputs.
     """
     if any(key.endswith('neck') and model[key] for key in model):
         return
@@ -121,14 +121,14 @@ def _same_numbers(model, swap):
 
 
 def old_widths(model, swap):
-    """Return the arguments of what follows the backbone that hold the width of an old output.
+    """Return arguments of the modules after the backbone that equal an old output's channels.
 
     Args:
-        model (ConfigDict): The part of the config in which the backbone stands.
-        swap (Swap): As of :func:`hardnet_mm.swap.backbone.plan_swap`.
+        model (ConfigDict): The part of the config that contains the backbone.
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
 
     Returns:
-        list[tuple]: Of each the keys, the value, and the set of the new widths.
+        list[tuple]: For each argument the keys, the value, and the set of new channels.
     """
     widths = {}
     for old, new in zip(swap.old.channels, swap.hardnet.channels):
@@ -152,13 +152,13 @@ def _widths(part, widths, path=()):
 
 
 def explain_failure(cfg, swap, new, error):
-    """Return in words why the new model may not be built or not run.
+    """Return a message about a new model that cannot be built or run.
 
     Args:
-        cfg (Config): The config before.
-        swap (Swap): As of :func:`hardnet_mm.swap.backbone.plan_swap`.
-        new (Config): The config after.
-        error (Exception): What was raised.
+        cfg (Config): The old config.
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
+        new (Config): The new config.
+        error (Exception): The error.
     """
     words = f'with HarDNet the model fails: {type(error).__name__}: {" ".join(str(error).split())}'
     left = old_widths(reach(new.model, swap.keys[:-1]), swap)
@@ -174,7 +174,7 @@ def explain_failure(cfg, swap, new, error):
 
 
 def to_check(cfg, swap):
-    """Return a line for each thing to check in training, likewise."""
+    """Return a line for each thing to check in training, with :func:`changes`' arguments."""
     wrapper = cfg.get('optim_wrapper') or {}
     optimizer = wrapper.get('optimizer') or {}
     old = reach(cfg, ('model', *swap.keys))
@@ -222,7 +222,7 @@ def _norm_line(new, old):
 
 
 def report(cfg, swap):
-    """Return the whole report, in lines."""
+    """Return the lines of the complete report, with :func:`changes`' arguments."""
     parts = {
         'changed': changes(cfg, swap),
         'not decided': undecided(cfg, swap),
@@ -241,7 +241,7 @@ def _numbers(values):
 
 
 def _shapes(outputs):
-    """Return in words the channels and strides of outputs, or of a HarDNet."""
+    """Describe the channels and strides of outputs, or of a HarDNet."""
     strides = getattr(outputs, 'out_strides', getattr(outputs, 'strides', ()))
     if not strides:
         return f'a vector of {_numbers(outputs.channels)}'

@@ -3,7 +3,7 @@ from helpers.tiny_project import SCOPE
 from mmengine.config import Config, ConfigDict
 
 from hardnet_mm import HarDNet
-from hardnet_mm.swap.backbone import rewire, select_levels, swap
+from hardnet_mm.swap.backbone import select_levels, swap
 from hardnet_mm.utils.configs import read_config
 
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
@@ -96,18 +96,6 @@ def test_heads_behind_a_neck_that_passes_outputs_on():
     assert model['neck'] == dict(in_channels=(320, 640, 1024))
     assert model['auxiliary_head'] == dict(in_channels=640)
     assert 'decode_head' not in model
-
-
-def test_channels_that_a_factor_multiplies():
-    """As mmyolo's configs state them; YOLOv5's neck passes its inputs' widths on to its head."""
-    stated = dict(in_channels=[256, 512, 1024], widen_factor=0.5)
-    head = dict(type='YOLOv5Head', head_module=dict(type='YOLOv5HeadModule', **stated))
-    neck = dict(type='YOLOv5PAFPN', out_channels=[256, 512, 1024], **stated)
-    model = ConfigDict(backbone=dict(type='B'), neck=neck, bbox_head=head)
-    rewire(model, (128, 256, 512), (320, 640, 1024))
-    wanted = [640, 1280, 2048]
-    assert model.neck.in_channels == model.neck.out_channels == wanted
-    assert model.bbox_head.head_module.in_channels == wanted
 
 
 def test_a_recogniser_takes_the_first_of_a_tuple_from_backbones_of_mmpretrain():

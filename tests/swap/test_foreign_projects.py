@@ -92,6 +92,19 @@ def test_a_student_and_a_teacher(contours, write):
     assert type(model.teacher.backbone).__name__ == 'Ladder'
 
 
+def test_a_teachers_checkpoint_is_not_read_and_stays_in_the_config(contours, write):
+    """The command builds the model without the file, which only the project's training needs."""
+    one = f"dict(type='ContourFinder', backbone={LADDER}, head={HEAD})"
+    path = write(
+        f"dict(type='TaughtFinder', student={one}, teacher={one}, teacher_ckpt='teacher.pth')"
+    )
+    with pytest.raises(FileNotFoundError, match=r'teacher.pth'):
+        importlib.import_module('contours.registry').MODELS.build(read_config(path).model)
+    _, swap = swapped(path, path='student.backbone')
+    try_out(path, swap)
+    assert read_inherited(path, swap.differences).model.teacher_ckpt == 'teacher.pth'
+
+
 def test_a_backbone_that_cannot_be_built_here(contours, write):
     backbone = "dict(type='CompiledLadder', size=64)"
     path = write(f"dict(type='ContourFinder', backbone={backbone}, head={HEAD})")
@@ -141,6 +154,19 @@ def test_a_width_that_is_no_in_channels(project):
         'model.channels = 16: as many as an output of the old backbone had' in line
         for line in report(cfg, swap)
     )
+
+
+@pytest.mark.slow
+def test_without_a_trial_the_config_is_written_nevertheless(project, run_tool, tmp_path):
+    """ShapeClassifier takes labels besides images, and its linear layer is as wide as before."""
+    out = tmp_path / 'out.py'
+    command = ('swap_backbone.py', 'plain.py', '--arch', 'hardnet39ds', '--out', out)
+    output = run_tool(*command, fails=True, cwd=project)
+    assert 'With --no-trial the config is written' in output and not out.exists()
+    output = run_tool(*command, '--no-trial', cwd=project)
+    assert f'not tried, written to {out}' in output
+    cfg = Config.fromfile(out, import_custom_modules=False)
+    assert cfg.model.backbone.type == 'HarDNet' and cfg.model.channels == 16
 
 
 def test_a_config_without_a_scope(project, write):

@@ -12,9 +12,9 @@ from .table import FORMATS
 
 
 class Ncnn:
-    """ncnn, a .param with an .ncnn.bin beside it; one image at a time, at the size exported.
+    """ncnn: a .param file and an .ncnn.bin file. It runs one image at a time, at a fixed size.
 
-    It has no place for the names of classes.
+    The files cannot contain the names of classes.
     """
 
     classes = None
@@ -51,7 +51,7 @@ class Ncnn:
         self.names = list(self.net.output_names())
 
     def __call__(self, images):
-        """Map an image batch to the outputs by name."""
+        """Map an image batch to a dict of outputs."""
         results = [self._run(image) for image in images]
         return {name: np.stack([r[i] for r in results]) for i, name in enumerate(self.names)}
 
@@ -70,7 +70,7 @@ class Ncnn:
 
 
 def _lacking(path):
-    """Say which operators ncnn lacks: pnnx leaves their names as PyTorch has them, with a dot."""
+    """Return a message on the operators that ncnn lacks. In pnnx's file, their names have a dot."""
     lines = Path(path).read_text(errors='replace').splitlines()
     kinds = {line.split()[0] for line in lines[2:] if line.strip()}
     lacking = sorted(kind for kind in kinds if '.' in kind)
@@ -78,7 +78,7 @@ def _lacking(path):
 
 
 def rename_blobs(param, names):
-    """Return the text of an ncnn .param with some blobs named otherwise.
+    """Return the text of an ncnn .param with some blobs renamed.
 
     A line is: type, name, number of inputs, of outputs, the inputs, the outputs, settings
     (https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure).
