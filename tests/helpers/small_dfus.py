@@ -1,6 +1,9 @@
 """HarDNet-DFUS as small as its attention allows: 64 heads of two channels."""
 
-import hardnet_mm.seg  # noqa: F401, it registers the head
+from importlib.util import find_spec
+
+if find_spec('mmseg'):  # the backbone alone is tested without it
+    import hardnet_mm.seg  # noqa: F401, it registers the head
 
 SMALL_ARCH = dict(
     stem_channels=(6, 12),

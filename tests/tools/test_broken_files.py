@@ -28,7 +28,6 @@ def test_a_broken_file(shop, heading, number):
     assert outcome.fault(case) is None, outcome.output[-5000:]
 
 
-@pytest.mark.slow  # until try_broken_files.py --write has run where every format is installed
 def test_the_page_lists_all(root):
     page = (root / 'docs/broken_files.md').read_text()
     names = [f'| {case.name} |' for cases in all_cases().values() for case in cases]
