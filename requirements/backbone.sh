@@ -18,4 +18,5 @@ fi
 import platform
 from importlib.metadata import version
 print("Python", platform.python_version(), *(f"{n} {version(n)}" for n in ("torch", "mmengine", "mmcv-lite")))'
-PYTHONPATH=$PWD "$venv/bin/python" -m pytest -q tests/backbones --ignore tests/backbones/test_like_resnet.py
+PYTHONPATH=$PWD "$venv/bin/python" -m pytest -q -m 'not slow' tests/backbones \
+    --ignore tests/backbones/test_like_resnet.py
