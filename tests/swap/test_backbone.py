@@ -217,7 +217,7 @@ def test_refuses(cfg, arch, message):
     [
         (
             'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
-            'gives tokens or others',
+            'returns tokens or other',
         ),
         ('mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py', 'shallow to deep'),
         pytest.param(
