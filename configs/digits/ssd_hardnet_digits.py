@@ -37,21 +37,14 @@ model = dict(
     test_cfg=dict(nms_pre=200),
 )
 
-digits_epochs = 3
+digits_epochs = 4
 auto_scale_lr = dict(base_batch_size=8)  # several processes share it
 train_cfg = dict(max_epochs=digits_epochs, val_interval=digits_epochs)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=4e-3, weight_decay=0.1),
 )
-param_scheduler = [  # of 900 iterations
-    dict(type='LinearLR', start_factor=0.01, begin=0, end=100, by_epoch=False),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=800,
-        eta_min_ratio=1e-3,
-        begin=100,
-        end=900,
-        by_epoch=False,
-    ),
+param_scheduler = [
+    _base_.digits_schedule[0],
+    dict(_base_.digits_schedule[1], T_max=digits_epochs - 1, end=digits_epochs),
 ]
 default_hooks = dict(logger=dict(interval=25))
