@@ -23,7 +23,8 @@ demo: $(INSTALLED) $(DIGITS)/digits.json
 	$(BIN)/python tools/demo.py $(DEMO_CONFIG) --work-dir $(DEMO_DIR) --seed $(SEED)
 
 # Two processes with a thread each: most of the time goes to Python, which uses one core.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# tests/conftest.py orders the files.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)
 	$(PYTEST) -m 'not slow' --durations 20 tests

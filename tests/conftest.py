@@ -48,6 +48,11 @@ def pytest_configure(config):
         )
 
 
+def pytest_collection_modifyitems(items):
+    """Put the files with the longest tests first, so that parallel processes end together."""
+    items.sort(key=lambda item: item.path.parent != TESTS / 'tools')
+
+
 @pytest.fixture(scope='session')
 def golden():
     """Return a function that reads the outputs of an original program on stand-in weights."""

@@ -72,7 +72,7 @@ def expanded_path(text):
 
 
 def positive(text):
-    """Return a whole number of at least 1."""
+    """Return an integer of at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')

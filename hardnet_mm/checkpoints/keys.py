@@ -152,8 +152,8 @@ def _without_unused(state, output, name):
 def _as_program(state, output, name):
     """Add the program's prefix to the backbone's keys."""
     print_log(
-        f'{_PROGRAMS[output]} has {", ".join(_unused(output, name))} besides, which it never '
-        'calls: load_state_dict(..., strict=False) there',
+        f'{_PROGRAMS[output]} also has {", ".join(_unused(output, name))}, which it never calls: '
+        'use load_state_dict(..., strict=False) there',
         logger='current',
     )
     return {

@@ -38,5 +38,7 @@ def find_latest(work_dir: str | Path) -> Path | None:
         else:
             return path
     if found:
-        raise InputError(f'no checkpoint in {folder} is whole: start anew in another --work-dir')
+        raise InputError(
+            f'no checkpoint in {folder} is complete: start again in another --work-dir'
+        )
     return None

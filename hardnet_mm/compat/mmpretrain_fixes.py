@@ -31,7 +31,7 @@ def check_transformers(module):
         module.WITH_MULTIMODAL = False
         warnings.warn(
             "mmpretrain's multimodal models are left out: the transformers that is installed has "
-            f'no {", ".join(missing)}. Whoever needs them installs one before 5.0.',
+            f'no {", ".join(missing)}. To use them, install a transformers before 5.0.',
             stacklevel=2,
         )
 

@@ -140,8 +140,8 @@ def _pool(model, backbone, width):
     head, neck = model.get('head'), model.get('neck')
     if not isinstance(head, dict) or isinstance(neck, list) or 'in_channels' in (neck or {}):
         raise InputError(
-            f'{kind_of(backbone)} gives a vector for each image, but HarDNet gives feature maps: '
-            'what follows it in this config cannot take them'
+            f'{kind_of(backbone)} returns a vector per image, but HarDNet returns feature maps: '
+            'the module after it in this config cannot take them'
         )
     if kind_of(head) == 'ClsHead' and width == backbone.get('num_classes'):
         # The old backbone has the classifier inside.

@@ -110,8 +110,8 @@ def _usual_size(cfg, backbone):
     padded = padded if type(padded) is int and padded > 0 else 1
     unit = math.lcm(patch, padded)
     side = math.ceil(SIDE / unit) * unit
-    whole = [f'patches of {patch}'] * (patch > 1) + [f'padding to {padded}'] * (padded > 1)
-    return Size(side, side, ' and '.join(whole) if side != SIDE else 'the usual')
+    reasons = [f'patches of {patch}'] * (patch > 1) + [f'padding to {padded}'] * (padded > 1)
+    return Size(side, side, ' and '.join(reasons) if side != SIDE else 'the default')
 
 
 def preprocessor(cfg):
@@ -190,8 +190,8 @@ def probe(cfg, backbone):
         return Outputs((outputs[0].shape[1],), (), size, depth)
     if not all(isinstance(output, torch.Tensor) and output.dim() == 4 for output in outputs):
         raise InputError(
-            f'{kind} gives tokens or others, but HarDNet gives feature maps: what follows '
-            'it in this config cannot take them'
+            f'{kind} returns tokens or other outputs, but HarDNet returns feature maps: the module '
+            'after it in this config cannot take them'
         )
     strides = tuple(_stride(kind, output, size) for output in outputs)
     if list(strides) != sorted(strides):
@@ -226,9 +226,9 @@ def _run(backbone, depths, sizes):
                 words = ' '.join(str(error).split()) or type(error).__name__
                 errors.append(f'on {size}: {words}')
     raise InputError(
-        f'{type(backbone).__name__} runs on none of the sizes that its config states, so what it '
-        f'gives is not known: {"; ".join(errors)}. Where HarDNet can stand for it, tell what it '
-        'gives by --outputs'
+        f'{type(backbone).__name__} runs on none of the sizes that its config states, so its '
+        f'outputs are not known: {"; ".join(errors)}. If HarDNet can replace it, state its outputs '
+        'by --outputs'
     )
 
 
@@ -240,7 +240,7 @@ def _stride(kind, output, size):
         strides.append(power if abs(side / power - positions) <= 1 else side // positions)
     if strides[0] != strides[1]:
         raise InputError(
-            f'{kind} gives an output of stride {strides[0]} in height and {strides[1]} in width, '
-            'but those of HarDNet are equal'
+            f'{kind} has an output of stride {strides[0]} in height and {strides[1]} in width, but '
+            'the strides of HarDNet are equal in both'
         )
     return strides[0]

@@ -7,13 +7,13 @@ from .places import kind_of, other_backbones, reach
 # Reasons for changing an entry of the config, by the last or second-last key of its path.
 REASONS = dict(
     in_channels="reads the backbone's outputs",
-    neck="the mean of HarDNet's feature maps stands for the old backbone's vector",
-    head='the old backbone had the classifier inside',
+    neck="the mean of HarDNet's feature maps replaces the old backbone's vector",
+    head='the old backbone contained the classifier',
     pretrained='names weights of the old backbone',
-    mean='what the ImageNet weights were trained with',
-    std='what the ImageNet weights were trained with',
-    bgr_to_rgb='the ImageNet weights take RGB',
-    to_rgb='the ImageNet weights take RGB',
+    mean='the ImageNet weights were trained with this mean',
+    std='the ImageNet weights were trained with this standard deviation',
+    bgr_to_rgb='the ImageNet weights expect RGB',
+    to_rgb='the ImageNet weights expect RGB',
     load_from='has weights of the old backbone',
     resume='has weights of the old backbone',
     custom_imports='registers HarDNet',
@@ -41,16 +41,16 @@ def changes(cfg, swap):
     """
     place = ('model', *swap.keys)
     old = reach(cfg, place)
-    seen = f'seen on images of {swap.old.size}' if swap.old.size else 'as was told'
+    seen = f'run on images of {swap.old.size}' if swap.old.size else 'as stated by --outputs'
     lines = [
-        f'{".".join(place)}: {kind_of(old)} -> HarDNet. It gave {_shapes(swap.old)}, {seen}; '
-        f'HarDNet gives {_shapes(swap.hardnet)}'
+        f'{".".join(place)}: {kind_of(old)} -> HarDNet. Old outputs: {_shapes(swap.old)}, {seen}; '
+        f'HarDNet outputs: {_shapes(swap.hardnet)}'
     ]
     new = reach(swap.differences, place)
     if 'strides' in new:
         lines.append(
             f'{".".join(place)}: strides {tuple(new["strides"])} and dilations '
-            f'{tuple(new["dilations"])}, so that the outputs are as large as they were'
+            f'{tuple(new["dilations"])}, so that the sizes of the outputs do not change'
         )
     for path, value in _leaves(swap.differences):
         if path[: len(place)] == place or path[-1] == 'allow_failed_imports':
@@ -86,24 +86,25 @@ def undecided(cfg, swap):
     model = reach(cfg.model, swap.keys[:-1])
     if swap.old.bare and swap.old.strides and not takes_tensor(model, swap.old):
         lines.append(
-            f'{kind_of(old)} gave a tensor, HarDNet gives a tuple of one: what follows must take it'
+            f'{kind_of(old)} returned a tensor, HarDNet returns a tuple of one: the module after '
+            'it must accept that'
         )
     rewired = reach(swap.differences['model'], swap.keys[:-1])
     if len(rewired) == 1 and swap.old.channels != swap.hardnet.channels:
         lines.append(
             f'nothing in {kind_of(model)} reads {_numbers(swap.old.channels)} channels by an '
-            'argument that ends in in_channels: look in its code for where it takes the width of '
+            'argument that ends in in_channels: look in its code for where it gets the channels of '
             'the backbone from'
         )
     lines += [
-        f'{path} = {number}: as many as an output of the old backbone had; if it means that, it '
+        f'{path} = {number}: the channels of an output of the old backbone; if it means these, it '
         f'must be {" or ".join(map(str, sorted(news)))}'
         for path, number, news in _same_numbers(model, swap)
     ]
     if 'data_preprocessor' not in cfg.model and 'data_preprocessor' not in cfg:
         lines.append(
-            'there is no data_preprocessor: to start from ImageNet weights, images must come as '
-            "RGB, less ImageNet's mean, over its deviation"
+            'there is no data_preprocessor: ImageNet weights expect RGB images, normalised with '
+            "ImageNet's mean and standard deviation"
         )
     return lines
 
@@ -167,10 +168,13 @@ def explain_failure(cfg, swap, new, error):
     )
     if places:
         words += (
-            f'. The old backbone gave {_numbers(swap.old.channels)} channels, HarDNet gives '
+            f'. The old backbone has {_numbers(swap.old.channels)} channels, HarDNet has '
             f'{_numbers(swap.hardnet.channels)}; one of these may still mean the old ones: {places}'
         )
-    return f'{words}. With --no-trial the config is written, to be mended in one below it'
+    return (
+        f'{words}. With --no-trial the config is written, and you can correct it in a config that '
+        'inherits from it'
+    )
 
 
 def to_check(cfg, swap):
@@ -192,8 +196,8 @@ def to_check(cfg, swap):
     if frozen >= 0:
         stages = f' and {frozen} stage{"s" if frozen > 1 else ""}' if frozen else ''
         lines.append(
-            f'frozen stages: the stem{stages} stay as ImageNet left them, as in the old config; '
-            "HarDNet's first stages are others, so try -1, too"
+            f'frozen stages: the stem{stages} keep their ImageNet weights, as in the old config; '
+            "HarDNet's first stages differ from the old ones, so also try -1"
         )
     elif old.get('frozen_stages', -1) >= 0:
         lines.append(
@@ -213,9 +217,9 @@ def _norm_line(new, old):
     kind = (new.get('norm_cfg') or {}).get('type', 'BN')
     if new.get('norm_eval'):
         return f'norm: {kind} keeps the statistics of ImageNet, as in the old config (norm_eval)'
-    words = f'norm: {kind} learns its statistics from the batches of training'
+    words = f'norm: {kind} computes its statistics from the training batches'
     if 'BN' in kind:
-        words += ': with fewer than some 8 images a GPU take SyncBN, GN or norm_eval'
+        words += ': with fewer than about 8 images per GPU use SyncBN, GN or norm_eval'
     if 'norm_cfg' in old and 'norm_cfg' not in new and kind != old['norm_cfg'].get('type'):
         words += f' (the old one was {old["norm_cfg"].get("type")})'
     return words
@@ -244,7 +248,7 @@ def _shapes(outputs):
     """Describe the channels and strides of outputs, or of a HarDNet."""
     strides = getattr(outputs, 'out_strides', getattr(outputs, 'strides', ()))
     if not strides:
-        return f'a vector of {_numbers(outputs.channels)}'
+        return f'a vector of {_numbers(outputs.channels)} channels'
     return f'{_numbers(outputs.channels)} channels at strides {_numbers(strides)}'
 
 

@@ -44,8 +44,8 @@ class LabelCheckHook(Hook):
                 other = '' if ignored is None else f', or {ignored} for what does not count'
                 raise InputError(
                     f'{sample.get(file)} has the label {wrong[0]}, and the model {num_classes} '
-                    f'classes: labels are from 0 to {num_classes - 1}{other}. Mend the labels, or '
-                    "set num_classes of the model's head"
+                    f'classes: labels are from 0 to {num_classes - 1}{other}. Correct the labels, '
+                    "or set num_classes of the model's head"
                 )
 
     @staticmethod

@@ -83,7 +83,7 @@ class RecomputeFeatures(torch.autograd.graph.saved_tensors_hooks):
 
     def __enter__(self):
         """Start to record how tensors are computed."""
-        # weak: with_cp stores less still, and a recipe must not hold what nobody saves
+        # weak: with_cp stores even less, and a recipe must not keep tensors that are not saved
         self._outer, _state.recipes = getattr(_state, 'recipes', None), WeakTensorKeyDictionary()
         self._concatenations.__enter__()
         return super().__enter__()

@@ -154,7 +154,7 @@ def test_a_classifier_inside_the_old_backbone():
     backbone = dict(type=f'{SCOPE}.Vector', width=10, num_classes=10)
     model = classifier(backbone, dict(type='ClsHead', topk=(1,)))
     assert model['head'] == dict(type='LinearClsHead', num_classes=10, in_channels=1024)
-    with pytest.raises(ValueError, match='a vector for each image'):
+    with pytest.raises(ValueError, match='a vector per image'):
         classifier(backbone, None)
 
 
@@ -217,7 +217,7 @@ def test_refuses(cfg, arch, message):
     [
         (
             'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
-            'gives tokens or others',
+            'returns tokens or other',
         ),
         ('mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py', 'shallow to deep'),
         pytest.param(

@@ -111,7 +111,7 @@ def test_a_backbone_that_cannot_be_built_here(contours, write):
     with pytest.raises(ImportError, match='ladder_ops is not installed'):
         swapped(path)
     cfg, swap = swapped(path, outputs=told_outputs(['8:4', '16:8']))
-    assert 'as was told' in report(cfg, swap)[1]
+    assert 'as stated by --outputs' in report(cfg, swap)[1]
     try_out(path, swap)
     for words in (['8'], ['8:x'], ['16:8', '8:4']):
         with pytest.raises(ValueError, match='CHANNELS:STRIDE|shallow to deep'):
@@ -148,10 +148,10 @@ def test_a_width_that_is_no_in_channels(project):
     swap = plan_swap(cfg, 'hardnet39ds')
     new = read_inherited(str(project / 'plain.py'), swap.differences)
     words = explain_failure(cfg, swap, new, RuntimeError('mat1 and mat2'))
-    assert 'RuntimeError: mat1 and mat2. The old backbone gave 16 channels' in words
+    assert 'RuntimeError: mat1 and mat2. The old backbone has 16 channels' in words
     assert 'one of these may still mean the old ones: model.channels = 16' in words
     assert any(
-        'model.channels = 16: as many as an output of the old backbone had' in line
+        'model.channels = 16: the channels of an output of the old backbone' in line
         for line in report(cfg, swap)
     )
 

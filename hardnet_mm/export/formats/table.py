@@ -40,7 +40,7 @@ class Format(NamedTuple):
         return [package for package in packages if importlib.util.find_spec(package) is None]
 
 
-# OpenVINO finds its weights by this name alone; ncnn is told the name, and leaves it to OpenVINO
+# OpenVINO only finds its weights by this name. ncnn's suffix differs, so that both can be stored.
 FORMATS = dict(
     onnx=Format('.onnx', ('onnx', 'onnxruntime'), 'nms', int8_packages=()),
     openvino=Format(

@@ -98,7 +98,7 @@ def is_faster(weight, x):
     return products >= (2**24 if x.dtype == torch.float32 else 2**25)  # those cost less
 
 
-@torch.autocast('cpu', enabled=False)  # in float32, whoever asks first
+@torch.autocast('cpu', enabled=False)  # float32, also if the first call is under autocast
 def pack_kernels(weight, shape):
     """Return the m + 2 1x3 kernels of ``(C_out, C_in, 3, 3)`` weights, laid out for oneDNN.
 
