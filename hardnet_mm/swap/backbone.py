@@ -111,7 +111,7 @@ def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
     rewire(swapped, old.channels, hardnet.channels, name)
     differences = {name: dict(_delete_=True, **new), **difference(model, swapped)}
     differences = dict(custom_imports=_imports(cfg), model=outward(differences, keys[:-1]))
-    if pretrained:
+    if pretrained and new.get('in_channels', 3) % 3 == 0:
         _normalize(cfg, differences)
     _release_optimizer(cfg, hardnet, name, differences)
     if cfg.get('load_from'):

@@ -9,15 +9,41 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import TRANSFORMS
 
+from .places import kind_of
+from .probe import preprocessor
+
 FRAMES = 32  # of a random video
+RGB = 3  # channels
 # What a transform that reads a file, or parts of a video, is called.
 READERS = ('Load', 'Decord', 'PyAV', 'RawFrame', 'SampleFrames', 'UniformSample', 'DenseSample')
 
 
+def takes_video(cfg, training):
+    """Tell whether a model takes frames of a video. Some of mmdet's trackers train on images."""
+    settings = preprocessor(cfg)
+    on_images = training and settings.get('use_det_processor')
+    return kind_of(settings) == 'TrackDataPreprocessor' and not on_images
+
+
+def tracking_batch(cfg, size):
+    """Return a video of two frames, the first of them the key frame, with boxes and masks."""
+    from mmdet.testing import demo_track_inputs
+
+    shape = (3, *size)
+    return demo_track_inputs(num_frames=2, key_frames_inds=[0], image_shapes=shape, with_mask=True)
+
+
 def mmdet_batch(cfg, size):
-    """Return two images with boxes, and with masks and a panoptic map if the config loads some."""
+    """Return two images with boxes, and with masks and a panoptic map if the config loads some.
+
+    A model that tells persons apart gets two images of each of two.
+    """
+    from mmdet.structures import ReIDDataSample
     from mmdet.testing import demo_mm_inputs
 
+    if kind_of(preprocessor(cfg)) == 'ReIDDataPreprocessor':
+        samples = [ReIDDataSample().set_gt_label(person) for person in (0, 0, 1, 1)]
+        return dict(inputs=images(size) + images(size), data_samples=samples)
     annotations = str(cfg.get('train_dataloader'))
     panoptic = 'LoadPanopticAnnotations' in annotations
     return demo_mm_inputs(
@@ -37,7 +63,7 @@ def mmseg_batch(cfg, size):
     samples = [SegDataSample(metainfo=dict(img_shape=size, ori_shape=size)) for _ in range(2)]
     for sample in samples:
         sample.gt_sem_seg = PixelData(data=torch.randint(0, 2, (1, *size)))
-    return dict(inputs=images(size), data_samples=samples)
+    return dict(inputs=images(size, image_channels(cfg)), data_samples=samples)
 
 
 def mmpretrain_batch(cfg, size):
@@ -45,7 +71,7 @@ def mmpretrain_batch(cfg, size):
     from mmpretrain.structures import DataSample
 
     samples = [DataSample().set_gt_label(1) for _ in range(2)]
-    return dict(inputs=images(size), data_samples=samples)
+    return dict(inputs=images(size, image_channels(cfg)), data_samples=samples)
 
 
 def mmrotate_batch(cfg, size):
@@ -126,9 +152,18 @@ BATCHES = dict(
 )
 
 
-def images(size):
-    """Return two images, bytes of shape (3, H, W)."""
-    return [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for _ in range(2)]
+def image_channels(cfg):
+    """Return the channels of a config's images: as many as there are means.
+
+    A single mean may be all three channels'. Then the backbone says.
+    """
+    means = len(preprocessor(cfg).get('mean') or (0,) * RGB)
+    return means if means > 1 else (cfg.model.get('backbone') or {}).get('in_channels', RGB)
+
+
+def images(size, channels=RGB):
+    """Return two images, bytes of shape (channels, H, W)."""
+    return [torch.randint(0, 256, (channels, *size), dtype=torch.uint8) for _ in range(2)]
 
 
 def prepared(cfg, sample, **more):

@@ -201,6 +201,11 @@ def to_check(cfg, swap):
             f'{old["frozen_stages"]}'
         )
     lines.append(_norm_line(new, old))
+    if swap.pretrained and 'in_channels' in new:
+        lines.append(
+            'initial weights: random in the first layer, since those of ImageNet take 3 channels '
+            f'and in_channels is {new["in_channels"]}'
+        )
     if not swap.pretrained:
         published = '' if new['arch'] in WEIGHTS else f', since none of {new["arch"]} is published'
         lines.append(

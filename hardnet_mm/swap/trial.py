@@ -7,15 +7,15 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
-from .batches import BATCHES, images
-from .probe import preprocessor
+from .batches import BATCHES, image_channels, images, takes_video, tracking_batch
 
 SIZES = dict(mmseg=(128, 128), mmpretrain=(224, 224))
 USUAL_SIZE = (256, 256)
-# Heads that cannot take such a small image.
+# Heads that want an image of another size.
 LARGER = dict(
     LRASPPHead=(400, 400),  # averages over 49 x 49 positions, at stride 8
     DDODHead=(384, 384),  # its 3 x 3 deformable convolution wants 3 x 3 positions, at stride 128
+    LinearReIDHead=(256, 128),  # its neck averages over 8 x 4 positions, at stride 32
 )
 
 
@@ -29,13 +29,15 @@ def image_size(cfg):
     return larger[0] if larger else SIZES.get(cfg.default_scope, USUAL_SIZE)
 
 
-def random_batch(cfg, views=0):
+def random_batch(cfg, views=0, training=True):
     """Return what a config's data loader gives: two images or videos and annotations, all random.
 
     Args:
         cfg (Config): A config of mmdet, mmseg or mmpretrain.
         views (int): Views of each image for self-supervised training, which has no annotations.
             Defaults to 0: images with annotations.
+        training (bool): Whether it is for training, where some trackers take single images.
+            Defaults to True.
 
     Returns:
         dict: ``inputs``, images of :func:`image_size`, values 0 to 255; and ``data_samples``.
@@ -46,6 +48,8 @@ def random_batch(cfg, views=0):
             inputs=[torch.stack(images(size)).float() for _ in range(views)], data_samples=None
         )
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        if takes_video(cfg, training):
+            return tracking_batch(cfg, size)
         return BATCHES[cfg.default_scope](cfg, size)
 
 
@@ -87,7 +91,7 @@ def predict(model, cfg):
         model.eval()
         if cfg.default_scope not in BATCHES:
             return features(model, cfg)
-        batch = random_batch(cfg)
+        batch = random_batch(cfg, training=False)
         if not hasattr(model, 'predict'):
             device = next(model.parameters()).device
             return model.extract_feat(torch.stack(batch['inputs']).float().to(device))
@@ -98,12 +102,9 @@ def predict(model, cfg):
 
 def features(model, cfg):
     """Return what a model makes of an image before it decodes it to predictions."""
-    depth = len(preprocessor(cfg).get('mean') or RGB)
-    batch = torch.rand(2, depth, *image_size(cfg), device=next(model.parameters()).device)
+    shape = (2, image_channels(cfg), *image_size(cfg))
+    batch = torch.rand(shape, device=next(model.parameters()).device)
     return model(batch, mode='tensor')
-
-
-RGB = ('red', 'green', 'blue')
 
 
 def clip_boxes(model):

@@ -132,6 +132,16 @@ def test_images_of_a_pair_are_normalized_alike():
     assert changed['backbone']['in_channels'] == 6
 
 
+def test_grey_images_are_normalized_as_they_were():
+    """RGB's means, taken off one channel, would make three of it."""
+    backbone = dict(type='Pyramid', channels=(8,), strides=(4,), image_channels=1)
+    backbone['init_cfg'] = dict(type='Pretrained')
+    model = dict(type='M', backbone=backbone, data_preprocessor=dict(mean=[33.0], std=[79.0]))
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert changed['backbone']['in_channels'] == 1 and 'init_cfg' in changed['backbone']
+    assert 'data_preprocessor' not in changed
+
+
 def test_the_detector_of_a_semi_supervised_model():
     name = 'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py'
     model = swapped(name)['model']

@@ -153,8 +153,16 @@ CONFIGS = {
     ],
 }
 
-# Of the toolboxes that the plugin does not install.
+# Of mmdet's tracking, and of the toolboxes that the plugin does not install.
 OTHER_CONFIGS = {
+    'mmdet': [
+        'qdtrack/qdtrack_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval',
+        'bytetrack/bytetrack_yolox_x_8xb4-80e_crowdhuman-mot17halftrain_test-mot17halfval',
+        'ocsort/ocsort_yolox_x_8xb4-amp-80e_crowdhuman-mot17halftrain_test-mot17halfval',
+        'masktrack_rcnn/masktrack-rcnn_mask-rcnn_r50_fpn_8xb1-12e_youtubevis2019',
+        'mask2former_vis/mask2former_r50_8xb2-8e_youtubevis2019',
+        'reid/reid_r50_8xb32-6e_mot17train80_test-mot17val20',
+    ],
     'mmrotate': [
         'rotated_retinanet/rotated-retinanet-hbox-le90_r50_fpn_1x_dota',
         'rotated_retinanet/rotated-retinanet-rbox-le90_r50_fpn_1x_dota',
