@@ -155,10 +155,10 @@ BATCHES = dict(
 def image_channels(cfg):
     """Return the channels of a config's images: as many as there are means.
 
-    A single mean may be all three channels'. Then the backbone says.
+    A single mean may be all channels'. Then the backbone says.
     """
-    means = len(preprocessor(cfg).get('mean') or (0,) * RGB)
-    return means if means > 1 else (cfg.model.get('backbone') or {}).get('in_channels', RGB)
+    mean = preprocessor(cfg).get('mean') or ()
+    return len(mean) if len(mean) > 1 else (cfg.model.get('backbone') or {}).get('in_channels', RGB)
 
 
 def images(size, channels=RGB):

@@ -12,7 +12,7 @@ from .batches import BATCHES, image_channels, images, takes_video, tracking_batc
 SIZES = dict(mmseg=(128, 128), mmpretrain=(224, 224))
 USUAL_SIZE = (256, 256)
 # Heads that want an image of another size.
-LARGER = dict(
+HEAD_SIZES = dict(
     LRASPPHead=(400, 400),  # averages over 49 x 49 positions, at stride 8
     DDODHead=(384, 384),  # its 3 x 3 deformable convolution wants 3 x 3 positions, at stride 128
     LinearReIDHead=(256, 128),  # its neck averages over 8 x 4 positions, at stride 32
@@ -25,8 +25,8 @@ def image_size(cfg):
     if 'input_size' in anchors:  # SSD's levels have one input size
         return anchors.input_size, anchors.input_size
     types = str(cfg.model)
-    larger = [size for name, size in LARGER.items() if f"'{name}'" in types]
-    return larger[0] if larger else SIZES.get(cfg.default_scope, USUAL_SIZE)
+    wanted = [size for name, size in HEAD_SIZES.items() if f"'{name}'" in types]
+    return wanted[0] if wanted else SIZES.get(cfg.default_scope, USUAL_SIZE)
 
 
 def random_batch(cfg, views=0, training=True):
