@@ -38,10 +38,11 @@ def mmdet_batch(cfg, size):
 
     A model that tells persons apart gets two images of each of two.
     """
-    from mmdet.structures import ReIDDataSample
     from mmdet.testing import demo_mm_inputs
 
     if kind_of(preprocessor(cfg)) == 'ReIDDataPreprocessor':
+        from mmdet.structures import ReIDDataSample  # mmdet 3.3 and later
+
         samples = [ReIDDataSample().set_gt_label(person) for person in (0, 0, 1, 1)]
         return dict(inputs=images(size) + images(size), data_samples=samples)
     annotations = str(cfg.get('train_dataloader'))

@@ -2,7 +2,13 @@ import pytest
 from mmengine.config import Config
 from torch import nn
 
-from hardnet_mm.swap.trial import branches, clip_boxes, image_size, random_batch
+from hardnet_mm.swap.trial import (
+    branches,
+    clip_boxes,
+    image_size,
+    predict_on_some_size,
+    random_batch,
+)
 
 
 def test_self_supervision_has_views():
@@ -40,6 +46,26 @@ def test_persons_to_tell_apart_come_in_pairs():
     batch = random_batch(Config(dict(default_scope='mmdet', model=model)))
     assert [image.shape for image in batch['inputs']] == [(3, 256, 128)] * 4
     assert [sample.gt_label.label.item() for sample in batch['data_samples']] == [0, 0, 1, 1]
+
+
+class OneSize(nn.Linear):
+    """A model whose neck, say, takes one size."""
+
+    def forward(self, images, mode):
+        if images.shape[-2:] != (64, 96):
+            raise RuntimeError(f'not on {images.shape[-2:]}')
+        return images
+
+
+def test_a_model_that_takes_the_configs_size_alone():
+    model = OneSize(1, 1)
+    resize = dict(type='Resize', scale=(96, 64))
+    cfg = Config(dict(default_scope='nobodys', model=dict(backbone={}), train_pipeline=[resize]))
+    assert predict_on_some_size(model, cfg, cfg.model.backbone).shape == (2, 3, 64, 96)
+    resize['keep_ratio'] = True
+    cfg = Config(dict(default_scope='nobodys', model=dict(backbone={}), train_pipeline=[resize]))
+    with pytest.raises(RuntimeError, match='256, 256'):
+        predict_on_some_size(model, cfg, cfg.model.backbone)
 
 
 def test_images_are_as_large_as_a_part_of_the_model_needs():
