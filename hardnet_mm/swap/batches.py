@@ -4,6 +4,8 @@ Where the targets depend on the model, as keypoints' heatmaps and texts' maps do
 goes through the config's own training pipeline, less what reads files.
 """
 
+import re
+
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
@@ -41,19 +43,23 @@ def mmdet_batch(cfg, size):
     from mmdet.testing import demo_mm_inputs
 
     if kind_of(preprocessor(cfg)) == 'ReIDDataPreprocessor':
-        from mmdet.structures import ReIDDataSample  # mmdet 3.3 and later
+        from mmdet.structures import ReIDDataSample  # mmdet 3.1 and later
 
         samples = [ReIDDataSample().set_gt_label(person) for person in (0, 0, 1, 1)]
         return dict(inputs=images(size) + images(size), data_samples=samples)
     annotations = str(cfg.get('train_dataloader'))
     panoptic = 'LoadPanopticAnnotations' in annotations
-    return demo_mm_inputs(
+    batch = demo_mm_inputs(
         2,
         [(3, *size)] * 2,
         num_classes=2,
         with_mask=panoptic or "'with_mask': True" in annotations,
         with_semantic=panoptic or "'with_seg': True" in annotations,
     )
+    if re.search(r"'num_classes': 1\b", str(cfg.model)):
+        for sample in batch['data_samples']:  # each box is of the second class
+            sample.gt_instances.labels.zero_()
+    return batch
 
 
 def mmseg_batch(cfg, size):
@@ -76,23 +82,25 @@ def mmpretrain_batch(cfg, size):
 
 
 def mmrotate_batch(cfg, size):
-    """Return two images with rotated boxes, or with upright ones if the config's are."""
+    """Return two images with rotated boxes, or with quadrangles if the config's stay such."""
     from mmrotate.testing import demo_mm_inputs
 
     pipeline = str(cfg.get('train_dataloader'))
-    quadrangles = "gt_bboxes': 'qbox" in pipeline
+    quadrangles = "'box_type': 'qbox'" in pipeline and "'ConvertBoxType'" not in pipeline
     return demo_mm_inputs(
         2, [(3, *size)] * 2, num_classes=2, use_box_type=True, use_qbox=quadrangles
     )
 
 
 def mmyolo_batch(cfg, size):
-    """Return two images with boxes, stacked as the collate function of its data loaders does."""
+    """Return two images with boxes, stacked where its data loader has a collate function for it."""
     from mmdet.testing import demo_mm_inputs
     from mmyolo.datasets import yolov5_collate
 
     batch = demo_mm_inputs(2, [(3, *size)] * 2, num_classes=2, use_box_type=True)
-    return yolov5_collate([dict(inputs=i, data_samples=s) for i, s in zip(*batch.values())])
+    if 'collate_fn' not in cfg.train_dataloader:
+        return batch
+    return yolov5_collate([dict(inputs=i.float(), data_samples=s) for i, s in zip(*batch.values())])
 
 
 def mmpose_batch(cfg, size):
@@ -138,7 +146,10 @@ def mmocr_batch(cfg, size):
             gt_bboxes_labels=np.zeros(3, dtype=np.int64), gt_ignored=np.zeros(3, dtype=bool),
         )  # fmt: skip
 
-    return prepared(cfg, sample)
+    batch = prepared(cfg, sample)
+    for packed in batch['data_samples']:
+        packed.set_metainfo(dict(scale_factor=(1.0, 1.0)))  # packed in testing alone
+    return batch
 
 
 BATCHES = dict(

@@ -53,7 +53,10 @@ def random_batch(cfg, views=0, training=True, size=None):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         if takes_video(cfg, training):
             return tracking_batch(cfg, size)
-        return BATCHES[cfg.default_scope](cfg, size)
+        scope = cfg.default_scope
+        if scope == 'mmyolo' and not training:  # it stacks its batches in training alone
+            scope = 'mmdet'
+        return BATCHES[scope](cfg, size)
 
 
 def branches(batch):

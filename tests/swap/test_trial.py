@@ -40,6 +40,14 @@ def test_a_tracker_takes_a_video(on_images, training):
     assert batch['inputs'][0].shape == shape
 
 
+@pytest.mark.parametrize('classes, label', [(1, 0), (80, 1)])
+def test_a_detector_of_one_class_has_boxes_of_it(classes, label):
+    model = dict(bbox_head=dict(num_classes=classes))
+    batch = random_batch(Config(dict(default_scope='mmdet', model=model)))
+    labels = [sample.gt_instances.labels for sample in batch['data_samples']]
+    assert all((found == label).all() for found in labels)
+
+
 def test_persons_to_tell_apart_come_in_pairs():
     settings = dict(type='mmdet.ReIDDataPreprocessor')
     model = dict(data_preprocessor=settings, head=dict(type='LinearReIDHead'))
