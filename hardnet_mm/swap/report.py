@@ -15,6 +15,7 @@ REASONS = dict(
     bgr_to_rgb='the ImageNet weights take RGB',
     to_rgb='the ImageNet weights take RGB',
     load_from='has weights of the old backbone',
+    init_cfg='has weights of the old backbone',
     resume='has weights of the old backbone',
     custom_imports='registers HarDNet',
     custom_keys="names the old backbone's layers",

@@ -151,6 +151,20 @@ def test_the_detector_of_a_semi_supervised_model():
     assert model['data_preprocessor']['data_preprocessor']['bgr_to_rgb']
 
 
+def test_weights_of_the_whole_old_detector():
+    """As mmdet's trackers start from. They would keep HarDNet's own from being loaded."""
+    backbone = dict(type='Pyramid', channels=(8,), strides=(4,))
+    weights = dict(type='Pretrained', checkpoint='old.pth')
+    detector = dict(type='D', backbone=backbone, init_cfg=weights)
+    model = dict(type='Tracker', detector=detector, init_cfg=weights)
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert changed['init_cfg'] is None and changed['detector']['init_cfg'] is None
+    assert changed['detector']['backbone']['init_cfg']['checkpoint'] == 'hardnet://hardnet39ds'
+    model['init_cfg'] = detector['init_cfg'] = dict(type='Xavier')
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert 'init_cfg' not in {**changed, **changed['detector'], **changed['detector']['backbone']}
+
+
 def test_an_equal_number_elsewhere_stays():
     """RetinaNet's head reads 256 channels, as many as the neck gives and as the old stage had."""
     assert 'bbox_head' not in swapped(RETINANET)['model']

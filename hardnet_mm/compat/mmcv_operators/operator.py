@@ -90,9 +90,14 @@ def check(name, given, shapes):
 
 
 def _fits(wanted, shape, sizes):
-    """Tell whether a shape is the wanted one, and note the sizes of new letters if it is."""
+    """Tell whether a shape is the wanted one, and note the sizes of new letters if it is.
+
+    ``5+`` is five or more.
+    """
     found = {}
     for token, size in zip(wanted, shape):
+        if token.endswith('+'):
+            token = token[:-1] if size < int(token[:-1]) else str(size)
         if size != (int(token) if token.isdigit() else {**found, **sizes}.get(token, size)):
             return False
         if not token.isdigit():
