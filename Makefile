@@ -23,19 +23,25 @@ demo: $(INSTALLED) $(DIGITS)/digits.json
 	$(BIN)/python tools/demo.py $(DEMO_CONFIG) --work-dir $(DEMO_DIR) --seed $(SEED)
 
 # Two processes with a thread each: most of the time goes to Python, which uses one core.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# tests/conftest.py orders the files.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)
 	$(PYTEST) -m 'not slow' --durations 20 tests
 
-# What computes otherwise on other CPUs, on this one with its capabilities taken away.
-CPU_TESTS := -m 'cpu and not slow' tests/kernels tests/deploy/test_deploy.py
+# What computes otherwise on other CPUs, on this one with its capabilities taken away: a process each,
+# two of them at a time.
+CPU_TESTS := $(BIN)/python -m pytest -q -m 'cpu and not slow' tests/kernels tests/deploy/test_deploy.py
+LACKING := vector-registers bfloat16 onednn-convolutions onednn
 
 test-cpus: $(INSTALLED)
-	ATEN_CPU_CAPABILITY=default $(PYTEST) $(CPU_TESTS)
-	$(PYTEST) $(CPU_TESTS) --lacking bfloat16
-	$(PYTEST) $(CPU_TESTS) --lacking onednn-convolutions
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(CPU_TESTS) --lacking onednn
+	@$(MAKE) --no-print-directory --jobs 2 $(LACKING:%=test-cpu-without-%)
+
+test-cpu-without-vector-registers:
+	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(CPU_TESTS)
+
+test-cpu-without-%:
+	OMP_NUM_THREADS=$(if $(filter onednn,$*),2,1) $(CPU_TESTS) --lacking $*
 
 # What notebooks and other libraries' tests need is installed here, since nothing else does.
 test-slow: $(INSTALLED)

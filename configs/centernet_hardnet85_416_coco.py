@@ -1,4 +1,4 @@
-# Trained at 512 x 512, with the weights of that, and tested at 416 x 416.
+# The weights of 512 x 512, tested at 416 x 416.
 _base_ = './centernet_hardnet85_coco.py'
 
 input_size = (416, 416)

@@ -1,4 +1,4 @@
-# Trained and tested at 608 x 608, with weights of its own.
+# Trained and tested at 608 x 608. It has its own weights.
 _base_ = './centernet_hardnet85_coco.py'
 
 input_size = (608, 608)

@@ -4,7 +4,7 @@ _base_ = [
     './_base_/schedule_centernet.py',
 ]
 
-# ImageNet's weights, as the original starts from; --cfg-options load_from=None leaves them out
+# ImageNet weights, as in the original; --cfg-options load_from=None starts from random weights
 load_from = 'hardnet://hardnet85_base'
 
 train_pipeline = _base_.centernet_train_pipeline
@@ -14,7 +14,7 @@ tta_pipeline = _base_.centernet_tta_pipeline
 train_dataloader = dict(
     batch_size=48,
     num_workers=8,
-    batch_sampler=None,  # images are stretched to one shape
+    batch_sampler=None,  # all images are resized to one shape
     dataset=dict(
         filter_cfg=dict(_delete_=True, filter_empty_gt=False),  # the original keeps every image
         pipeline=train_pipeline,
@@ -23,10 +23,10 @@ train_dataloader = dict(
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-# in all; the published model's were two V100 with 24 images each
+# in total; the published model was trained on two V100 with 24 images each
 auto_scale_lr = dict(enable=False, base_batch_size=48)
 
-val_evaluator = dict(proposal_nums=(100, 1, 10))  # AP of up to 100 boxes, as COCO's own
+val_evaluator = dict(proposal_nums=(100, 1, 10))  # AP of up to 100 boxes, as COCO's tool
 test_evaluator = val_evaluator
 
 train_cfg = dict(max_epochs=300, val_interval=10)

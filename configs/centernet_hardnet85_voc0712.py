@@ -1,12 +1,12 @@
-# No results of this are published. The original program has Pascal VOC at 384 x 384; the epochs and
-# steps are those that CenterNet's authors give for VOC.
+# No results of this are published. The image size of 384 x 384 is that of the original program for
+# Pascal VOC. The epochs and steps are those of CenterNet's authors for VOC.
 _base_ = [
     './_base_/centernet_hardnet85.py',
     'mmdet::_base_/datasets/voc0712.py',
     './_base_/schedule_centernet.py',
 ]
 
-# ImageNet's weights, as the original starts from; --cfg-options load_from=None leaves them out
+# ImageNet weights, as in the original; --cfg-options load_from=None starts from random weights
 load_from = 'hardnet://hardnet85_base'
 
 model = dict(bbox_head=dict(num_classes=20))
@@ -28,7 +28,7 @@ tta_pipeline[1]['transforms'][0][0]['scale'] = input_size
 datasets = _base_.train_dataloader.dataset.dataset.datasets
 for dataset in datasets:
     dataset.pipeline = train_pipeline
-    # small boxes train, too: mmdet would ignore those of less than 32 pixels
+    # train on small boxes, too; mmdet would ignore boxes of less than 32 pixels
     dataset.filter_cfg = dict(filter_empty_gt=False)
 train_dataloader = dict(
     batch_size=48,
@@ -39,7 +39,7 @@ train_dataloader = dict(
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-# in all; --auto-scale-lr scales lr for other batches
+# in total; --auto-scale-lr scales lr for other batches
 auto_scale_lr = dict(enable=False, base_batch_size=48)
 
 train_cfg = dict(max_epochs=70, val_interval=5)

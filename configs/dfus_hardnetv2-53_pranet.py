@@ -1,5 +1,5 @@
-# HarDNet-DFUS on PraNet's split, as YuWenLo/HarDNet-DFUS has it: 900 images of Kvasir-SEG and 550
-# of CVC-ClinicDB to train on, and five test sets, each with figures of its own.
+# HarDNet-DFUS on PraNet's split, as in YuWenLo/HarDNet-DFUS: training on 900 images of Kvasir-SEG
+# and 550 of CVC-ClinicDB, and five test sets with separate metrics.
 _base_ = './dfus_hardnetv2-53_kvasir.py'
 
 folders = ('Kvasir', 'CVC-ClinicDB', 'CVC-ColonDB', 'ETIS-LaribPolypDB', 'CVC-300')

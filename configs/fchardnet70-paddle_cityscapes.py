@@ -1,5 +1,5 @@
-# The network that PaddleSeg calls FC-HarDNet-70, and its recipe: twice the side of every map, four
-# times the multiply-adds, from random weights.
+# The network that PaddleSeg calls FC-HarDNet-70, and its recipe from random weights. Every feature
+# map has twice the height and width, and the network four times the multiply-adds.
 _base_ = [
     './_base_/fchardnet70.py',
     './_base_/cityscapes.py',
@@ -18,7 +18,7 @@ model = dict(
     decode_head=dict(align_corners=False, init_cfg=he),
 )
 
-# Small images are padded by the preprocessor, in the mean.
+# The preprocessor pads small images with the mean.
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -36,7 +36,7 @@ train_pipeline = [
 # (4 GPUs) x (4 images)
 train_dataloader = dict(batch_size=4, num_workers=4, dataset=dict(pipeline=train_pipeline))
 auto_scale_lr = dict(enable=False, base_batch_size=16)
-sync_bn = 'torch'  # where there are several
+sync_bn = 'torch'  # with several GPUs
 
 max_iters = 160_000
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=2000)

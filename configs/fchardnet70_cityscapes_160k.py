@@ -1,5 +1,5 @@
-# A longer schedule, for which nothing was published. (Paddle's 160,000 iterations are of another
-# network: fchardnet70-paddle_cityscapes.py.)
+# A longer schedule, without published results. (Paddle's schedule of 160,000 iterations is for
+# another network: fchardnet70-paddle_cityscapes.py.)
 _base_ = './fchardnet70_cityscapes.py'
 
 max_iters = 160_000

@@ -1,5 +1,5 @@
-# A recipe of this plugin's own, which nobody published: augmentation, the loss as the papers have
-# it, AdamW at a rate that falls, averaged weights, bfloat16.
+# This plugin's own recipe, without published results: augmentation, the loss of the papers, AdamW
+# with a learning-rate decay, averaged weights, bfloat16.
 _base_ = './mseg_hardnet68_kvasir.py'
 
 model = dict(decode_head=dict(loss_decode=dict(weighted_cross_entropy=True)))
@@ -26,12 +26,12 @@ train_pipeline = [
 ]
 train_dataloader = dict(drop_last=True, dataset=dict(pipeline=train_pipeline))
 
-epochs = 200  # a step each batch, where the original's 99 have three
+epochs = 200  # with one step per batch; the original's 99 have three
 train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=10)
 optim_wrapper = dict(
     _delete_=True,
     type='AmpOptimWrapper',
-    dtype='bfloat16',  # the decoder multiplies maps: their values may be too large for float16
+    dtype='bfloat16',  # not float16: the decoder multiplies maps, which can overflow
     optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.01),
     clip_grad=dict(max_norm=1.0),
 )

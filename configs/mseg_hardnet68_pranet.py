@@ -1,5 +1,5 @@
-# PraNet's split: 900 images of Kvasir-SEG and 550 of CVC-ClinicDB to train on, five test sets, each
-# with figures of its own.
+# HarDNet-MSEG on PraNet's split: training on 900 images of Kvasir-SEG and 550 of CVC-ClinicDB, and
+# five test sets with separate metrics.
 _base_ = './mseg_hardnet68_kvasir.py'
 
 folders = ('Kvasir', 'CVC-ClinicDB', 'CVC-ColonDB', 'ETIS-LaribPolypDB', 'CVC-300')

@@ -1,5 +1,6 @@
-# From the published weights of COCO, which has all classes of Pascal VOC. No schedule of this is
-# published: the rate is a fourth of that from ImageNet, and the epochs are half as many.
+# Training starts from the published COCO weights. COCO has all classes of Pascal VOC. No schedule
+# for this is published: here the learning rate is a fourth, and the epochs half, of those from
+# ImageNet.
 _base_ = './ssd512_hardnet68_voc0712.py'
 
 load_from = 'hardnet://ssd512_hardnet68_coco'

@@ -1,11 +1,11 @@
-# Pascal VOC's boxes end at their last pixel in mmdet already, and VOCMetric counts it.
+# mmdet reads Pascal VOC's boxes with inclusive coordinates already, and VOCMetric expects these.
 _base_ = [
     './_base_/ssd512_hardnet68.py',
     './_base_/schedule_ssd512.py',
     'mmdet::_base_/datasets/voc0712.py',
 ]
 
-# ImageNet's weights, as the original starts from; --cfg-options load_from=None leaves them out
+# ImageNet weights, as in the original; --cfg-options load_from=None starts from random weights
 load_from = 'hardnet://hardnet68_base_bridge'
 
 model = dict(
@@ -25,7 +25,7 @@ test_pipeline = _base_.ssd_test_pipeline
 datasets = _base_.train_dataloader.dataset.dataset.datasets
 for dataset in datasets:
     dataset.pipeline = train_pipeline
-    # the original trains on small boxes, too: mmdet would ignore those of less than 32 pixels
+    # train on small boxes, as the original; mmdet would ignore boxes of less than 32 pixels
     dataset.filter_cfg = dict(filter_empty_gt=False)
 train_dataloader = dict(
     batch_size=32,

@@ -1,7 +1,7 @@
-"""What HarDNet is built on: mmcv and mmengine, or, where they are not installed, PyTorch alone.
+"""The building blocks of HarDNet: mmcv's and mmengine's, or PyTorch's if those are not installed.
 
-Without them the networks, their weights and their inference form work. What belongs to a toolbox
-imports :mod:`hardnet_mm.needs_mm` first, which says what to install.
+Without mmcv and mmengine the networks, their weights and their inference form work. A module that
+needs a toolbox imports :mod:`hardnet_mm.needs_mm` first, whose error says what to install.
 """
 
 from .utils.installed import HAS_MM

@@ -1,4 +1,4 @@
-"""Imported first by what works with a toolbox: it says what to install where there is none."""
+"""Imported first by modules that need a toolbox: raises an error that says what to install."""
 
 from .utils.installed import MISSING
 

@@ -1,4 +1,4 @@
-"""The few parts of mmcv and mmengine that HarDNet needs, where those are not installed.
+"""The few parts of mmcv and mmengine that HarDNet needs, for when those are not installed.
 
 Parameters have the same names, and are drawn from the same distributions in the same order, so
 that checkpoints and seeds mean the same with and without them.
@@ -21,8 +21,8 @@ class BaseModule(nn.Module):
     """A module that knows how its weights are initialized.
 
     Args:
-        init_cfg (dict, optional): ``dict(type='Kaiming', layer='Conv2d')``, the one kind that there
-            is without mmengine. Defaults to None.
+        init_cfg (dict, optional): ``dict(type='Kaiming', layer='Conv2d')``, the only type that is
+            supported without mmengine. Defaults to None.
     """
 
     def __init__(self, init_cfg=None):
@@ -46,13 +46,14 @@ class ConvModule(nn.Module):
         padding (int): Zeros around the map. Defaults to 0.
         dilation (int): Dilation. Defaults to 1.
         groups (int): Groups of the channels. Defaults to 1.
-        conv_cfg (dict, optional): Its ``type`` is a class of convolutions. Defaults to None.
+        conv_cfg (dict, optional): Config whose ``type`` is a class of convolutions. Defaults to
+            None: ``nn.Conv2d``.
         norm_cfg (dict, optional): Config of the norm, a type of :data:`NORMS`. Defaults to None.
         act_cfg (dict, optional): Config of the activation, a type of :data:`ACTIVATIONS` or
             'InPlaceReLU6'. Defaults to ``dict(type='ReLU')``.
 
     Raises:
-        ValueError: If a type is another one.
+        ValueError: If a type of norm or activation is not supported.
     """
 
     order = ('conv', 'norm', 'act')
@@ -135,7 +136,7 @@ def initialize(module, init_cfg):
 
 
 def initialize_conv(conv):
-    """Draw a convolution's weights from He's normal distribution, its variance by the outputs."""
+    """Draw a convolution's weights from He's normal distribution, with fan-out."""
     nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -147,14 +148,14 @@ def print_log(message, logger=None):
 
 
 class HistoryBuffer:
-    """Stands for mmengine's, which a checkpoint's log is of: it is read, and computes nothing."""
+    """Replaces mmengine's class of the logs in checkpoints, so that these can be loaded."""
 
     mean = max = min = current = None
     _statistics_methods: dict = {}
 
 
 class ConfigDict(dict):
-    """Stands for mmengine's, which a checkpoint's metainfo may be of."""
+    """Replaces mmengine's class, which a checkpoint's meta information may contain."""
 
 
 HistoryBuffer.__module__ = 'mmengine.logging.history_buffer'  # as checkpoints name them

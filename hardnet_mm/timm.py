@@ -1,7 +1,7 @@
 """HarDNet for timm: importing this makes ``timm.create_model('hardnet68')`` work.
 
-And with it what builds on timm's names, such as segmentation_models_pytorch's ``tu-hardnet68`` and
-Hugging Face's ``TimmBackbone``.
+Libraries that use timm's names then know HarDNet, too: ``tu-hardnet68`` of
+segmentation_models_pytorch, and Hugging Face's ``TimmBackbone``.
 """
 
 from typing import Any
@@ -37,15 +37,16 @@ DILATIONS = {32: None, 16: (1, 1, 1, 2), 8: (1, 1, 2, 4)}
 
 
 class TimmHarDNet(nn.Module):
-    """A HarDNet with timm's interface; its parameters are :class:`.HarDNetClassifier`'s.
+    """A HarDNet classifier with timm's interface.
 
-    They have the same names, but for ``backbone.`` before those of stem and stages.
+    It has the parameters of :class:`.HarDNetClassifier`, without the prefix ``backbone.`` in the
+    names of stem and stages.
 
     Args:
         arch (str): Name of a variant, as of :class:`~hardnet_mm.backbones.HarDNet`.
         num_classes (int): Number of classes; 0 leaves the linear layer out. Defaults to 1000.
         in_chans (int): Channels of the image. Defaults to 3.
-        global_pool (str): Kind of the pooling, as of timm; '' leaves it out. Defaults to 'avg'.
+        global_pool (str): Type of the pooling, one of timm's; '' for none. Defaults to 'avg'.
         output_stride (int): Stride of the last stage, 8, 16 or 32. Defaults to 32.
         drop_rate (float, optional): Dropout before the linear layer. Defaults to None: the
             original's.
@@ -90,7 +91,7 @@ class TimmHarDNet(nn.Module):
         return self.stages(self.stem(x))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Map the last feature map to logits, or to what the linear layer reads."""
+        """Map the last feature map to logits; with ``pre_logits``, to the linear layer's input."""
         return self.head(x, pre_logits=pre_logits)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,7 +103,7 @@ class TimmHarDNet(nn.Module):
         return self.head.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a new linear layer in place, or none for 0 classes."""
+        """Replace the linear layer by a new one, or by none for 0 classes."""
         self.num_classes = num_classes
         self.head.reset(num_classes, global_pool)
 
@@ -121,8 +122,8 @@ def adapt_keys(state_dict: dict, model: nn.Module) -> dict:
     """Return a checkpoint's state dict under the names of :class:`TimmHarDNet`.
 
     Args:
-        state_dict (dict): An original's, or of this plugin's whole model.
-        model (nn.Module): The model, of which nothing is asked.
+        state_dict (dict): A checkpoint of the original program, or of a classifier of this plugin.
+        model (nn.Module): Not used; timm passes it.
     """
     state = state_dict.get('state_dict', state_dict)
     state = convert_official(state) if is_official(state) else state

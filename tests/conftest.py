@@ -42,10 +42,15 @@ def pytest_configure(config):
     if lacking == 'onednn':
         torch.backends.mkldnn.set_flags(_enabled=False)
     elif lacking is not None:
-        tried = capabilities._tried
-        capabilities._tried = lambda dtype: (
-            lacking == 'bfloat16' and dtype == torch.float32 and tried(dtype)
+        works_here = capabilities.works_here
+        capabilities.works_here = lambda dtype: (
+            lacking == 'bfloat16' and dtype == torch.float32 and works_here(dtype)
         )
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files with the longest tests first, so that parallel processes end together."""
+    items.sort(key=lambda item: item.path.parent != TESTS / 'tools')
 
 
 @pytest.fixture(scope='session')

@@ -145,7 +145,7 @@ def test_detectors_start_from_imagenets_weights(config, base):
 def test_small_models_want_no_network():
     """What learns the digits starts from random weights."""
     names = [path for path in CONFIGS if path.startswith('digits/')]
-    assert len(names) == 7 and not any(read(path).get('load_from') for path in names)
+    assert len(names) == 8 and not any(read(path).get('load_from') for path in names)
 
 
 def test_average_precision_is_of_100_boxes():

@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
-# What a class raises that a config names, and that cannot be built as it says.
+# Errors of a class whose arguments in a config are wrong.
 BUILD_ERRORS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError)
 TRACEBACK_VARIABLE = 'HARDNET_TRACEBACK'
 
@@ -72,7 +72,7 @@ def expanded_path(text):
 
 
 def positive(text):
-    """Return a whole number of at least 1."""
+    """Return an integer of at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')

@@ -1,7 +1,7 @@
-"""Train and test a detector, and draw its detections and training curves.
+"""Train a detector, evaluate it, and draw what it finds and its training curves.
 
-Training and testing use this repository's commands, which are printed before they run. A step is
-skipped if its output exists.
+Training is this repository's command, which is printed before it runs. It goes on where it was
+broken off, and is left out where it was done.
 """
 
 import argparse
@@ -15,7 +15,6 @@ from pathlib import Path
 import matplotlib
 import torch
 from command_line import expanded_path
-from mmengine.config import Config
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
@@ -40,39 +39,32 @@ def parse_args():
     return parser.parse_args()
 
 
-def run(output, *command):
-    """Run a Python command, unless the file or folder that it makes exists."""
-    if not output.exists():
-        command = [sys.executable, *map(str, command)]
-        print('\n$', shlex.join(command), flush=True)
-        subprocess.run(command, check=True)
-
-
 def training(args, work_dir):
-    """Return the command that trains: in two processes on a CPU, in one on a GPU.
+    """Return the command that trains: in one process on a GPU, in two on a CPU.
 
-    Each process takes its part of the batch. For small layers, that is faster than two threads.
+    The two share a batch. For small layers, that is faster than two threads.
     """
-    options = [f'randomness.seed={args.seed}', 'train_cfg.val_begin=1000']  # tested later, once
-    command = [TOOLS / 'train.py', args.config, '--work-dir', work_dir, '--cfg-options', *options]
+    options = [f'randomness.seed={args.seed}', 'default_hooks.visualization.draw=True']
+    options += ['default_hooks.visualization.interval=1']  # an image of each batch evaluated
+    command = [TOOLS / 'train.py', args.config, '--work-dir', work_dir, '--resume']
+    command += ['--cfg-options', *options]
     if torch.cuda.is_available():  # it would wait for a single process to read images
         return [*command, f'train_dataloader.num_workers={min(8, os.cpu_count() or 1)}']
     if (os.cpu_count() or 1) < 2:
         return command
-    batch_size = Config.fromfile(args.config).train_dataloader.batch_size
     launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', PROCESSES]
-    command += [f'train_dataloader.batch_size={batch_size // PROCESSES}', '--launcher', 'pytorch']
-    return [*launcher, *command]
+    return [*launcher, *command, '--launcher', 'pytorch']
 
 
-def find_one(folder, pattern):
-    """Return the newest file that matches."""
-    return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
+def logged(work_dir):
+    """Return what mmengine logged in a work dir, a dict a line, and the folder of the last run."""
+    paths = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    return lines, paths[-1].parent if paths else None
 
 
-def draw_curves(scalars, output):
-    """Plot the losses and the learning rate from a log of mmengine, a JSON object a line."""
-    lines = [json.loads(line) for line in scalars.read_text().splitlines()]
+def draw_curves(lines, output):
+    """Plot the losses and the learning rate from what was logged."""
     lines = [line for line in lines if 'loss' in line]  # the other lines are evaluations
     steps = [line['step'] for line in lines]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
@@ -87,33 +79,22 @@ def draw_curves(scalars, output):
 
 def main():
     args = parse_args()
-    trained, testing = args.work_dir / 'train', args.work_dir / 'test'
-    images = (args.work_dir / 'images').resolve()
-    curves = (args.work_dir / 'curves.png').resolve()
+    work_dir = args.work_dir.resolve()
+    if not any('coco/bbox_mAP' in line for line in logged(work_dir)[0]):
+        command = [sys.executable, *map(str, training(args, work_dir))]
+        print('\n$', shlex.join(command), flush=True)
+        subprocess.run(command, check=True)
 
-    checkpoint = trained / 'last_checkpoint'  # a text file with the checkpoint's path
-    run(checkpoint, *training(args, trained))
-    run(
-        images,
-        TOOLS / 'test.py',
-        args.config,
-        checkpoint.read_text().strip(),
-        '--work-dir',
-        testing,
-        '--show-dir',
-        images,
-    )
-    scalars = find_one(trained, '*/vis_data/scalars.json')
-    draw_curves(scalars, curves)
-
-    metrics = json.loads(find_one(testing, '*/*.json').read_text())
+    lines, folder = logged(work_dir)
+    draw_curves(lines, work_dir / 'curves.png')
+    metrics = [line for line in lines if 'coco/bbox_mAP' in line][-1]
     ap = metrics['coco/bbox_mAP']
     print(
         f'\nAP {ap:.3f}, AP50 {metrics["coco/bbox_mAP_50"]:.3f} on images '
         'whose digits and photographs are not in the training set\n'
-        f'detections drawn  {images}\n'
-        f'training curves   {curves}\n'
-        f'checkpoint        {checkpoint.read_text().strip()}'
+        f'detections drawn  {folder / "vis_image"}\n'
+        f'training curves   {work_dir / "curves.png"}\n'
+        f'checkpoint        {(work_dir / "last_checkpoint").read_text().strip()}'
     )
     if not ap >= args.least_ap:
         sys.exit(f'the AP is below {args.least_ap}')

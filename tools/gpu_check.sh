@@ -157,7 +157,7 @@ if asked demo; then
     [ -z "$digits" ] || wait "$digits"
     part demo "${DEMO_LIMIT:-110}" "$python" tools/demo.py configs/digits/ssd_hardnet_digits.py \
         --work-dir "$out/demo" --least-ap "${LEAST_AP:-0.70}"
-    rm -f "$out"/demo/train/*.pth # megabytes that tell nothing
+    rm -f "$out"/demo/*.pth # megabytes that tell nothing
 fi
 
 summarize

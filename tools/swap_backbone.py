@@ -1,9 +1,9 @@
-"""Put HarDNet in place of a config's backbone, and adapt what depended on the old one.
+"""Replace the backbone of a config by HarDNet, and adapt the settings that depend on it.
 
 The new config inherits from the old one and contains only the differences. Before it is written,
-its model is built and run once. A report tells on the standard error what was changed and why, what
-could not be decided, and what to check in training. From a config in pure Python the whole is
-written, as a text.
+its model is built and run once. A report on the standard error lists what changed and why, what
+could not be decided, and what to check in training. For a config in pure Python, the complete
+config is written as a text config.
 """
 
 import contextlib
@@ -32,32 +32,33 @@ def parse_args():
     )
     add(
         '--backbone',
-        help='which part of the model to replace, where it is not found or there are several, '
-        'such as student.backbone',
+        help='path of the backbone in the model, such as student.backbone; needed if it is not '
+        'found, or if there are several',
     )
     add(
         '--outputs',
         nargs='+',
         metavar='CHANNELS:STRIDE',
-        help='what the old backbone gives, as 256:4 512:8, where it cannot be built here',
+        help='channels and stride of each output of the old backbone, such as 256:4 512:8; needed '
+        'if it cannot be built here',
     )
     add(
         '--imports',
         nargs='+',
         default=[],
         metavar='MODULE',
-        help="modules that register the project's classes, where its own train.py imports them "
-        'and not the config',
+        help="modules that register the project's classes, if its own train.py imports them and "
+        'the config does not',
     )
     add(
         '--no-trial',
         action='store_true',
-        help='neither build nor run the new model: for one that takes more than images, or that '
-        'is to be mended by hand',
+        help='neither build nor run the new model: for a model that takes other inputs than '
+        'images, or that you will complete by hand',
     )
     add('--out', type=user_path, help='config to write; default: it is printed')
     add('--no-pretrained', action='store_true', help='initialise the backbone randomly')
-    add('--overwrite', action='store_true', help='replace --out if it is there')
+    add('--overwrite', action='store_true', help='replace --out if it exists')
     args = parser.parse_args()
     check_file(parser, 'config', args.config)
     if args.out is not None:
@@ -67,8 +68,8 @@ def parse_args():
 
 
 def as_text(cfg, folder):
-    """Write a config in pure Python as a text, from which one can inherit; return its path."""
-    path = Path(folder, 'whole.py')
+    """Write a pure-Python config as a text config that can be inherited from; return its path."""
+    path = Path(folder, 'complete.py')
     path.write_text(cfg.pretty_text)
     return str(path)
 
@@ -84,7 +85,7 @@ def inheriting(args, differences):
 
 
 def try_out(cfg, swap, new):
-    """Build and run the new model, and return that in words."""
+    """Build and run the new model, and return a message about it."""
     from hardnet_mm.swap.places import reach
     from hardnet_mm.swap.report import explain_failure
     from hardnet_mm.swap.trial import predict_on_some_size

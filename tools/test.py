@@ -103,7 +103,7 @@ def with_flip(pipeline):
 
 
 def average(cfg, count):
-    """Put as many segmentors in the model's place, whose probabilities are averaged."""
+    """Replace the model by an ensemble of ``count`` segmentors."""
     from mmengine.config import ConfigDict
 
     from hardnet_mm.seg.ensemble import ensemble_config
@@ -115,7 +115,7 @@ def average(cfg, count):
 
 
 def load(runner, checkpoints, runtime):
-    """Load an exported file's runtime, or several checkpoints; one is left to the runner."""
+    """Load an exported file, or several checkpoints. The runner loads a single checkpoint."""
     if runtime is not None:
         from hardnet_mm.export.end_to_end import build_end_to_end
         from hardnet_mm.export.exported_model import ExportedModel, check_classes

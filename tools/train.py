@@ -21,7 +21,7 @@ def parse_args():
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='let each process take the whole batch_size, and scale the learning rate to the batch '
+        help='use the full batch_size in each process, and scale the learning rate to the batch '
         'in all; without it, several processes share the batch that the learning rate is for, '
         'unless --cfg-options sets train_dataloader.batch_size',
     )

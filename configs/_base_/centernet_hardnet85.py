@@ -1,4 +1,4 @@
-# CenterNet on HarDNet85, as PingoLH/CenterNet-HarDNet has it: model, normalisation, augmentation.
+# CenterNet on HarDNet85, as in PingoLH/CenterNet-HarDNet: model, normalisation, augmentation.
 custom_imports = dict(imports=['hardnet_mm.det'])
 
 input_size = (512, 512)
@@ -45,7 +45,7 @@ tta_model = dict(type='CTFlipTTAModel')
 
 centernet_train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadOptionalMasks'),  # masks tell what is visible of a cut box
+    dict(type='LoadOptionalMasks'),  # a mask shows which part of a cut box is visible
     dict(type='TrainIgnoredBoxes'),  # COCO's crowd regions, Pascal VOC's difficult objects
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomScaleShift', scale=input_size),

@@ -1,5 +1,5 @@
 # CHASE_DB1, retinal vessels: 28 images of 960 x 999, in crops of 128 x 128, as in mmseg's
-# chase_db1.py, but for its repetition: batches of 4 are drawn without end.
+# chase_db1.py. Instead of repeating the data set, batches of 4 are drawn from an infinite sampler.
 crop_size = (128, 128)
 train_pipeline = [
     dict(type='LoadImageFromFile'),

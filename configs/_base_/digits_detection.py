@@ -22,7 +22,7 @@ metainfo = dict(classes=tuple('0123456789'))
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    batch_sampler=None,  # images are stretched to one shape
+    batch_sampler=None,  # all images are resized to one shape
     dataset=dict(
         data_root=data_root,
         metainfo=metainfo,

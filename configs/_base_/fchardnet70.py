@@ -1,4 +1,4 @@
-# FC-HarDNet-70, as PingoLH/FCHarDNet has it: model, normalisation and loss.
+# FC-HarDNet-70, as in PingoLH/FCHarDNet: model, normalisation and loss.
 custom_imports = dict(imports=['hardnet_mm.seg'])
 
 model = dict(

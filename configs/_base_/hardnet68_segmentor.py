@@ -1,4 +1,4 @@
-# HarDNet68 under mmseg's own heads, trained as mmseg trains a ResNet-50 under them on ADE20K.
+# HarDNet68 with mmseg's own heads, with the recipe of mmseg's ResNet-50 on ADE20K.
 custom_imports = dict(imports=['hardnet_mm'])
 
 channels = [128, 320, 640, 1024]  # of HarDNet68, at strides 4, 8, 16, 32

@@ -20,7 +20,7 @@ model = dict(
         num_classes=1000,
         in_channels=1024,
         dropout=0.1,
-        # PyTorch's own of a linear layer, but no bias
+        # PyTorch's own initialization of a linear layer, with zero bias
         init_cfg=dict(
             type='Kaiming',
             layer='Linear',
@@ -39,7 +39,7 @@ model = dict(
 train_dataloader = dict(batch_size=256)
 auto_scale_lr = dict(base_batch_size=256)
 
-max_epochs = 150  # the least of the 150 to 250 that the original names, see below
+max_epochs = 150  # the minimum of the 150 to 250 that the original names, see below
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
@@ -54,7 +54,7 @@ default_hooks = dict(
     checkpoint=dict(max_keep_ckpts=3, save_best='accuracy/top1', rule='greater'),
 )
 
-# A line each, for a config of yours that inherits from this one (a list may hold both hooks):
+# Lines for your own config that inherits from this one (custom_hooks can list both hooks):
 # 250 epochs     train_cfg, param_scheduler = dict(max_epochs=250), dict(T_max=250)
 # AMP            optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 # EMA            custom_hooks = [dict(type='EMAHook', momentum=1e-4, priority='ABOVE_NORMAL')]

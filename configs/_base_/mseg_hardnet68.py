@@ -1,4 +1,4 @@
-# HarDNet-MSEG, as james128333/HarDNet-MSEG has it: model, normalisation and loss.
+# HarDNet-MSEG, as in james128333/HarDNet-MSEG: model, normalisation and loss.
 custom_imports = dict(imports=['hardnet_mm.seg'])
 
 model = dict(

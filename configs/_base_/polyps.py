@@ -1,5 +1,5 @@
-# Colonoscopy images, as tools/dataset_converters/polyp.py lays them out: stretched to 352 x 352,
-# reduced by Pillow, which averages, with soft masks.
+# Colonoscopy images, in the layout of tools/dataset_converters/polyp.py. They are resized to 352 x
+# 352 by Pillow, with antialiasing, and have soft masks.
 scale = (352, 352)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -38,5 +38,5 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(type='BinaryMaskMetric')
-# saliency_measures=True adds those of pysodmetrics, `pip install hardnet_mm[polyp]`
+# saliency_measures=True adds the metrics of pysodmetrics: `pip install hardnet_mm[polyp]`
 test_evaluator = val_evaluator

@@ -1,4 +1,4 @@
-# RFBNet512's neck, as lzx1413/PytorchSSD has it, in a config of SSD512 on HarDNet68
+# RFBNet512's neck, as in lzx1413/PytorchSSD, for a config of SSD512 on HarDNet68
 rfb512_channels = (512, 1024, 512, 256, 256, 256, 256)
 rfb512_neck = dict(
     type='RFBNeck',

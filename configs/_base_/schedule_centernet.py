@@ -1,4 +1,5 @@
-# CenterNet-HarDNet's optimiser and first epoch; a config gives the epochs and where the rate drops.
+# CenterNet-HarDNet's optimiser and first epoch. A config sets the epochs and the learning-rate
+# steps.
 _base_ = 'mmdet::_base_/default_runtime.py'
 
 train_cfg = dict(type='EpochBasedTrainLoop')
@@ -8,6 +9,6 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=1e-2, momentum=0.9, weight_decay=1e-4),
 )
-# the first epoch alone: mmengine's ConstantLR ends an epoch before its end
+# only the first epoch: mmengine's ConstantLR stops one epoch before its end
 centernet_warm_up = dict(type='ConstantLR', factor=5e-5 / 1e-2, by_epoch=True, begin=0, end=2)
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='auto'))

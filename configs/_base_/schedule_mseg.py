@@ -1,5 +1,5 @@
-# 99 epochs of HarDNet-MSEG: a step at each of three sizes for a batch, a constant rate, gradients
-# clamped value by value. The last epoch's file is what its program keeps.
+# 99 epochs of HarDNet-MSEG: a step at each of three sizes for every batch, a constant learning
+# rate, and clamped gradient values. The original program uses the checkpoint of the last epoch.
 _base_ = './mmseg_runtime.py'
 
 train_cfg = dict(type='MultiSizeTrainLoop', sizes=(256, 352, 448), max_epochs=99, val_interval=9)
@@ -16,5 +16,5 @@ default_hooks = dict(
     checkpoint=dict(by_epoch=True, interval=9, max_keep_ckpts=3),
 )
 log_processor = dict(by_epoch=True)
-# mmseg's own takes the logistic function of one channel's probabilities again
+# mmseg's own TTA model would apply the sigmoid to probabilities of one channel again
 tta_model = dict(type='LogitSegTTAModel')

@@ -1,6 +1,7 @@
-# A schedule for SSD512. What the published models used is not recorded. The original program has
-# this optimizer and these steps, 300 epochs at most, and batches of 8 images on two GPUs; of 32 in
-# earlier versions. Its warm-up epoch never acts: it counts epochs from 1.
+# A schedule for SSD512. The schedule of the published models is not recorded. The original program
+# has this optimizer and these steps, at most 300 epochs, and batches of 8 images on two GPUs;
+# earlier versions have batches of 32. Its warm-up epoch never takes effect, since it counts epochs
+# from 1.
 _base_ = 'mmdet::_base_/default_runtime.py'
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=150, val_interval=10)
@@ -15,7 +16,7 @@ param_scheduler = [
     dict(type='MultiStepLR', milestones=[90, 120, 140], gamma=0.1, by_epoch=True, end=150),
 ]
 
-# in all; --auto-scale-lr scales lr for other batches
+# in total; --auto-scale-lr scales lr for other batches
 auto_scale_lr = dict(enable=False, base_batch_size=32)
 
 default_hooks = dict(

@@ -1,4 +1,4 @@
-# SSD512 on HarDNet68, as lzx1413/PytorchSSD has it: model, normalisation and augmentation.
+# SSD512 on HarDNet68, as in lzx1413/PytorchSSD: model, normalisation and augmentation.
 _base_ = 'mmdet::_base_/models/ssd300.py'
 
 custom_imports = dict(imports=['hardnet_mm.det'])
@@ -35,7 +35,7 @@ model = dict(
             type='ClippedSSDAnchorGenerator',
             scale_major=False,
             input_size=input_size,
-            # COCO's; each size is a level's small square, the next one makes its large square
+            # for COCO; a level's small square has its size, its large square uses the next, too
             min_sizes=[20.48, 51.2, 133.12, 215.04, 296.96, 378.88, 460.8],
             max_sizes=[51.2, 133.12, 215.04, 296.96, 378.88, 460.8, 542.72],
             strides=[8, 16, 32, 64, 128, 256, 512],
@@ -43,7 +43,7 @@ model = dict(
         ),
         bbox_coder=dict(clip_border=False),
     ),
-    test_cfg=dict(nms_pre=100_000, max_per_class=50),  # nms_pre: more than ever pass score_thr
+    test_cfg=dict(nms_pre=100_000, max_per_class=50),  # nms_pre: no limit in practice
 )
 
 ssd_load = [

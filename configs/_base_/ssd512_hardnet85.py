@@ -1,4 +1,4 @@
-# What SSD512 on HarDNet85 changes in a config of HarDNet68's: model = _base_.ssd512_hardnet85
+# The differences of SSD512 on HarDNet85 from HarDNet68: model = _base_.ssd512_hardnet85
 ssd512_hardnet85 = dict(
     backbone=dict(arch='hardnet85'),
     neck=dict(

@@ -38,6 +38,7 @@ model = dict(
 )
 
 digits_epochs = 4
+auto_scale_lr = dict(base_batch_size=8)  # several processes share it
 train_cfg = dict(max_epochs=digits_epochs, val_interval=digits_epochs)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=4e-3, weight_decay=0.1),

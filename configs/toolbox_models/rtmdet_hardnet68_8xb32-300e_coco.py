@@ -1,4 +1,4 @@
-# RTMDet on HarDNet68; the neck is as wide as its outputs, so it grows with them.
+# RTMDet on HarDNet68. The neck is as wide as HarDNet's outputs, so it is wider than RTMDet-s's.
 # tools/swap_backbone.py wrote it.
 _base_ = 'mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py'
 

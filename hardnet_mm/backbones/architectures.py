@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# One entry a block in all but growth_multiplier; a block with downsample ends a stage.
+# Every field but growth_multiplier has a value per block; a block with downsample ends a stage.
 _HARDNET39 = dict(
     growth_multiplier=1.6,
     growth_rates=(16, 20, 64, 160),
@@ -61,7 +61,7 @@ ARCHITECTURES = dict(
 # Probability of dropping a channel before the linear layer of the originals' classifiers.
 HEAD_DROPOUT = dict(hardnet39ds=0.05, hardnet68ds=0.05, hardnet68=0.1, hardnet85=0.2)
 
-# Of HarDNetV2 a block is as wide as its input, and its growth follows from its number of layers.
+# A block of HarDNetV2 is as wide as its input. Its growth rate follows from its number of layers.
 ARCHITECTURES_V2 = dict(
     hardnetv2_53=dict(
         stem_channels=(30, 60),
@@ -72,10 +72,10 @@ ARCHITECTURES_V2 = dict(
     ),
 )
 
-# How the stem's strided convolutions are padded: by a position on each side, or, as Paddle's and
-# TensorFlow's 'same', by no more than the last window needs.
+# How the stem's strided convolutions are padded: by one position on each side, or, as 'same' of
+# Paddle and TensorFlow, only as far as the last window needs it.
 STEM_PADDINGS = ('symmetric', 'same')
-# What every dict must have, and what it may leave out.
+# Fields that every dict must have, and those that it may leave out.
 PER_BLOCK_FIELDS = ('growth_rates', 'num_layers', 'transition_channels', 'downsample')
 REQUIRED_FIELDS = ('stem_channels', 'growth_multiplier', *PER_BLOCK_FIELDS)
 OPTIONAL_FIELDS = dict(
@@ -87,7 +87,7 @@ OPTIONAL_FIELDS = dict(
     act='InPlaceReLU6',
     dropout=0.0,
 )
-# Likewise of HarDNetV2. out_nodes are those of a block's output, besides the last layer.
+# The same for HarDNetV2. out_nodes are the nodes in a block's output, besides the last layer.
 PER_BLOCK_FIELDS_V2 = ('num_layers', 'out_nodes', 'transition_channels', 'downsample')
 REQUIRED_FIELDS_V2 = ('stem_channels', *PER_BLOCK_FIELDS_V2)
 OPTIONAL_FIELDS_V2 = dict(stem_strides=(2, 1), act='InPlaceReLU6')
@@ -159,7 +159,7 @@ def _complete(arch, published, required, per_block, optional):
 
 
 class BlockPlan(NamedTuple):
-    """A block, and the transition after it."""
+    """A block and the transition (Conv1x1) after it."""
 
     growth_rate: int
     num_layers: int
@@ -168,7 +168,7 @@ class BlockPlan(NamedTuple):
 
 
 class StagePlan(NamedTuple):
-    """A stage: a downsampling, then blocks."""
+    """A stage: a downsampling layer, then blocks."""
 
     downsample: str | None  # 'conv', 'pool', 'pool3x3', or None: the stage begins with its block
     stride: int
@@ -184,15 +184,16 @@ def plan_stages(
     dilations: Sequence[int] | None = None,
     ceil_mode: bool | Sequence[bool] = False,
 ) -> list[StagePlan]:
-    """Plan the stages that the deepest of a backbone's outputs needs.
+    """Plan a backbone's stages, down to its deepest output.
+
+    All arguments but the first are those of :class:`~hardnet_mm.backbones.HarDNet`.
 
     Args:
-        arch (dict): Of :func:`get_architecture`.
-        out_indices (Sequence[int | str]): As of :class:`~hardnet_mm.backbones.HarDNet`, and so are
-            the others.
-        strides (Sequence[int], optional): Of the stages. Defaults to None: 1 2 2 2.
-        dilations (Sequence[int], optional): Of the stages' blocks. Defaults to None: 1.
-        ceil_mode (bool | Sequence[bool]): Of the stages' pools. Defaults to False.
+        arch (dict): Fields of a variant, from :func:`get_architecture`.
+        out_indices (Sequence[int | str]): The outputs.
+        strides (Sequence[int], optional): Stride of each stage. Defaults to None: 1 2 2 2.
+        dilations (Sequence[int], optional): Dilation of each stage's blocks. Defaults to None: 1.
+        ceil_mode (bool | Sequence[bool]): Rounding of the stages' pools. Defaults to False.
 
     Returns:
         list[StagePlan]: A plan for each stage.
@@ -228,7 +229,7 @@ def plan_stages(
 
 
 def count_stages(out_indices, num_stem_layers, num_stages):
-    """Return how many stages the deepest of ``out_indices`` needs; refuse unknown ones."""
+    """Return the number of stages down to the deepest output; refuse unknown ``out_indices``."""
     depth = {f'stem{i}': 0 for i in range(num_stem_layers)}
     for index in range(num_stages):
         depth[f'block{index}'] = depth[index] = index + 1
@@ -258,7 +259,7 @@ def _plan_block(arch, number):
 
 
 def group_blocks(downsample: Sequence[int]) -> list[list[int]]:
-    """Return the numbers of the blocks of each stage: one ends where a block is downsampled.
+    """Return the indices of each stage's blocks. A block with downsampling ends a stage.
 
     >>> group_blocks((1, 0, 1, 1, 0))
     [[0], [1, 2], [3], [4]]

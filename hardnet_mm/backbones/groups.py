@@ -17,7 +17,7 @@ def check_groups(build: Callable[[], nn.Module], norm_cfg: dict) -> None:
         norm_cfg (dict): Config of the GN.
 
     Raises:
-        ValueError: If it does not, and which number does.
+        ValueError: If the number does not divide them. The message names the largest that does.
     """
     with torch.device('meta'):  # nothing is stored
         modules = build().modules()

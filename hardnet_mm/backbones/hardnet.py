@@ -16,9 +16,9 @@ from .stages import POOLS, make_stage, make_stem
 class HarDNet(StagedBackbone):
     """HarDNet: A Low Memory Traffic Network (ICCV 2019, https://arxiv.org/abs/1909.00948).
 
-    The stem's convolutions come first, then stages; a stage is a downsampling, then one or two
-    blocks, each followed by a transition (Conv1x1 - norm - activation). Only what the deepest
-    output needs is built, so no parameter is left without a gradient.
+    The network is a stem of convolutions, then stages. A stage is a downsampling layer, then one or
+    two blocks, each followed by a transition (Conv1x1 - norm - activation). Layers after the
+    deepest output are not built, so that every parameter gets a gradient.
 
     Args:
         arch (str | dict): Name of a published variant ('hardnet39ds', 'hardnet68ds', 'hardnet68',
@@ -29,8 +29,9 @@ class HarDNet(StagedBackbone):
             0, 1, 2, 3 are the transitions at strides 4, 8, 16, 32 (fchardnet70 has a fifth).
             'block1' is the output of stage 1's last block, before its transition, and 'stem0' that
             of the stem's first convolution. Defaults to (0, 1, 2, 3).
-        pool (str, optional): Kind of the downsampling, 'max' or 'avg' (which counts zero padding);
-            depthwise variants have convolutions in its place. Defaults to None: the variant's own.
+        pool (str, optional): Type of the downsampling, 'max' or 'avg' (which includes zero
+            padding). Depthwise variants have convolutions instead. Defaults to None: the variant's
+            own.
         strides (Sequence[int], optional): Stride of each stage's downsampling, 1 or 2; the first
             is 1, since the stem ends at stride 4, as a ResNet's does. Defaults to None: 1 2 2 2.
         dilations (Sequence[int], optional): Dilation of each stage's blocks; with
@@ -38,8 +39,8 @@ class HarDNet(StagedBackbone):
             Defaults to None: 1.
         ceil_mode (bool | Sequence[bool]): Whether the 2x2 pools round sizes up, for all, or stage
             by stage. Defaults to False.
-        frozen_stages (int): Stages to freeze, norm statistics included: 0 is the stem alone, 1 the
-            stem and the first stage, and so on; -1 is none. Defaults to -1.
+        frozen_stages (int): Stages to freeze, including their norm statistics. 0 freezes only the
+            stem, 1 the stem and the first stage, and so on; -1 freezes nothing. Defaults to -1.
         norm_eval (bool): Whether norm layers keep their statistics while training. Defaults to
             False.
         with_cp (bool): Whether to recompute blocks in the backward pass, to save memory. Each step
@@ -104,6 +105,6 @@ class HarDNet(StagedBackbone):
         self._freeze_stages()
         self._register_load_state_dict_pre_hook(adapt_to_backbone)
         if with_cp or memory_efficient:
-            # The same layers, parameters and values, stored otherwise for the backward pass. By its
-            # registered name, so that nothing of it is on the paper's page.
+            # This only changes which tensors are stored for the backward pass. It is found by its
+            # registered name, so that this module contains the paper's network alone.
             FUNCTIONS.get('recompute')(self, blocks=with_cp, features=memory_efficient)

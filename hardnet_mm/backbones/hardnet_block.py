@@ -24,8 +24,8 @@ def harmonic_links(layer: int) -> list[int]:
 def layer_width(layer: int, growth_rate: int, growth_multiplier: float) -> int:
     """Return a layer's output channels: ``k * m**(links - 1)``, rounded to an even number.
 
-    The product is built by repeated multiplication, as in the original program, so that rounding
-    falls alike.
+    The power is computed by repeated multiplication, as in the original program, so that the result
+    is rounded in the same way.
     """
     width: float = growth_rate
     for _ in harmonic_links(layer)[1:]:
@@ -37,8 +37,8 @@ class HarDBlock(BaseModule):
     """Harmonic dense block (HarDNet, ICCV 2019, section 3.2).
 
     Every layer is Conv3x3 - norm - activation, or, with ``depthwise``, Conv1x1 - norm - activation
-    followed by a depthwise Conv3x3 - norm. The output is the concatenation, ascending, of all odd
-    layers, and of the last layer where that is even; the input is never part of it.
+    followed by a depthwise Conv3x3 - norm. The output is the concatenation of all odd layers in
+    ascending order, and of the last layer if its number is even. The input is never part of it.
 
     Args:
         in_channels (int): Channels of the input.
@@ -104,6 +104,6 @@ def depthwise_separable(in_channels, out_channels, norm_cfg, act_cfg, dilation=1
 
 
 def depthwise_conv(channels, norm_cfg, stride=1, dilation=1):
-    """Return a depthwise Conv3x3 - norm, padded so that only ``stride`` shrinks the map."""
+    """Return a depthwise Conv3x3 - norm with 'same' padding."""
     padding = dict(padding=dilation, dilation=dilation, groups=channels)
     return ConvModule(channels, channels, 3, stride, **padding, norm_cfg=norm_cfg, act_cfg=None)

@@ -25,14 +25,14 @@ def divisors(number: int) -> list[int]:
 class HarDBlockV2(BaseModule):
     """Block of HarDNetV2 (HarDNet-DFUS, https://arxiv.org/abs/2209.07313).
 
-    Node 0 is the input, node k the output of layer k, of n. A node is divided into chunks of equal
-    width, one for each divisor d of n that divides k; that chunk is read by node k + d. So every
-    value is read once, where HarDNet's first block concatenates whole nodes. A layer is a Conv3x3 -
-    norm - activation that is as wide as what it reads. The output is the concatenation, ascending,
-    of ``out_nodes`` and of node n, which is as wide as the input.
+    The block has n layers. Node 0 is its input, and node k the output of layer k. Node k is divided
+    into chunks of equal width, one for each divisor d of n that divides k. Node k + d reads that
+    chunk, so every value is read once. A layer is Conv3x3 - norm - activation, with as many output
+    channels as input channels. The output is the concatenation of ``out_nodes``, in ascending
+    order, and of node n, which is as wide as the input.
 
     Args:
-        channels (int): Channels of the input. A chunk has this number by that of n's divisors.
+        channels (int): Channels of the input. A chunk has ``channels / (divisors of n)`` channels.
         num_layers (int): Number of layers, n.
         out_nodes (Sequence[int]): Nodes of the output besides n, ascending.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
@@ -63,7 +63,7 @@ class HarDBlockV2(BaseModule):
         if not set(out_nodes) <= set(range(1, num_layers)):
             raise ValueError(f'out_nodes must be from 1 to {num_layers - 1}, got {out_nodes}')
         self.growth = channels // len(steps)
-        # what each node's chunks are passed on by
+        # the distances d by which each node's chunks are passed on
         self.steps = [[d for d in steps if node % d == 0] for node in range(num_layers + 1)]
         widths = [self.growth * len(of_node) for of_node in self.steps]
         self.layers = ModuleList(dense_conv(w, w, norm_cfg, act_cfg) for w in widths[1:])
@@ -88,7 +88,7 @@ class HarDBlockV2(BaseModule):
 
 
 class SqueezeExcitation(nn.Module):
-    """Weigh channels by what is in all of the map: two linear layers without bias.
+    """Weigh channels by two linear layers without bias, applied to the mean of the feature map.
 
     Args:
         channels (int): Channels of the map.
@@ -118,7 +118,7 @@ class HarDNetV2(StagedBackbone):
             :data:`hardnet_mm.backbones.architectures.ARCHITECTURES_V2`.
         in_channels (int): Channels of the input image. Defaults to 3.
         out_indices (Sequence[int | str]): The outputs, as of :class:`HarDNet`; 'block0' is that of
-            stage 0's last block, weighed, before its transition. Defaults to (0, 1, 2, 3).
+            stage 0's last block, before its transition. Defaults to (0, 1, 2, 3).
         frozen_stages (int): As of :class:`HarDNet`. Defaults to -1.
         norm_eval (bool): Whether norm layers keep their statistics while training. Defaults to
             False.
@@ -160,7 +160,7 @@ class HarDNetV2(StagedBackbone):
         self.stages = ModuleList()
         channels = arch['stem_channels'][-1]
         for index, blocks in enumerate(groups[:num_stages]):
-            # where the deepest output is before the last transition, that is not built
+            # if the deepest output is before the last transition, that transition is not built
             ends_early = index == num_stages - 1 and index not in self.out_indices
             stage = make_stage_v2(index, channels, blocks, arch, ends_early, conv_cfg)
             channels = stage.out_channels
@@ -171,7 +171,7 @@ class HarDNetV2(StagedBackbone):
 
 
 def make_stage_v2(index, channels, blocks, arch, ends_early, conv_cfg):
-    """Return a stage: a pool, then the blocks of these numbers."""
+    """Return a stage: a pool, then the blocks with the given indices."""
     stage = Stage()
     stage.add_module('pool', nn.MaxPool2d(2))
     for i, number in enumerate(blocks):

@@ -1,7 +1,8 @@
-"""The backbone's parameters in the originals' checkpoints.
+"""Names of the backbone's parameters in the originals' checkpoints.
 
 An original stores its backbone as one list, ``base``: stem layers, pools, blocks and transitions,
-numbered in order. The table below follows from a variant's fields.
+numbered in order. Functions here return pairs of names, the original's first and ours second. The
+pairs follow from a variant's fields.
 """
 
 from itertools import count
@@ -21,11 +22,11 @@ DFUS_PREFIX = 'backbone.'  # and within HarDNet-DFUS
 
 
 def adapt_to_backbone(state_dict, prefix, *_):
-    """Let a HarDNet or HarDNetV2 load an original's keys, or those of a whole model of ours.
+    """Let a HarDNet or HarDNetV2 load checkpoints of the originals and of complete models of ours.
 
-    A hook of ``load_state_dict``, so that ``init_cfg=dict(type='Pretrained', checkpoint=...)`` of a
-    backbone takes either kind of file. It changes ``state_dict`` in place, leaves out what is not
-    the backbone's, and leaves a backbone's own keys alone.
+    This is a hook of ``load_state_dict``. With it, ``init_cfg=dict(type='Pretrained',
+    checkpoint=...)`` of a backbone takes either kind of file. It changes ``state_dict`` in place
+    and removes keys that are not the backbone's. A backbone's own keys are not changed.
     """
     state = {key.removeprefix(prefix): v for key, v in state_dict.items() if key.startswith(prefix)}
     official = official_state(state)
@@ -50,7 +51,7 @@ def adapt_to_backbone(state_dict, prefix, *_):
 
 
 def unwrap(checkpoint):
-    """Return a new dict of the state dict in a checkpoint, its keys without 'module.'."""
+    """Return a copy of the state dict in a checkpoint, without the prefix 'module.' in its keys."""
     for wrapper in ('state_dict', 'model_state'):
         if isinstance(checkpoint.get(wrapper), dict):
             checkpoint = checkpoint[wrapper]
@@ -58,7 +59,7 @@ def unwrap(checkpoint):
 
 
 def official_state(checkpoint):
-    """Return an original's state dict, its backbone under 'base.'; None if it is no such."""
+    """Return an original's state dict with its backbone under 'base.'; None for any other dict."""
     state = unwrap(checkpoint)
     for prefix in (MSEG_PREFIX, DFUS_PREFIX):
         if f'{prefix}base.0.conv.weight' in state:
@@ -92,14 +93,14 @@ def recognise(depthwise, widths):
 
 
 def backbone_names(name):
-    """Return the pairs of a published variant, of either architecture."""
+    """Return the pairs of names of a published variant, of HarDNet or HarDNetV2."""
     if name in ARCHITECTURES_V2:
         return base_names_v2(get_architecture_v2(name))
     return base_names(get_architecture(name))
 
 
 def base_names(arch):
-    """Yield the pairs of the backbone and of the classifier behind it."""
+    """Yield the pairs of names of a HarDNet and of the classifier behind it."""
     number = count()
     for i in range(len(arch['stem_channels'])):
         yield from conv_module_names(f'base.{next(number)}', f'backbone.stem.{i}')
@@ -117,7 +118,7 @@ def base_names(arch):
 
 
 def base_names_v2(arch):
-    """Yield the pairs of a HarDNetV2 and of the classifier behind it."""
+    """Yield the pairs of names of a HarDNetV2 and of the classifier behind it."""
     number = count()
     for i in range(len(arch['stem_channels'])):
         yield from conv_module_names(f'base.{next(number)}', f'backbone.stem.{i}')
@@ -136,7 +137,7 @@ def base_names_v2(arch):
 
 
 def block_names(theirs, ours, num_layers, arch):
-    """Yield the pairs of a block."""
+    """Yield the pairs of names of a block."""
     for layer in range(num_layers):
         pair = f'{theirs}.layers.{layer}', f'{ours}.layers.{layer}'
         if arch['depthwise']:
@@ -147,7 +148,7 @@ def block_names(theirs, ours, num_layers, arch):
 
 
 def conv_module_names(theirs, ours):
-    """Yield the pairs of a convolution and its norm."""
+    """Yield the pairs of names of a convolution and its norm."""
     yield f'{theirs}.conv', f'{ours}.conv'
     yield f'{theirs}.norm', f'{ours}.bn'
 

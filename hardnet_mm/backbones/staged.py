@@ -1,4 +1,4 @@
-"""What HarDNet and HarDNetV2 share: a stem, then stages, and outputs by their names."""
+"""The common base of HarDNet and HarDNetV2: a stem, then stages, and named outputs."""
 
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -10,10 +10,10 @@ MIN_INPUT_SIZE = 32
 
 
 class StagedBackbone(BaseModule):
-    """A stem and stages, of which some are frozen and some outputs are asked for.
+    """A backbone of a stem and stages: forward pass, frozen stages, and shapes of the outputs.
 
-    A subclass sets ``out_indices``, ``frozen_stages`` and ``norm_eval``, and ``stem`` and
-    ``stages``, of :class:`~hardnet_mm.backbones.stages.Stage`.
+    A subclass sets ``out_indices``, ``frozen_stages`` and ``norm_eval``. It builds ``stem`` and
+    ``stages`` as :class:`~hardnet_mm.backbones.stages.Stage`.
 
     Args:
         init_cfg (dict | list[dict], optional): Initialization config. Defaults to None:
@@ -27,14 +27,15 @@ class StagedBackbone(BaseModule):
         """Compute the outputs of an image batch.
 
         Args:
-            x (Tensor): ``(N, in_channels, H, W)``, H and W at least 32 and otherwise free.
+            x (Tensor): ``(N, in_channels, H, W)``, with H and W of at least 32 and of at least the
+                stride of the deepest output.
 
         Returns:
-            tuple[Tensor]: ``(N, channels[i], H / out_strides[i], W / out_strides[i])``, sizes
-            rounded as the pools round them, in the order of ``out_indices``.
+            tuple[Tensor]: ``(N, channels[i], H / out_strides[i], W / out_strides[i])`` in the order
+            of ``out_indices``. Sizes are rounded as the pools round them.
 
         Raises:
-            InputError: If H or W is smaller than the deepest stride can divide.
+            InputError: If H or W is smaller than that.
         """
         self._check_size(x.shape[-2], x.shape[-1])
         outputs = {}
@@ -61,8 +62,8 @@ class StagedBackbone(BaseModule):
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Return a parameter's depth and the number of depths, for layer-wise learning rates.
 
-        The stem has depth 0, stage i depth i + 1, and what is not the backbone's the last one.
-        mmpretrain's ``LearningRateDecayOptimWrapperConstructor`` asks for it.
+        The stem has depth 0, and stage i depth i + 1. Parameters outside the backbone have the last
+        depth. mmpretrain's ``LearningRateDecayOptimWrapperConstructor`` calls this.
         """
         num_depths = len(self.stages) + 2
         if not param_name.startswith(prefix):
@@ -71,9 +72,9 @@ class StagedBackbone(BaseModule):
         return (int(index) + 1 if part == 'stages' else 0), num_depths
 
     def _set_output_shapes(self, arch, strides):
-        """Set the channels and strides of the outputs, from the stem's and from those of stages."""
+        """Set the channels and strides of the outputs, from those of the stem and the stages."""
         stride = 1
-        shapes: dict[str | int, tuple[int, int]] = {}  # of each output that there is
+        shapes: dict[str | int, tuple[int, int]] = {}  # of every possible output
         for i, width in enumerate(arch['stem_channels']):
             stride *= arch['stem_strides'][i]
             shapes[f'stem{i}'] = width, stride

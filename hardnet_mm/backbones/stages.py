@@ -1,4 +1,4 @@
-"""A stage of HarDNet, built as it was planned."""
+"""Builds the stem and the stages of HarDNet from their plans."""
 
 from torch import nn
 from torch.nn import functional
@@ -10,16 +10,16 @@ POOLS = dict(max=nn.MaxPool2d, avg=nn.AvgPool2d)
 
 
 class Stage(nn.Sequential):
-    """Layers one after another, of which some give an output besides the last.
+    """A sequence of layers. Besides the last layer, others can also be outputs of the backbone.
 
     Attributes:
-        outputs (dict[str, str]): The outputs' names in ``out_indices``, by the layers' names.
+        outputs (dict[str, str]): Names of the outputs, as in ``out_indices``, by layer name.
     """
 
     def forward(self, x, store=None):
         """Map ``(N, C_in, H, W)`` to the last layer's output; call ``store(name, output)``.
 
-        ``store`` is a function, since wrappers such as FSDP's copy the dicts that they pass on.
+        ``store`` is a function and not a dict, because wrappers such as FSDP's copy dicts.
         """
         for name, layer in self.named_children():
             x = layer(x)
@@ -29,9 +29,10 @@ class Stage(nn.Sequential):
 
 
 class SamePaddedConv2d(nn.Conv2d):
-    """Conv3x3 of stride 2 on an image padded at its end, and at its start where its side is odd.
+    """Conv3x3 of stride 2 with TensorFlow's 'same' padding.
 
-    mmcv's ``Conv2dAdaptivePadding`` does the same, by branches that no tracer can follow.
+    An even side is padded at its end alone, an odd side at both ends. mmcv's
+    ``Conv2dAdaptivePadding`` does the same, but a tracer cannot follow its branches.
     """
 
     def forward(self, x):
@@ -40,7 +41,7 @@ class SamePaddedConv2d(nn.Conv2d):
 
 
 def make_stem(arch, in_channels, conv_cfg):
-    """Return the stem: Conv3x3s, but with depthwise variants Conv1x1s after the first."""
+    """Return the stem: Conv3x3s. In depthwise variants, all but the first are Conv1x1s."""
     stem = Stage()
     stem.outputs = {}
     for i, (width, stride) in enumerate(zip(arch['stem_channels'], arch['stem_strides'])):
@@ -83,7 +84,7 @@ def make_stage(index, in_channels, plan, arch, pool, conv_cfg):
 
 
 def make_downsample(channels, plan, pool, conv_cfg):
-    """Return what begins a stage: a depthwise convolution, or a pool."""
+    """Return the downsampling layer of a stage: a depthwise convolution, or a pool."""
     if plan.downsample == 'conv':
         return depthwise_conv(channels, conv_cfg['norm_cfg'], stride=plan.stride)
     if plan.downsample == 'pool3x3':

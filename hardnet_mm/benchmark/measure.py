@@ -100,7 +100,7 @@ def count_macs(model, images):
         images (Tensor): ``(N, 3, H, W)``.
 
     Returns:
-        int: MACs of the whole batch, by PyTorch's ``FlopCounterMode``.
+        int: MACs of the complete batch, by PyTorch's ``FlopCounterMode``.
 
     Examples:
         >>> count_macs(torch.nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 10, 20))

@@ -1,4 +1,4 @@
-"""What a converted file says of itself where it is published: Hugging Face's model card."""
+"""Hugging Face's model card of a converted file, and its ``config.json``."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ..backbones.architectures import ARCHITECTURES
 from .published import PublishedWeights
 
 PAPER = 'https://arxiv.org/abs/1909.00948'
-# By what mm's metafiles call a task: Hugging Face's name of it, and of the figures.
+# For each task of mm's metafiles: Hugging Face's name of the task, and names of its metrics.
 PIPELINES = {
     'Image Classification': 'image-classification',
     'Object Detection': 'object-detection',
@@ -29,14 +29,15 @@ IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a converted file.
+    """The facts about a converted file.
 
     Attributes:
-        name (str): What it is called.
-        weights (PublishedWeights): What was published of it, or what a person says of own weights.
-        file (str): The file's name.
-        license (str): By SPDX's names.
-        num_classes (int): Of a classifier. Defaults to 0: the file has no linear layer.
+        name (str): Name of the model.
+        weights (PublishedWeights): The published record, or the user's own statements.
+        file (str): Name of the file.
+        license (str): SPDX name of the licence.
+        num_classes (int): Number of classes of a classifier. Defaults to 0: the file has no linear
+            layer.
     """
 
     name: str
@@ -47,11 +48,11 @@ class Card:
 
     @property
     def is_for_timm(self) -> bool:
-        """Whether timm loads it: it is a whole classifier."""
+        """Whether timm can load the file, which must be a complete classifier."""
         return self.num_classes > 0
 
     def front_matter(self) -> dict:
-        """Return the card's fields, by Hugging Face's names."""
+        """Return the fields of the card, under Hugging Face's names."""
         weights, pipeline = self.weights, PIPELINES[self.weights.task]
         fields: dict[str, Any] = dict(
             license=self.license.lower(),
@@ -76,7 +77,7 @@ class Card:
         return fields
 
     def text(self) -> str:
-        """Return the whole ``README.md``."""
+        """Return the text of ``README.md``."""
         import yaml
 
         weights = self.weights
@@ -104,7 +105,7 @@ class Card:
         return '\n\n'.join(parts) + '\n'
 
     def config(self) -> str:
-        """Return ``config.json``: timm's of a classifier, otherwise which config has the model."""
+        """Return ``config.json``: timm's for a classifier, otherwise with the config's name."""
         weights = self.weights
         if not self.is_for_timm:
             model = dict(architecture=weights.architecture, task=weights.task)
@@ -132,13 +133,13 @@ class Card:
         return json.dumps(fields, indent=2) + '\n'
 
     def _splits(self):
-        """Return the pairs of a split and its figures."""
+        """Return pairs of a split and its published metrics."""
         weights = self.weights
         first = [(weights.split or 'unknown', weights.metrics)] if weights.metrics else []
         return [*first, *(weights.other_splits or {}).items()]
 
     def _origin(self):
-        """Yield where the weights are from, if they are published ones."""
+        """Yield lines about the origin of published weights."""
         weights = self.weights
         if weights.addresses:
             yield (

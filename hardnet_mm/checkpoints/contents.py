@@ -1,4 +1,4 @@
-"""What a checkpoint that was read holds, before a model is given it."""
+"""Checks the content of a checkpoint before it is loaded into a model."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ RESUMED = ('optimizer', 'param_schedulers', 'message_hub')
 
 
 def checked(path: str, checkpoint: Any) -> dict:
-    """Return a checkpoint as mmengine may be given it.
+    """Return a checkpoint that is safe for mmengine.
 
-    mmengine runs the text at ``meta['config']`` as a config, when it resumes, to compare a count of
-    GPUs that only its predecessor wrote down. It is taken out.
+    When mmengine resumes, it executes the text ``meta['config']`` as a config, to compare a number
+    of GPUs that only its predecessor stored. The text is therefore removed.
 
     Raises:
-        InputError: If the file holds something else than a dict, or in place of one.
+        InputError: If the file does not contain a dict, or one of its parts is not a dict.
     """
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
     for name, part in dict(
@@ -35,7 +35,7 @@ def checked(path: str, checkpoint: Any) -> dict:
 
 
 def tensors_of(checkpoint: dict) -> dict[str, Tensor]:
-    """Return the tensors of a model that a checkpoint holds, by their names."""
+    """Return the model's tensors in a checkpoint, by name."""
     state = checkpoint.get('state_dict', checkpoint)
     return {
         key.removeprefix('module.'): value
@@ -45,12 +45,12 @@ def tensors_of(checkpoint: dict) -> dict[str, Tensor]:
 
 
 def check_kinds(loaded: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    """Refuse numbers of another kind than a model computes with, which PyTorch would convert.
+    """Refuse tensors of another kind of number than the model's, which PyTorch would convert.
 
-    Other sizes of floating-point numbers are converted.
+    Other floating-point precisions are allowed, and converted.
 
     Raises:
-        InputError: If a tensor is of whole or complex numbers where a model's are real ones.
+        InputError: If a tensor has integers or complex numbers where the model has real ones.
     """
     wrong = [
         f'{key} is {loaded[key].dtype}, not {value.dtype}'
@@ -65,10 +65,10 @@ def check_kinds(loaded: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
 
 
 def check_resumable(checkpoint: dict) -> None:
-    """Refuse a checkpoint that training cannot go on from.
+    """Refuse a checkpoint from which training cannot be resumed.
 
     Raises:
-        InputError: If it does not tell where training was, or lacks the optimizer's state.
+        InputError: If it lacks the epoch and iteration, or the optimizer's state.
     """
     meta = checkpoint.get('meta') or {}
     missing = [f'meta.{key}' for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]

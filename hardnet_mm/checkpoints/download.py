@@ -106,16 +106,17 @@ def _download_from_first(addresses, path):
 
 
 def download_once(address: str, folder: str | None = None) -> Path:
-    """Return the path of the file at any address, downloaded if it is not at hand.
+    """Return the path of the file at an address, which is downloaded if this machine has no copy.
 
     Args:
-        address (str): Its last part is the end of the file's name, which begins with the address's
-            hash: there are many ``model.safetensors``.
-        folder (str, optional): Where it is kept. Defaults to None: PyTorch's hub cache.
+        address (str): The address. The file's name is a hash of the address, followed by the last
+            part of the address, because many files are called ``model.safetensors``.
+        folder (str, optional): Folder in which the file is stored. Defaults to None: PyTorch's hub
+            cache.
 
     Raises:
-        ConnectionError: If it cannot be downloaded.
-        InputError: If it is no whole checkpoint.
+        ConnectionError: If the file cannot be downloaded.
+        InputError: If it is not a complete checkpoint.
     """
     name = PurePosixPath(unquote(urlsplit(address).path)).name
     if not name:
@@ -144,7 +145,7 @@ def _download(address, path):
 
 
 def _fetch_whole(address, path):
-    """Write what an address gives to a path, all that it promised."""
+    """Write the content at an address to a path, and check that it is complete."""
     try:
         size = _fetch(address, path)
     except (OSError, HTTPException) as error:

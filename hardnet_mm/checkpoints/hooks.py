@@ -15,7 +15,7 @@ class CheckpointMatchHook(Hook):
     shape. For fine-tuning, see :class:`PartialCheckpointHook`.
 
     Args:
-        resumes (bool): Whether training is resumed from it. Defaults to False.
+        resumes (bool): Whether training is resumed from the checkpoint. Defaults to False.
     """
 
     priority = 'LOW'  # after EMAHook, which replaces the checkpoint's weights by averaged ones
@@ -27,8 +27,8 @@ class CheckpointMatchHook(Hook):
         """Compare the loaded file with the model, before its tensors are copied.
 
         Raises:
-            InputError: If a tensor of the model is missing, of another shape or kind of number, or
-                if there is nothing to resume from.
+            InputError: If a tensor of the model is missing or has another shape or kind of number,
+                or if the checkpoint has no training state to resume from.
         """
         loaded, wanted = _tensors(runner, checkpoint)
         wrong = [

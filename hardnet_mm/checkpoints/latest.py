@@ -1,4 +1,4 @@
-"""The checkpoint that a training which was ended goes on from."""
+"""Finds the checkpoint from which an interrupted training is resumed."""
 
 import sys
 from pathlib import Path
@@ -10,13 +10,13 @@ PATTERNS = ('epoch_*.pth', 'iter_*.pth')
 
 
 def find_latest(work_dir: str | Path) -> Path | None:
-    """Return the latest whole checkpoint in a work dir, or None where there is none at all.
+    """Return the latest complete checkpoint in a work dir; None if there are no checkpoints.
 
-    That is the one which ``last_checkpoint`` names, or else the newest whole one: what ended the
-    training may have ended the writing of either. A file that is left out is told.
+    It is the checkpoint that the file ``last_checkpoint`` names, or else the newest complete one.
+    The interruption may have left either file incomplete. Skipped files are logged.
 
     Raises:
-        InputError: If there are checkpoints, and none is whole.
+        InputError: If there are checkpoints, but none is complete.
     """
     folder = Path(work_dir).expanduser()
     found = sorted(
@@ -38,5 +38,7 @@ def find_latest(work_dir: str | Path) -> Path | None:
         else:
             return path
     if found:
-        raise InputError(f'no checkpoint in {folder} is whole: start anew in another --work-dir')
+        raise InputError(
+            f'no checkpoint in {folder} is complete: start again in another --work-dir'
+        )
     return None

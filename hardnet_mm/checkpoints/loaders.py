@@ -33,11 +33,11 @@ def register_schemes() -> None:
 
 
 def load_local(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load a local file: one of Paddle's or of safetensors as plain tensors, others as mmengine's.
+    """Load a local file: a checkpoint of PyTorch, Paddle or safetensors. No code in it is run.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InputError: If it is damaged, is no checkpoint, or wants to run code.
+        InputError: If it is damaged, is not a checkpoint, or asks to run code.
     """
     return read_for_mmengine(str(filename), map_location)
 
@@ -45,10 +45,10 @@ def load_local(filename: str, map_location: str | torch.device | None = None) ->
 def read_for_mmengine(
     file: str | IO[bytes], map_location: str | torch.device | None = None, *_: Any
 ) -> dict:
-    """Read a checkpoint in the place of ``torch.load``, within mmengine; no code in it is run.
+    """Replace ``torch.load`` within mmengine: read a checkpoint without running code in it.
 
     Raises:
-        InputError: If it is damaged, is no checkpoint, or wants to run code.
+        InputError: If it is damaged, is not a checkpoint, or asks to run code.
     """
     return checked(str(file), load_weights(file, map_location))
 
@@ -59,17 +59,18 @@ def read_address_for_mmengine(
     map_location: str | torch.device | None = None,
     progress: bool = True,
 ) -> dict:
-    """Do the same in the place of ``torch.hub.load_state_dict_from_url``.
+    """Replace ``torch.hub.load_state_dict_from_url`` within mmengine, likewise without code.
 
     Args:
         url (str): The address.
-        model_dir (str, optional): Where the file is kept. Defaults to None: PyTorch's hub cache.
-        map_location (str | torch.device, optional): As of ``torch.load``.
-        progress (bool): Unused; the progress is shown.
+        model_dir (str, optional): Folder in which the file is stored. Defaults to None: PyTorch's
+            hub cache.
+        map_location (str | torch.device, optional): As of ``torch.load``. Defaults to None.
+        progress (bool): Not used; progress is always shown.
 
     Raises:
-        ConnectionError: If it is not at hand and cannot be downloaded.
-        InputError: If it is damaged, is no checkpoint, or wants to run code.
+        ConnectionError: If this machine does not have the file and cannot download it.
+        InputError: If it is damaged, is not a checkpoint, or asks to run code.
     """
     return read_for_mmengine(str(download_once(url, model_dir)), map_location)
 

@@ -1,4 +1,4 @@
-"""The published weights: one record a name."""
+"""The published weights, with one record per name."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ CENTERNET = 'https://github.com/PingoLH/CenterNet-HarDNet'
 SEGMENTATION = 'https://github.com/PingoLH/FCHarDNet'
 DFUS = 'https://github.com/kytimmylai/DFUC2022'
 PADDLE_SEGMENTATION = 'https://github.com/PaddlePaddle/PaddleSeg'
-# Of the repositories, by SPDX's names. Of the files they publish, none states another.
+# SPDX names of the repositories' licences. None of the published files states another licence.
 LICENSES = {
     CLASSIFICATION: 'MIT',
     SSD: 'MIT',

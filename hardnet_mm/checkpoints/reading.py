@@ -1,4 +1,4 @@
-"""Checkpoints by published name, by address and by path, whether mmengine is there or not."""
+"""Reads checkpoints by published name, address or path, with or without mmengine."""
 
 import torch
 
@@ -11,7 +11,7 @@ from .published import SCHEME, WEIGHTS, get_weights
 
 
 def read_checkpoint(name: str, map_location: str | torch.device = 'cpu') -> dict:
-    """Read a checkpoint, an original's as this plugin's.
+    """Read a checkpoint of an original or of this plugin.
 
     Args:
         name (str): ``hardnet://NAME``, an ``http`` address, or a path. With mmengine, anything that
@@ -24,7 +24,7 @@ def read_checkpoint(name: str, map_location: str | torch.device = 'cpu') -> dict
     Raises:
         FileNotFoundError: If there is no such file.
         InputError: If the name is unknown, or the file is damaged.
-        ConnectionError: If the file is not at hand and cannot be downloaded.
+        ConnectionError: If this machine does not have the file and cannot download it.
     """
     if HAS_MM:
         from mmengine.runner import CheckpointLoader

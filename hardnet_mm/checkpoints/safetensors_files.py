@@ -1,6 +1,6 @@
-"""Weights in Hugging Face's safetensors: tensors by name and strings, no code.
+"""Weights in Hugging Face's format safetensors: named tensors and strings, without code.
 
-mmengine's ``meta`` goes into the strings as far as others can use it.
+The strings contain those entries of mmengine's ``meta`` that other libraries can use.
 """
 
 import json
@@ -15,11 +15,11 @@ DATASET_META = 'dataset_meta'  # the names of the classes, as mmengine's checkpo
 
 
 def check_tensors(path: str | Path) -> None:
-    """Refuse a file that is damaged or cut off; no tensor is read.
+    """Refuse a damaged or truncated file, without reading tensors.
 
     Raises:
         ImportError: If safetensors is not installed.
-        InputError: If it is.
+        InputError: If the file is damaged or truncated.
     """
     _open(path)
 
@@ -29,7 +29,7 @@ def load_tensors(path: str | Path, map_location: str | torch.device | None = Non
 
     Args:
         path (str | Path): A local file.
-        map_location (str | torch.device, optional): Where the tensors go. Defaults to None: the
+        map_location (str | torch.device, optional): Device of the tensors. Defaults to None: the
             CPU.
 
     Returns:
@@ -50,7 +50,7 @@ def save_tensors(path: str | Path, state_dict: dict, meta: dict | None = None) -
 
     Args:
         path (str | Path): The file.
-        state_dict (dict[str, Tensor]): Tensors; each is stored by itself, contiguous.
+        state_dict (dict[str, Tensor]): Tensors. Each is stored contiguously, without sharing.
         meta (dict, optional): ``meta`` of a checkpoint of mmengine. Defaults to None.
     """
     save_file = _package().torch.save_file

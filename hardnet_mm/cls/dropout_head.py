@@ -18,7 +18,7 @@ class DropoutLinearClsHead(LinearClsHead):
         num_classes (int): Number of classes.
         in_channels (int): Channels of the pooled features, ``(N, in_channels)``.
         dropout (float | str): Probability of dropping a channel, or the name of a published
-            variant, for the original's probability with it. Defaults to 0.
+            variant for its original probability. Defaults to 0.
         **kwargs: The other arguments of ``LinearClsHead``.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Put mmcv's operators in place for every program of this environment, or take them away.
+"""Install mmcv's operators for all programs of this environment, or remove them.
 
-The toolboxes' own scripts need them where mmcv was installed without compiled operators. Compiled
-ones are used wherever there are any.
+The toolboxes' own scripts need them if mmcv was installed without compiled operators. If mmcv has
+compiled operators, those are used.
 """
 
 import argparse
@@ -14,7 +14,7 @@ ACTIONS = dict(install=environment.install, remove=environment.remove, status=en
 
 
 def main():
-    """Do what the command line says."""
+    """Run the command."""
     parser = argparse.ArgumentParser('python -m hardnet_mm.compat', description=__doc__)
     parser.add_argument('action', choices=ACTIONS)
     try:

@@ -1,8 +1,8 @@
-"""mmcv's operators for the whole environment, for programs that do not import hardnet_mm.
+"""Installs mmcv's operators in an environment, for programs that do not import hardnet_mm.
 
-The toolboxes' own scripts are such: they import mmcv.ops before they read a config's
-``custom_imports``. A file in site-packages, which Python reads whenever it starts, adds a finder of
-``mmcv._ext``; no other package's files are touched.
+The toolboxes' own scripts need this: they import mmcv.ops before they read a config's
+``custom_imports``. A ``.pth`` file in site-packages, which Python reads at every start, adds a
+finder of ``mmcv._ext``. Files of other packages are not changed.
 """
 
 import importlib.machinery
@@ -24,7 +24,7 @@ def place():
 
 
 def content():
-    """Return what the file holds: a line that starts with import is run."""
+    """Return the content of the file. Python runs its lines that start with ``import``."""
     source = Path(finder.__file__).read_text(encoding='utf-8')
     own = "dict(__name__='hardnet_mm_operators_finder')"  # else it would run in those of site
     return f'import sys; exec({source!a}, {own})\n'
@@ -42,7 +42,7 @@ def compiled():
 
 
 def install():
-    """Put the file in its place, and return in words what was done.
+    """Write the file, and return a message about what was done.
 
     Raises:
         InputError: If it cannot be written.
@@ -58,7 +58,7 @@ def install():
 
 
 def remove():
-    """Take the file away, and return in words what was done."""
+    """Delete the file, and return a message about what was done."""
     path = place()
     if not path.exists():
         return f'nothing to do: there is no {path}'
@@ -67,7 +67,7 @@ def remove():
 
 
 def status():
-    """Return in words where mmcv's operators come from in this environment."""
+    """Return a message that says where mmcv's operators come from in this environment."""
     path = place()
     if compiled():
         unused = f'; {path} is not used' if path.exists() else ''

@@ -1,15 +1,15 @@
-"""Finds the stand-in for ``mmcv._ext`` without hardnet_mm being imported.
+"""Finds the stand-in for ``mmcv._ext`` without importing hardnet_mm.
 
 ``python -m hardnet_mm.compat install`` copies this text into the environment, where every start of
-Python runs it, so it imports nothing before somebody asks for ``mmcv._ext``. It stands last among
-the finders: compiled operators are found before it. Where hardnet_mm is gone it finds nothing.
+Python runs it. It therefore imports nothing until ``mmcv._ext`` is imported. It is the last finder,
+so compiled operators are found first. If hardnet_mm has been uninstalled, it finds nothing.
 """
 
 import sys
 
 
 class OperatorsFinder:
-    """Finder, and loader, of one module."""
+    """Finder and loader of one module."""
 
     def find_spec(self, name, path=None, target=None):
         """Return the stand-in's spec, None for any other module."""
@@ -20,7 +20,7 @@ class OperatorsFinder:
         return spec_from_loader(name, self)
 
     def folder(self):
-        """Return where the operators are, None if they or torchvision are not installed."""
+        """Return the folder of the operators; None if they or torchvision are not installed."""
         import os.path
         from importlib.util import find_spec
 
@@ -32,7 +32,7 @@ class OperatorsFinder:
         return None
 
     def create_module(self, spec):
-        """Return the stand-in, from its files alone: hardnet_mm changes nothing else by it."""
+        """Return the stand-in, loaded from its files alone, without hardnet_mm's other changes."""
         import os.path
         from importlib.util import module_from_spec, spec_from_file_location
 

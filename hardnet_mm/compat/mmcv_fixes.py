@@ -1,4 +1,4 @@
-"""What mmcv's reading of images does not say."""
+"""Adds the file's name to errors of mmcv's image loading."""
 
 import functools
 
@@ -9,9 +9,9 @@ from ..utils.errors import InputError
 
 
 def name_unreadable_images():
-    """Let LoadImageFromFile name a file that OpenCV refuses: an empty one, or one too large.
+    """Let LoadImageFromFile name a file that OpenCV cannot read, such as an empty or too large one.
 
-    OpenCV's error names none, and a data set has thousands.
+    OpenCV's own error does not name the file.
     """
     if not hasattr(LoadImageFromFile.transform, '__wrapped__'):
         LoadImageFromFile.transform = _naming(LoadImageFromFile.transform)

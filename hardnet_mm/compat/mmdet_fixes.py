@@ -1,4 +1,4 @@
-"""What mmdet lacks: its SSD predicts, and annotations that are wrong are named."""
+"""Changes to mmdet: SSDHead can predict, and errors in annotations name the file."""
 
 import functools
 
@@ -11,9 +11,9 @@ SSD_HEAD = 'mmdet.models.dense_heads.ssd_head'
 
 
 def let_ssd_predict():
-    """Let mmdet's SSDHead predict, which ends in an AttributeError in mmdet 3.0 to 3.3 and later.
+    """Let mmdet's SSDHead predict, which raises an AttributeError in mmdet 3.0 to 3.3 and later.
 
-    Prediction asks ``loss_cls`` whether it makes scores in a way of its own, and SSDHead has none.
+    The prediction code reads an attribute of ``loss_cls``, which SSDHead does not have.
     """
     when_imported(SSD_HEAD, _name_loss_of_ssd)
 
@@ -24,10 +24,10 @@ def _name_loss_of_ssd(module):
 
 
 def check_coco_annotations():
-    """Let mmdet's CocoDataset check what it reads, and name the file where it is wrong.
+    """Let mmdet's CocoDataset check its annotations, and name the file in errors.
 
-    It takes boxes that are no numbers, keeps the last of two images with one id, and ends in errors
-    that name no file.
+    Without this it accepts boxes that are NaN, and the last of several images with the same id. Its
+    errors do not name the file.
     """
     when_imported(COCO_DATASET, _check_annotations)
 
@@ -38,7 +38,7 @@ def _check_annotations(module):
         return
 
     class CheckedCOCO(reader):
-        """COCO's annotations, checked."""
+        """A ``COCO`` that checks its annotations."""
 
         checked = True
 
@@ -59,7 +59,7 @@ def _check_annotations(module):
 
 
 class _Loss:
-    """The loss that a head was given, or None: a plain None would hide that of a subclass."""
+    """Descriptor of ``loss_cls`` that is None by default, without hiding a subclass's own loss."""
 
     def __get__(self, head, owner=None):
         return None if head is None else head._modules.get('loss_cls')

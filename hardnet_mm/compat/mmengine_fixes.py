@@ -1,7 +1,8 @@
-"""What mmengine lacks on today's PyTorch and beside the toolboxes' maintained continuation."""
+"""Changes to mmengine, for recent PyTorch, for the maintained toolboxes, and for safe files."""
 
 import contextlib
 import functools
+import importlib
 import os
 import types
 
@@ -18,12 +19,14 @@ from ..checkpoints.loaders import read_address_for_mmengine, read_for_mmengine
 from ..checkpoints.safe_types import checkpoint_types
 from ..utils.errors import InputError
 
+config = importlib.import_module('mmengine.config.config')
+
 
 def allow_checkpoint_types():
     """Let mmengine 0.10.7 read its own checkpoints on PyTorch 2.6 and newer.
 
-    ``torch.load`` refuses types there that it was not told of. The types are allowed, the refusal
-    of others stays.
+    There, ``torch.load`` refuses types that are not allowed explicitly. This allows the types in
+    mmengine's checkpoints. Others are still refused.
     """
     has_own_list = hasattr(checkpoint, 'get_torch_safe_globals')  # mmengine's continuation
     if digit_version(torch.__version__) >= digit_version('2.6') and not has_own_list:
@@ -31,7 +34,7 @@ def allow_checkpoint_types():
 
 
 class _TorchThatReadsWeights(types.ModuleType):
-    """``torch`` as mmengine's checkpoint module sees it, where that calls ``torch.load`` itself."""
+    """A substitute for ``torch`` in mmengine's checkpoint module, with a safe ``load``."""
 
     load = staticmethod(read_for_mmengine)
 
@@ -40,10 +43,10 @@ class _TorchThatReadsWeights(types.ModuleType):
 
 
 def read_weights_only():
-    """Let no loader of mmengine run code that a checkpoint holds.
+    """Prevent mmengine's loaders from running code in a checkpoint.
 
-    mmengine 0.10.7 reads pickles as they come on PyTorch before 2.6. Its continuation does so
-    wherever the safe reader refuses one.
+    On PyTorch before 2.6, mmengine 0.10.7 unpickles checkpoints without restrictions. Its
+    continuation does so if the safe reader refuses a checkpoint.
     """
     if hasattr(checkpoint, '_safe_torch_load'):
         checkpoint._safe_torch_load = read_for_mmengine
@@ -53,10 +56,11 @@ def read_weights_only():
 
 
 def save_whole_checkpoints():
-    """Let a checkpoint be whole or not there, and the older one go only once it is.
+    """Write checkpoints atomically, and remove old ones only after the new one is saved.
 
-    mmengine writes into the file's place, and removes what ``max_keep_ckpts`` no longer keeps
-    before it saves: a full disk or a kill in that time leaves half a file, or none.
+    mmengine writes directly to the file's path. It also removes the checkpoints beyond
+    ``max_keep_ckpts`` before it saves the new one. A full disk or a kill would then leave an
+    incomplete file, or none.
     """
     if not hasattr(LocalBackend.put, '__wrapped__'):
         LocalBackend.put = _whole(LocalBackend.put)
@@ -98,7 +102,7 @@ def _removing_last(save):
 
 
 def refuse_empty_data_sets():
-    """Let a data set without images say so, which ends in NumPy's words on concatenation."""
+    """Raise a clear error for a data set without images, instead of NumPy's on concatenation."""
     if not hasattr(BaseDataset._serialize_data, '__wrapped__'):
         BaseDataset._serialize_data = _not_empty(BaseDataset._serialize_data)
 
@@ -118,10 +122,29 @@ def _not_empty(serialize):
     return serialize_some
 
 
-def name_package_of_mmseg():
-    """Let ``mmseg::`` in a ``_base_`` be found where the toolbox's continuation is installed.
+def find_bases_by_path():
+    """Find ``mmdet::`` in a ``_base_`` by its path, before reading the toolbox's metafiles.
 
-    mmengine looks for a package named mmsegmentation, which the continuation is not.
+    mmengine reads all metafiles first, about a hundred for each base, although they contain no such
+    path. That took most of the time of reading a config.
+    """
+    if not hasattr(config._get_external_cfg_path, '__wrapped__'):
+        config._get_external_cfg_path = _by_path(config._get_external_cfg_path)
+
+
+def _by_path(get_path):
+    @functools.wraps(get_path)
+    def get_path_first(package_path, cfg_file):
+        path = os.path.join(package_path, '.mim', 'configs', cfg_file)
+        return path if os.path.isfile(path) else get_path(package_path, cfg_file)
+
+    return get_path_first
+
+
+def name_package_of_mmseg():
+    """Make ``mmseg::`` in a ``_base_`` work with the toolbox's maintained continuation.
+
+    mmengine looks for a package named mmsegmentation, but the continuation has another name.
     """
     if not is_installed('mmsegmentation') and is_installed('onedl-mmsegmentation'):
         MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'

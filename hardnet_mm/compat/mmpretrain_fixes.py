@@ -1,4 +1,4 @@
-"""What keeps mmpretrain from being imported."""
+"""Makes mmpretrain importable with recent versions of transformers."""
 
 import importlib.util
 import warnings
@@ -7,32 +7,37 @@ from pathlib import Path
 from .when_imported import when_imported
 
 DEPENDENCY = 'mmpretrain.utils.dependency'
-# What mmpretrain's language models take from transformers.pytorch_utils.
+# The names that mmpretrain's language models import from transformers.pytorch_utils.
 TAKEN = 'apply_chunking_to_forward', 'find_pruneable_heads_and_indices', 'prune_linear_layer'
 
 
 def leave_out_multimodal_models():
-    """Let mmpretrain do without its multimodal models where they cannot be imported.
+    """Let mmpretrain skip its multimodal models if they cannot be imported.
 
-    It takes any transformers from 4.28 on for one that has what they need. Version 5 has not, and
-    there ``import mmpretrain.models`` ends in a TypeError.
+    mmpretrain expects that transformers 4.28 and every newer version has the names that it imports.
+    Version 5 does not, and ``import mmpretrain.models`` then raises a TypeError.
     """
-    when_imported(DEPENDENCY, _check_transformers)
+    when_imported(DEPENDENCY, check_transformers)
 
 
-def _check_transformers(module):
+def check_transformers(module):
+    """Turn mmpretrain's multimodal models off, with a warning, if transformers lacks names.
+
+    Args:
+        module (module): mmpretrain's module of flags, with ``WITH_MULTIMODAL``.
+    """
     missing = getattr(module, 'WITH_MULTIMODAL', False) and missing_names()
     if missing:
         module.WITH_MULTIMODAL = False
         warnings.warn(
             "mmpretrain's multimodal models are left out: the transformers that is installed has "
-            f'no {", ".join(missing)}. Whoever needs them installs one before 5.0.',
+            f'no {", ".join(missing)}. To use them, install a transformers before 5.0.',
             stacklevel=2,
         )
 
 
 def missing_names():
-    """Return what transformers lacks, by its source: importing it takes seconds."""
+    """Return the names that transformers lacks, read from its source: an import takes seconds."""
     found = importlib.util.find_spec('transformers')
     for folder in found and found.submodule_search_locations or ():
         file = Path(folder, 'pytorch_utils.py')

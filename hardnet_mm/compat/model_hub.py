@@ -1,11 +1,11 @@
-"""The names of this plugin's configs and models, made known to everybody who resolves names.
+"""Registers the names of this plugin's configs and models with mmengine and the toolboxes.
 
-- ``hardnet_mm::ssd512_hardnet68_coco.py`` to mmengine: in ``Config.fromfile``, in ``_base_``, and
-  in ``mmengine.hub``;
-- ``ssd512_hardnet68_coco``, a model of the metafiles, to the inferencers of mmdet and mmseg, and to
-  mmpretrain's hub.
+- mmengine resolves ``hardnet_mm::ssd512_hardnet68_coco.py`` in ``Config.fromfile``, in ``_base_``,
+  and in ``mmengine.hub``.
+- The inferencers of mmdet and mmseg, and mmpretrain's hub, resolve ``ssd512_hardnet68_coco``, a
+  model of the metafiles.
 
-No toolbox is imported for it: mmpretrain is told when somebody else imports it.
+No toolbox is imported for this: mmpretrain gets the names when it is imported.
 """
 
 import functools
@@ -26,7 +26,7 @@ hub = importlib.import_module('mmengine.hub.hub')
 
 
 def register_names():
-    """Tell everybody named above; calling it again changes nothing."""
+    """Register the names with all of them. A second call has no effect."""
     if Config.fromfile is _fromfile:
         return
     Config.fromfile = staticmethod(_fromfile)

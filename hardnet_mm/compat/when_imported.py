@@ -1,4 +1,4 @@
-"""Changes to modules that may never be imported, made once somebody imports them."""
+"""Changes modules at the moment when they are imported."""
 
 import sys
 from importlib.abc import MetaPathFinder
@@ -6,11 +6,11 @@ from importlib.machinery import PathFinder
 
 
 def when_imported(name, change):
-    """Call a function with a module: now if it is there, else once it is imported.
+    """Call a function with a module: now if the module is loaded, else when it is imported.
 
     Args:
         name (str): The module's full name.
-        change (Callable): Takes the module. The same one is called once.
+        change (Callable): Takes the module. The same function is called only once.
     """
     if name in sys.modules:
         change(sys.modules[name])
@@ -21,13 +21,13 @@ def when_imported(name, change):
 
 
 class _Finder(MetaPathFinder):
-    """Find a module as ever, and call functions with it once it is there."""
+    """Finder that uses the other finders, and calls functions with a module after its import."""
 
     def __init__(self):
         self.changes = {}
 
     def find_spec(self, name, path, target=None):
-        """Return the module's spec, whose loader also calls the functions."""
+        """Return the module's spec, with a loader that also calls the functions."""
         spec = PathFinder.find_spec(name, path, target) if name in self.changes else None
         if spec is not None:
             load_module = spec.loader.exec_module

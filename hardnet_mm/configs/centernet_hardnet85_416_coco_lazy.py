@@ -1,4 +1,4 @@
-# Trained at 512 x 512, with the weights of that, and tested at 416 x 416.
+# The weights of 512 x 512, tested at 416 x 416.
 #
 # From configs/centernet_hardnet85_416_coco.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

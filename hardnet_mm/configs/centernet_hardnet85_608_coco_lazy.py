@@ -1,4 +1,4 @@
-# Trained and tested at 608 x 608, with weights of its own.
+# Trained and tested at 608 x 608. It has its own weights.
 #
 # From configs/centernet_hardnet85_608_coco.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,5 +1,5 @@
-# Tested at the size that the images have (--keep_res of the original), on a black canvas whose
-# sides divide by 32; with --tta at five scales (--test_scales), each with its mirror image.
+# Tests images at their original size (--keep_res of the original), padded with black to multiples
+# of 32. With --tta at five scales (--test_scales), each with its mirror image.
 #
 # From configs/centernet_hardnet85_keep-res_coco.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,5 +1,5 @@
-# No results of this are published. The original program has Pascal VOC at 384 x 384; the epochs and
-# steps are those that CenterNet's authors give for VOC.
+# No results of this are published. The image size of 384 x 384 is that of the original program for
+# Pascal VOC. The epochs and steps are those of CenterNet's authors for VOC.
 #
 # From configs/centernet_hardnet85_voc0712.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

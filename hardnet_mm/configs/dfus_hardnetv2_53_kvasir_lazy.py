@@ -1,4 +1,5 @@
-# HarDNet-DFUS on Kvasir-SEG, 880 images to train on and 120 to test. Sides are multiples of 64.
+# HarDNet-DFUS on Kvasir-SEG, 880 images for training and 120 for testing. Sides are multiples of
+# 64.
 #
 # From configs/dfus_hardnetv2-53_kvasir.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

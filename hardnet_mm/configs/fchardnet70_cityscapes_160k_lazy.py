@@ -1,5 +1,5 @@
-# A longer schedule, for which nothing was published. (Paddle's 160,000 iterations are of another
-# network: fchardnet70-paddle_cityscapes.py.)
+# A longer schedule, without published results. (Paddle's schedule of 160,000 iterations is for
+# another network: fchardnet70-paddle_cityscapes.py.)
 #
 # From configs/fchardnet70_cityscapes_160k.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

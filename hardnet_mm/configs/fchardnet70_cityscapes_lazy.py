@@ -1,5 +1,5 @@
-# It starts from ImageNet weights, as the original does. --cfg-options load_from=None leaves them
-# out.
+# Training starts from ImageNet weights, as in the original. --cfg-options load_from=None starts
+# from random weights.
 #
 # From configs/fchardnet70_cityscapes.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

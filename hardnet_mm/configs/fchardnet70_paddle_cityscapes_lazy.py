@@ -1,5 +1,5 @@
-# The network that PaddleSeg calls FC-HarDNet-70, and its recipe: twice the side of every map, four
-# times the multiply-adds, from random weights.
+# The network that PaddleSeg calls FC-HarDNet-70, and its recipe from random weights. Every feature
+# map has twice the height and width, and the network four times the multiply-adds.
 #
 # From configs/fchardnet70-paddle_cityscapes.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,5 +1,6 @@
-# Kvasir-SEG, 880 images to train on and 120 to test. It starts from ImageNet weights, as the
-# original does. --cfg-options model.backbone.init_cfg=None leaves them out.
+# HarDNet-MSEG on Kvasir-SEG, 880 images for training and 120 for testing. Training starts from
+# ImageNet weights, as in the original. --cfg-options model.backbone.init_cfg=None starts from
+# random weights.
 #
 # From configs/mseg_hardnet68_kvasir.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

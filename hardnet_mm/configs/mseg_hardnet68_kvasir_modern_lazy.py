@@ -1,5 +1,5 @@
-# A recipe of this plugin's own, which nobody published: augmentation, the loss as the papers have
-# it, AdamW at a rate that falls, averaged weights, bfloat16.
+# This plugin's own recipe, without published results: augmentation, the loss of the papers, AdamW
+# with a learning-rate decay, averaged weights, bfloat16.
 #
 # From configs/mseg_hardnet68_kvasir_modern.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,5 +1,5 @@
-# PraNet's split: 900 images of Kvasir-SEG and 550 of CVC-ClinicDB to train on, five test sets, each
-# with figures of its own.
+# HarDNet-MSEG on PraNet's split: training on 900 images of Kvasir-SEG and 550 of CVC-ClinicDB, and
+# five test sets with separate metrics.
 #
 # From configs/mseg_hardnet68_pranet.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,6 +1,6 @@
-# RFBNet512 is SSD512 with another neck. The original trains both by one program, so that all that
-# _base_/schedule_ssd512.py says of the schedule holds here: steps at 90, 120 and 140 of 300 epochs
-# at most.
+# RFBNet512 is SSD512 with another neck. The original trains both with the same program, so the
+# notes in _base_/schedule_ssd512.py apply here, too: steps at 90, 120 and 140 of at most 300
+# epochs.
 #
 # From configs/rfb512_hardnet68_coco.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,5 +1,6 @@
-# From the published weights of COCO, which has all classes of Pascal VOC. No schedule of this is
-# published: the rate is a fourth of that from ImageNet, and the epochs are half as many.
+# Training starts from the published COCO weights. COCO has all classes of Pascal VOC. No schedule
+# for this is published: here the learning rate is a fourth, and the epochs half, of those from
+# ImageNet.
 #
 # From configs/ssd512_hardnet68_coco-to-voc0712.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

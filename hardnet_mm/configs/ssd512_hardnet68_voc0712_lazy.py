@@ -1,4 +1,4 @@
-# Pascal VOC's boxes end at their last pixel in mmdet already, and VOCMetric counts it.
+# mmdet reads Pascal VOC's boxes with inclusive coordinates already, and VOCMetric expects these.
 #
 # From configs/ssd512_hardnet68_voc0712.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,4 +1,4 @@
-"""A module's function on a GPU as one graph of kernels, which is launched at once."""
+"""A module's function on a GPU, launched as one CUDA graph."""
 
 import warnings
 from collections.abc import Callable
@@ -13,27 +13,30 @@ MOST_GRAPHS = 8  # shapes; each has memory of its own
 
 
 class GraphedFunction:
-    """Calls a module's function by CUDA graphs, one for each shape of its tensors.
+    """Replays a module's function as CUDA graphs, one for each shape of its tensors.
 
-    Dozens of short kernels are launched faster at once than one by one from Python. The first call
-    with a shape runs the function, and records it; the weights are what they were then, or it is
-    recorded anew. After eight shapes, no further one is. Outputs are copies, as from the function
-    itself. On a CPU, under tracers, while gradients or another graph are recorded, the function
-    itself is called.
+    Launching one graph is faster than launching dozens of short kernels from Python. The first call
+    with a shape runs the function and records a graph. If the module's weights have changed since,
+    graphs are recorded again. At most eight shapes are recorded. Outputs are new tensors, as from
+    the function itself. The function is called directly on a CPU, under tracers, and while
+    gradients or another graph are recorded.
 
     Args:
-        function (callable): Without values that depend on its tensors' values.
-        module (nn.Module): Whose weights it uses.
+        function (callable): The function. Its control flow must not depend on tensor values.
+        module (nn.Module): The module whose weights it uses.
+
+    Attributes:
+        graphs (dict): The recorded graphs, by shapes of the arguments.
     """
 
     def __init__(self, function: Callable, module: nn.Module) -> None:
         self.function = function
         self.module = module
-        self._graphs: dict = {}
+        self.graphs: dict = {}
         self._state: list = []
 
     def __call__(self, *args, **kwargs):
-        """Map the arguments as the function does."""
+        """Return the function's outputs for the arguments."""
         if not torch.cuda.is_initialized():
             return self.function(*args, **kwargs)
         leaves, spec = tree_flatten((args, kwargs))
@@ -51,13 +54,13 @@ class GraphedFunction:
         )
         state = [_state_of(weight) for weight in self.module.parameters()]
         if state != self._state:
-            self._graphs.clear()
+            self.graphs.clear()
             self._state = state
-        if key not in self._graphs:
-            if len(self._graphs) == MOST_GRAPHS:  # images of ever other sizes
+        if key not in self.graphs:
+            if len(self.graphs) == MOST_GRAPHS:  # image sizes keep changing
                 return self.function(*args, **kwargs)
-            self._graphs[key] = self._record(leaves, spec)
-        recorded = self._graphs[key]
+            self.graphs[key] = self._record(leaves, spec)
+        recorded = self.graphs[key]
         if recorded is None:
             return self.function(*args, **kwargs)
         graph, inputs, outputs = recorded
@@ -67,7 +70,7 @@ class GraphedFunction:
         return tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, outputs)
 
     def _record(self, leaves, spec):
-        """Return a graph, its inputs and outputs; None where the function cannot be recorded."""
+        """Return a graph, its inputs and outputs; None if the function cannot be recorded."""
         leaves = [x.clone() if isinstance(x, torch.Tensor) else x for x in leaves]
         args, kwargs = tree_unflatten(leaves, spec)
         stream = torch.cuda.Stream()
@@ -91,12 +94,12 @@ class GraphedFunction:
         return graph, [x for x in leaves if isinstance(x, torch.Tensor)], outputs
 
     def __reduce__(self):
-        """Copy and save without the graphs, which belong to one model's memory."""
+        """Copy and save without the graphs, which refer to one model's memory."""
         return GraphedFunction, (self.function, self.module)
 
 
 def _state_of(weight):
-    """Return what changes with a weight; an inference tensor counts no versions."""
+    """Return a value that changes with a weight. An inference tensor has no version counter."""
     return weight.data_ptr(), 0 if weight.is_inference() else weight._version
 
 

@@ -1,4 +1,4 @@
-"""From a trained model to its inference form."""
+"""Converts a trained model to its inference form."""
 
 import copy
 
@@ -25,31 +25,33 @@ def to_deploy(
 ) -> nn.Module:
     """Return the inference form of a backbone, classifier, detector or segmentor.
 
-    Norms are folded into the convolutions, and activations are computed with them. Tensors are laid
-    out channels-last. On a CPU, large 3x3 convolutions are computed by Winograd's algorithm,
-    HarDNet blocks without concatenations, and the buffers of intermediate tensors are reused by the
-    next run. On a GPU, HarDNet's convolutions in a half precision read their links where they are,
-    and the kernels of each part are launched at once. The interface stays, and so do the outputs in
-    float32. Images and predictions are float32 whatever ``dtype`` is.
+    Norms are folded into the convolutions, activations are computed together with them, and tensors
+    are channels-last. On a CPU, Winograd's algorithm computes large 3x3 convolutions, HarDNet
+    blocks are computed without concatenations, and the next run reuses the buffers of intermediate
+    tensors. On a GPU, in float16 or bfloat16, HarDNet's convolutions read their links in place, and
+    the kernels of each part are launched as a CUDA graph.
+
+    The model's interface does not change. In float32 neither do its outputs, up to rounding. Images
+    and predictions are float32 for any ``dtype``.
 
     Args:
-        model (nn.Module): The trained model; it is left as it is.
-        dtype (torch.dtype, optional): What the network computes in: float32, bfloat16 or float16.
-            Backbone and neck do, and the head of a one-stage detector, segmentor or classifier.
-            Defaults to None: as the model is.
-        channels_last (bool): Whether to lay tensors out as (N, H, W, C). Defaults to True.
-        winograd (bool): Whether to use Winograd's algorithm on a CPU, which takes tensors that are
-            channels-last, and more memory. Defaults to True.
-        cuda_graphs (bool): Whether to launch the kernels of backbone, neck and head as a graph each
-            on a GPU. The first run with a shape of images takes longer, and each shape takes
-            memory. Defaults to True.
+        model (nn.Module): The trained model, which is not changed.
+        dtype (torch.dtype, optional): Type in which the network computes: float32, bfloat16 or
+            float16. The network is the backbone, the neck, and the head of a one-stage detector,
+            segmentor or classifier. Defaults to None: the type of the model.
+        channels_last (bool): Whether tensors are stored as (N, H, W, C). Defaults to True.
+        winograd (bool): Whether to use Winograd's algorithm on a CPU. It needs channels-last
+            tensors, and more memory. Defaults to True.
+        cuda_graphs (bool): Whether the kernels of backbone, neck and head are each launched as a
+            CUDA graph. The first run with an image shape takes longer, and each shape needs memory.
+            Defaults to True.
 
     Returns:
-        nn.Module: In evaluation mode, without gradients. Its ``state_dict`` loads into another
-        inference form of the same model.
+        nn.Module: The inference form, in evaluation mode, without gradients. Its ``state_dict``
+        loads into another inference form of the same model.
 
     Raises:
-        ValueError: If ``dtype`` is another one.
+        ValueError: If ``dtype`` is none of these.
     """
     if dtype not in DTYPES:
         raise ValueError(f'dtype must be one of {DTYPES}, got {dtype}')
@@ -72,9 +74,9 @@ def to_deploy(
 
 
 def _network(model):
-    """Return the parts of a model that compute in ``dtype``, and the last of them.
+    """Return the parts of a model that compute in ``dtype``, and the last parts among them.
 
-    The last parts' outputs are converted for the toolbox's code, which goes on in float32.
+    The outputs of the last parts are converted to float32, in which the toolbox's code computes.
     """
     if not hasattr(model, 'backbone'):
         return [model], [model]
@@ -91,7 +93,7 @@ def _network(model):
 
 
 class _Entry:
-    """Prepares the images at the network's entry; a model with it can be copied and saved."""
+    """Converts the images before the network; a class, so that models can be copied and saved."""
 
     def __init__(self, function, module, dtype, channels_last):
         self.function = function
@@ -110,10 +112,11 @@ class _Entry:
 
 
 class _PlainOutputs:
-    """Calls a function, and returns its tensors as the toolboxes' code expects them.
+    """Calls a function, and converts its outputs to what the toolboxes' code expects.
 
-    The tensors are float32. They are contiguous as well, since mmdet and mmpretrain take views of
-    them. mmseg does not, and its argmax over channels is faster on channels-last logits.
+    Outputs become float32. They also become contiguous for mmdet and mmpretrain, which call
+    ``view()`` on them. mmseg does not, and its argmax over channels is faster on channels-last
+    logits.
     """
 
     def __init__(self, function, any_layout):

@@ -1,4 +1,4 @@
-"""Where a model has convolutions that can be fused with what follows them."""
+"""Finding the convolutions of a model that can be fused with the norm and activation after them."""
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -14,13 +14,13 @@ PLAIN_FORWARDS = nn.Conv2d.forward, Conv2d.forward
 
 
 class Fusion:
-    """Replaces every plain convolution of a model, with the norm and activation after it.
+    """Replaces every plain convolution of a model, together with the norm and activation after it.
 
-    A norm or an activation is known to follow a convolution inside mmcv's ConvModule, as its
-    neighbour in a Sequential, and inside the toolboxes' residual blocks.
+    Three places are searched: mmcv's ConvModule, neighbours in a Sequential, and the toolboxes'
+    residual blocks.
 
     Args:
-        pool (MemoryPool): Where the model takes memory for intermediate tensors from.
+        pool (MemoryPool): Pool for the model's intermediate tensors.
         winograd (bool): Whether convolutions may use Winograd's algorithm.
     """
 
@@ -31,7 +31,7 @@ class Fusion:
         self._done: dict = {}
 
     def __call__(self, module):
-        """Replace what a module contains."""
+        """Replace the convolutions inside a module."""
         if isinstance(module, nn.Sequential):
             self._fold_neighbours(module)
         elif hasattr(module, 'norm1_name') and 'conv1' in module._modules:
@@ -79,7 +79,7 @@ class Fusion:
             self._fold(block, f'conv{number}', getattr(block, f'norm{number}_name', None))
 
     def _fold(self, module, conv, norm):
-        """Fold a norm, by name, into the convolution before it."""
+        """Fold the norm with a given name into the convolution before it."""
         modules = module._modules
         if _is_plain(modules.get(conv)) and isinstance(modules.get(norm), _BatchNorm):
             modules[conv] = FusedConv(modules[conv], modules[norm], pool=self.winograd_pool)

@@ -14,15 +14,16 @@ from .linked import Packed, by_kernels, can_link, is_linkable
 
 
 class FusedBlock(nn.Module):
-    """A HarDNet block for inference, which computes its features source by source.
+    """A HarDNet block for inference, without concatenations.
 
-    See :mod:`hardnet_mm.kernels.cpu.links_by_source`. It is used where it was measured to be
-    faster: in float32, on a CPU, without depthwise convolutions. On a GPU, in a half precision, its
-    layers read their links where they are: see :mod:`hardnet_mm.kernels.triton`.
+    On a CPU it is computed feature by feature, see :mod:`hardnet_mm.kernels.cpu.links_by_source`.
+    Measurements showed that this is faster in float32 without depthwise convolutions; in all other
+    cases features are concatenated. On a GPU, in float16 or bfloat16, layers read their links in
+    place, see :mod:`hardnet_mm.kernels.triton`.
 
     Args:
-        block (HarDBlock): The block, its layers fused.
-        pool (MemoryPool): Where intermediate tensors take their memory from.
+        block (HarDBlock): The block, with fused layers.
+        pool (MemoryPool): Pool for intermediate tensors.
     """
 
     def __init__(self, block: HarDBlock, pool: MemoryPool) -> None:
@@ -76,7 +77,7 @@ class FusedBlock(nn.Module):
         return features
 
     def _sum(self, parts):
-        """Add channels-last parts up. The last one, which is not shared, takes the sum."""
+        """Sum channels-last tensors into the last one, which no other layer reads."""
         *others, total = parts
         if not others:
             return total.contiguous(memory_format=torch.channels_last)
@@ -106,7 +107,7 @@ class FusedBlock(nn.Module):
         return convolution, readers, widths
 
     def __getstate__(self):
-        """Leave the stacked weights out of copies and files; the next run stacks them again."""
+        """Exclude the stacked weights from copies and files; the next run restacks them."""
         return {**self.__dict__, '_made': (None, None)}
 
 
@@ -115,7 +116,7 @@ def make_linked_block(block: FusedBlock, transition: FusedConv | None = None) ->
 
     Args:
         block (FusedBlock): The block.
-        transition (FusedConv, optional): The only reader of its output. Defaults to None.
+        transition (FusedConv, optional): The only reader of the block's output. Defaults to None.
     """
     from ..kernels.triton.linked_block import LinkedBlock
 

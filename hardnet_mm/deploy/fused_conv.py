@@ -11,7 +11,7 @@ from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..training.in_place_relu6 import InPlaceReLU6
 from ..utils.tracing import is_eager
 
-# What oneDNN computes with the convolution: its name, and its numbers.
+# Activations that oneDNN computes with the convolution: oneDNN's name and arguments.
 ONEDNN_ACTIVATIONS = {
     nn.ReLU: lambda act: ('relu', []),
     nn.ReLU6: lambda act: ('hardtanh', [0.0, 6.0]),
@@ -25,17 +25,17 @@ HALVES = (torch.bfloat16, torch.float16)
 
 
 class FusedConv(nn.Module):
-    """A convolution with its norm folded in and its activation in place, for inference alone.
+    """A convolution with a folded norm and an in-place activation, for inference only.
 
-    On a CPU, oneDNN computes both in one pass, on weights that are laid out for it once; a large
-    3x3 convolution is computed by Winograd's algorithm where that is faster.
+    On a CPU, oneDNN computes convolution and activation in one pass, with prepacked weights. A
+    large 3x3 convolution is computed by Winograd's algorithm if that is faster.
 
     Args:
         conv (nn.Conv2d): The convolution.
         norm (_BatchNorm, optional): The norm after it, whose running statistics are folded.
         act (nn.Module, optional): The activation after that.
-        pool (MemoryPool, optional): Where Winograd's algorithm takes its memory from. Defaults to
-            None: it is not used.
+        pool (MemoryPool, optional): Memory pool of Winograd's algorithm. Defaults to None: the
+            algorithm is not used.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class FusedConv(nn.Module):
         return functional.conv2d(x, weight, bias, *geometry)
 
     def _pack(self, x, pack, *args):
-        """Return the weights as oneDNN wants them, laid out once, on the first size that comes."""
+        """Return the weights in oneDNN's layout, packed once, for the first input size."""
         state = state_of(self.weight)
         made_of, packed = self._packed.get(pack, (None, None))
         if made_of != state:
@@ -104,12 +104,12 @@ class FusedConv(nn.Module):
         return packed
 
     def __getstate__(self):
-        """Leave the packed weights out of copies and files; the next run packs them again."""
+        """Exclude the packed weights from copies and files; the next run repacks them."""
         return {**self.__dict__, '_packed': {}}
 
 
 def computes_in_cudnn(x: Tensor) -> bool:
-    """Return whether a tensor is an eager computation's on a GPU with cuDNN, without gradients."""
+    """Return whether a tensor is on a GPU with cuDNN, in eager mode, without gradients."""
     return (
         x.is_cuda
         and torch.version.cuda is not None
@@ -121,7 +121,7 @@ def computes_in_cudnn(x: Tensor) -> bool:
 
 
 def state_of(weight: Tensor) -> tuple:
-    """Return what changes when a weight is replaced or written to."""
+    """Return a value that changes when a weight is replaced or modified."""
     # an inference tensor (loaded by assignment in inference mode) counts no versions: never equal
     version = float('nan') if weight.is_inference() else weight._version
     return weight.dtype, weight.data_ptr(), version

@@ -17,8 +17,8 @@ POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 class FusedStem(Stage):
     """A stem for inference.
 
-    On a GPU, in a half precision, each convolution is one kernel, and the first takes images of any
-    type and layout: see :mod:`hardnet_mm.kernels.triton`.
+    On a GPU, in float16 or bfloat16, each convolution is one kernel of
+    :mod:`hardnet_mm.kernels.triton`. The first kernel takes images of any type and layout.
 
     Args:
         stem (Stage): The stem, its convolutions fused.
@@ -64,9 +64,9 @@ def _make_linked_stem(layers):
 class FusedStage(Stage):
     """A stage for inference.
 
-    On a GPU, in a half precision, its pool writes to where its first block reads, each layer to
-    where the next ones read, and a transition to where the next block reads: see
-    :mod:`hardnet_mm.kernels.triton`.
+    On a GPU, in float16 or bfloat16, it uses :mod:`hardnet_mm.kernels.triton`. The pool, each layer
+    and each transition then write directly to the tensor that the next layers or the next block
+    read.
 
     Args:
         stage (Stage): The stage, its blocks and convolutions fused.
@@ -115,7 +115,7 @@ class FusedStage(Stage):
 
 
 def _make_linked_blocks(stage: FusedStage) -> dict[str, Any]:
-    """Return a stage's blocks, each with the transition after it, by name."""
+    """Return the linked blocks of a stage by name, each with the transition after it."""
     layers = dict(stage.named_children())
     return {
         name: make_linked_block(block, layers.get(name.replace('block', 'transition')))

@@ -11,16 +11,16 @@ from .deploy import to_deploy
 
 @HOOKS.register_module()
 class DeployHook(Hook):
-    """Test the inference form of the model, :func:`hardnet_mm.deploy.to_deploy`.
+    """Test the model's inference form, see :func:`hardnet_mm.deploy.to_deploy`.
 
     Args:
-        dtype (str): Name of the type that it computes in. Defaults to 'float32'.
+        dtype (str): Name of the type in which it computes. Defaults to 'float32'.
     """
 
     def __init__(self, dtype: str = 'float32') -> None:
         self.dtype = getattr(torch, dtype)
 
     def before_test(self, runner: Runner) -> None:
-        """Put the inference form in the model's place; the weights are loaded by now."""
+        """Replace the model by its inference form, after its weights have been loaded."""
         model = runner.model
         runner.model = to_deploy(model.module if is_model_wrapper(model) else model, self.dtype)

@@ -1,4 +1,4 @@
-"""When convolutions are computed by :mod:`hardnet_mm.kernels.triton`, on a GPU."""
+"""Decides which convolutions :mod:`hardnet_mm.kernels.triton` computes on a GPU."""
 
 import functools
 import importlib.util
@@ -19,7 +19,7 @@ OLDEST = (8, 0)  # Ampere, the first that computes in bfloat16 and copies past t
 
 @functools.cache
 def has_triton() -> bool:
-    """Return whether a Triton is installed that has descriptors of tensors, as 3.4 and later."""
+    """Return whether a Triton with tensor descriptors is installed, version 3.4 or later."""
     try:
         return importlib.util.find_spec('triton.tools.tensor_descriptor') is not None
     except ModuleNotFoundError:
@@ -27,12 +27,12 @@ def has_triton() -> bool:
 
 
 def can_link(x: Tensor, dtype: torch.dtype | None = None) -> bool:
-    """Return whether a tensor is computed by the kernels, on its GPU.
+    """Return whether the kernels can take a tensor as input.
 
     Args:
         x (Tensor): ``(N, C, H, W)``, channels-last.
-        dtype (torch.dtype, optional): What it is computed in. Then it may be of any type and
-            layout. Defaults to None: its own.
+        dtype (torch.dtype, optional): Type of the computation, if it is not that of the tensor.
+            The tensor can then have any type and layout. Defaults to None.
     """
     return (
         x.is_cuda
@@ -46,18 +46,18 @@ def can_link(x: Tensor, dtype: torch.dtype | None = None) -> bool:
 
 
 def by_kernels(module: nn.Module, x: Tensor, *args: Any) -> Any:
-    """Call a module's ``linked_forward``, on the tensor's own GPU.
+    """Call a module's ``linked_forward`` on the tensor's GPU.
 
-    What a GPU's compiler refuses is said in a warning, and computed by PyTorch from then on: the
-    module's ``linkable`` becomes False.
+    If the kernels fail there, this warns, and sets the module's ``linkable`` to False. PyTorch
+    then computes the module from that call on.
 
     Returns:
-        The output, or None where there is none.
+        The output, or None if the kernels failed.
     """
     try:
         with torch.cuda.device_of(x):
             return module.linked_forward(x, *args)
-    except Exception as error:  # Triton's have no class in common
+    except Exception as error:  # Triton's errors have no common class
         warnings.warn(
             f"{type(module).__name__} is computed by PyTorch's convolutions, more slowly: the "
             f'kernels fail on {x.device}: {error!r}',
@@ -68,10 +68,10 @@ def by_kernels(module: nn.Module, x: Tensor, *args: Any) -> Any:
 
 
 def is_linkable(layer: nn.Module, halo: int = 1) -> bool:
-    """Return whether the kernels compute a layer: a Conv3x3 or Conv1x1 that keeps the map's size.
+    """Return whether the kernels can compute a layer: a Conv3x3 or Conv1x1 with 'same' padding.
 
     Args:
-        layer (nn.Module): Any.
+        layer (nn.Module): Any module.
         halo (int): The Conv3x3s' padding and dilation. Defaults to 1.
     """
     if not isinstance(layer, FusedConv) or not isinstance(layer.act, ACTIVATIONS):
@@ -87,10 +87,12 @@ def is_linkable(layer: nn.Module, halo: int = 1) -> bool:
 
 
 class Packed:
-    """What is made of layers' weights, until these change; copies and files leave it out.
+    """A cache of something computed from layers' weights, such as packed weights.
+
+    It is recomputed when the weights change, and is not part of copies and files.
 
     Args:
-        make (callable): Makes it of the layers.
+        make (callable): Computes it.
     """
 
     def __init__(self, make: Any) -> None:
@@ -98,7 +100,7 @@ class Packed:
         self._made: tuple = (None, None)
 
     def __call__(self, layers: list[FusedConv], *args: Any) -> Any:
-        """Return what was made of the layers' present weights."""
+        """Return the value for the layers' current weights."""
         state = [state_of(layer.weight) for layer in layers]
         if state != self._made[0]:
             with torch.inference_mode(False), torch.no_grad():
@@ -106,5 +108,5 @@ class Packed:
         return self._made[1]
 
     def __reduce__(self) -> tuple:
-        """Copy and save without what was made."""
+        """Copy and save without the value."""
         return Packed, (self.make,)

@@ -1,4 +1,4 @@
-"""What detection on HarDNet needs beyond mmdet: name this in ``custom_imports``."""
+"""Detection with HarDNet, as additions to mmdet: name this module in ``custom_imports``."""
 
 from .. import needs_mm  # noqa: F401, says what to install
 from .bridge import Bridge

@@ -1,4 +1,4 @@
-"""What stands between a HarDNet and the levels of a detector."""
+"""The layers between a HarDNet and the feature levels of a detector."""
 
 from mmcv.cnn import ConvModule
 from mmengine.model import Sequential
@@ -8,11 +8,11 @@ from torch import nn
 class Bridge(Sequential):
     """MaxPool 3x3 - Conv3x3 - BN - ReLU - Conv1x1 - BN - ReLU, all at stride 1.
 
-    It stands where VGG has its fc6 and fc7 (lzx1413/PytorchSSD, SSD_HarDNet68 and SSD_HarDNet85).
-    Its weights start He-normal by outputs.
+    It corresponds to fc6 and fc7 of VGG (lzx1413/PytorchSSD, SSD_HarDNet68 and SSD_HarDNet85).
+    Weights are initialized He-normal, with fan-out.
 
     Args:
-        channels (int): Channels of its input, and of its output.
+        channels (int): Channels of the input and of the output.
         mid_channels (int): Channels between the convolutions.
         dilation (int): Dilation of the Conv3x3. Defaults to 1.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.

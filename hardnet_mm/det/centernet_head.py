@@ -1,4 +1,4 @@
-"""CenterNet's head on HarDNet: size and offset are learned densely, by one branch."""
+"""CenterNet's head for HarDNet: one branch learns size and offset, at all positions of a box."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,24 +24,26 @@ from .centernet_targets import dense_targets
 class CTHarDNetHead(CenterNetHead):
     """mmdet's CenterNet head with dense size and offset (PingoLH/CenterNet-HarDNet).
 
-    Two branches, Conv3x3 - ReLU - Conv1x1: the heatmap, and four channels of width, height, offset
-    x and offset y, in positions. A branch's hidden width is ``feat_channels``, or four times its
-    outputs where that is more. Losses are those of :class:`CenterNetHead`; size and offset are
-    weighted as :func:`dense_targets` describes, and divided by the sum of the weights. Centres and
-    weights are those of the whole batch, also where several processes have a part of it each; the
-    original's program divides by those of a GPU.
+    There are two branches, each Conv3x3 - ReLU - Conv1x1. One computes the heatmap. The other has
+    four channels: width, height, offset x and offset y, in positions. A branch has
+    ``feat_channels`` hidden channels, or four times its output channels if that is more.
+
+    The losses are those of :class:`CenterNetHead`. The losses of size and offset are weighted as
+    :func:`dense_targets` describes, and divided by the sum of the weights. With several processes,
+    losses are divided by the centres and weights of the total batch. The original program divides
+    by those of one GPU.
 
     Args:
         in_channels (int): Channels of the input.
         num_classes (int): Number of classes.
-        feat_channels (int): Least hidden channels of a branch. Defaults to 128.
-        stride (int): Pixels from one position of the map to the next; position i lies on pixel
-            i * stride, also where the image's size is no multiple of it. Defaults to 4.
+        feat_channels (int): Minimum of the hidden channels of a branch. Defaults to 128.
+        stride (int): Distance in pixels of two neighbouring positions of the map. Position i lies
+            on pixel i * stride, for any size of image. Defaults to 4.
         **kwargs: The other arguments of :class:`CenterNetHead`.
 
     Attributes:
-        map_names (tuple[str]): What :meth:`forward` returns, a list of one level of each.
-        output_names (tuple[str]): What :meth:`decode` makes of that.
+        map_names (tuple[str]): Names of what :meth:`forward` returns: of each a list of one level.
+        output_names (tuple[str]): Names of what :meth:`decode` returns.
     """
 
     map_names = ('heatmap', 'size', 'offset')
@@ -66,7 +68,10 @@ class CTHarDNetHead(CenterNetHead):
         return super()._build_head(in_channels, max(feat_channels, 4 * out_channels), out_channels)
 
     def init_weights(self) -> None:
-        """Initialize as the original: He-uniform, no bias but the heatmap's, sigmoid 0.1."""
+        """Initialize as the original does.
+
+        Weights are He-uniform and biases zero, except the heatmap's: its scores start at 0.1.
+        """
         for branch in (self.heatmap_head, self.wh_head):
             for layer in (branch[0], branch[2]):
                 torch.nn.init.kaiming_uniform_(layer.weight, nonlinearity='relu')
@@ -81,7 +86,7 @@ class CTHarDNetHead(CenterNetHead):
             x, y in positions ``(N, 2, H, W)``.
 
         Raises:
-            ValueError: If the input is not as wide as the head was built for.
+            ValueError: If the input does not have ``in_channels`` channels.
         """
         if x.shape[1] != self.in_channels:
             raise ValueError(
@@ -96,7 +101,7 @@ class CTHarDNetHead(CenterNetHead):
     ) -> dict[str, Tensor]:
         """Return the losses; see :meth:`CenterNetHead.loss_by_feat`.
 
-        Scores are clamped away from 0 and 1, where losses are infinite in half precision.
+        Scores are clamped away from 0 and 1, where the losses are infinite in half precision.
         """
         heatmaps = [heatmap.float().clamp(1e-4, 1 - 1e-4) for heatmap in heatmaps]
         return super().loss_by_feat(heatmaps, *args, **kwargs)
@@ -110,8 +115,8 @@ class CTHarDNetHead(CenterNetHead):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the targets of a batch; see :meth:`CenterNetHead.get_targets`.
 
-        The weights are scaled such that the division of the base class, by twice the number of
-        centres, comes to one by their sum.
+        The base class divides the losses by twice the number of centres. The weights are scaled so
+        that the result is a division by the sum of the weights.
         """
         height, width = feat_shape[2:]
         boxes = [each / self.stride for each in gt_bboxes]
@@ -119,7 +124,7 @@ class CTHarDNetHead(CenterNetHead):
             boxes, gt_labels, self.num_classes, height, width
         )
         weight = weight[:, None].expand_as(size)
-        # Means over processes, whose gradients are averaged, too: limits are the batch's.
+        # Both numbers are means over the processes, because gradients are averaged over processes.
         processes = get_world_size()
         centers = reduce_mean(heatmap.eq(1).count_nonzero().to(weight))
         avg_factor = centers.clamp(min=1 / processes)
@@ -138,8 +143,9 @@ class CTHarDNetHead(CenterNetHead):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the detections: the ``test_cfg.topk`` highest peaks, best first.
 
-        A peak is a position whose score is the highest of its ``test_cfg.local_maximum_kernel``
-        neighbourhood. Where an image has fewer peaks, the rest have a score of 0.
+        A peak is a position with the highest score of its neighbourhood, a square of
+        ``test_cfg.local_maximum_kernel`` positions. If an image has fewer than ``topk`` peaks, the
+        remaining detections have a score of 0.
 
         Args:
             heatmap (Tensor): As :meth:`forward_single` returns it, ``(N, num_classes, H, W)``.
@@ -156,10 +162,10 @@ class CTHarDNetHead(CenterNetHead):
         return self.boxes_of(positions, size, offset), scores, labels
 
     def boxes_of(self, positions: Tensor, size: Tensor, offset: Tensor) -> Tensor:
-        """Return the boxes of positions, whatever their scores are.
+        """Return the boxes predicted at some positions.
 
         Args:
-            positions (Tensor): Numbers of positions, row by row, ``(N, K)`` int64.
+            positions (Tensor): Indices of positions, row by row, ``(N, K)`` int64.
             size (Tensor): As of :meth:`decode`.
             offset (Tensor): As of :meth:`decode`.
 
@@ -170,7 +176,7 @@ class CTHarDNetHead(CenterNetHead):
         row = torch.div(positions, width, rounding_mode='floor')
         corner = torch.stack([positions - row * width, row], dim=2)
         center = corner + transpose_and_gather_feat(offset, positions)
-        # as little training may give sizes below zero, which nobody can draw
+        # after little training sizes may be negative, and such boxes cannot be drawn
         half = transpose_and_gather_feat(size.clamp(min=0), positions) / 2
         return torch.cat([center - half, center + half], dim=2) * self.stride
 

@@ -1,4 +1,4 @@
-"""CenterNet's decoder on HarDNet."""
+"""CenterNet's decoder for HarDNet."""
 
 from collections.abc import Sequence
 
@@ -17,22 +17,23 @@ from ..utils.arguments import typed
 class CTHarDNetNeck(BaseModule):
     """U-shaped decoder of HarDNet blocks (PingoLH/CenterNet-HarDNet, HarDNetSeg).
 
-    The deepest skip is projected (Conv1x1 - norm - activation), halved in size, widened by
-    :func:`with_context` and put through a block. Then, from the deepest skip to the shallowest, the
-    features are enlarged to the skip's size, concatenated with it, projected, widened, and put
-    through a block. Of the projections, some last channels go straight to the output, enlarged.
+    The inputs are called skips. The deepest skip is projected (Conv1x1 - norm - activation),
+    downsampled by 2, extended by :func:`with_context`, and passed through a block. Then this is
+    repeated from the deepest skip to the shallowest: the features are upsampled to the size of the
+    skip, concatenated with it, projected, extended, and passed through a block. The last channels
+    of each projection are a shortcut: they are upsampled and concatenated to the output directly.
 
     Args:
         in_channels (Sequence[int]): Channels of the skips, shallow ones first.
-        projection_channels (Sequence[int]): Channels after each projection, one more than there are
-            skips; those of the shortcuts are included.
+        projection_channels (Sequence[int]): Channels after each projection, shortcuts included. It
+            has one value more than there are skips.
         growth_rates (Sequence[int]): Growth rate of each block.
         num_layers (Sequence[int]): Number of layers of each block.
         shortcut_channels (Sequence[int]): Channels of each skip's projection that go straight to
             the output, deepest first.
-        use_skips (Sequence[bool], optional): Whether each skip is concatenated, or only tells the
-            size, deepest first. Defaults to None: all are.
-        growth_multiplier (float): Of the blocks. Defaults to 1.7.
+        use_skips (Sequence[bool], optional): Whether each skip is concatenated, deepest first. Of
+            others only the size is used. Defaults to None: all are concatenated.
+        growth_multiplier (float): Growth multiplier of the blocks. Defaults to 1.7.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Config of the activations. Defaults to ``dict(type='ReLU')``.
         init_cfg (dict, optional): Initialization config. Defaults to He-uniform convolutions, as
@@ -110,7 +111,7 @@ class CTHarDNetNeck(BaseModule):
             tuple[Tensor]: One map, ``(N, out_channels, H_0, W_0)``.
 
         Raises:
-            ValueError: If the skips are not as many, as wide, or as large as they must be.
+            ValueError: If the number of skips, their channels or their sizes are wrong.
         """
         self._check(inputs)
         x = self.blocks[0](with_context(self.halve(self.projections[0](inputs[-1]))))
@@ -141,9 +142,9 @@ class CTHarDNetNeck(BaseModule):
 
 
 def with_context(x: Tensor) -> Tensor:
-    """Widen ``(N, C, H, W)`` to ``(N, 3C, H, W)``: x, its 9x9 means, and x over its sum.
+    """Extend ``(N, C, H, W)`` to ``(N, 3C, H, W)``: x, its 9x9 means, and x divided by its sum.
 
-    The means count the zeros around the map; the sum is a channel's, plus 0.1.
+    The means include the zero padding. The sum is that of each channel, plus 0.1.
     """
     means = functional.avg_pool2d(x, 9, stride=1, padding=4)
     return torch.cat([x, means, x / (x.sum(dim=(2, 3), keepdim=True) + 0.1)], dim=1)

@@ -1,6 +1,6 @@
-"""CenterNet-HarDNet's training targets: all positions around a centre learn size and offset.
+"""CenterNet-HarDNet's training targets: all positions near a centre learn size and offset.
 
-Lengths are in positions: 1 is the distance of two neighbouring positions of the heatmap.
+Lengths are in positions: 1 is the distance between two neighbouring positions of the heatmap.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ PAIRS_AT_ONCE = 2**17  # pairs of a box and a position: some 45 MB of intermedia
 def gaussian_radius(sides: Tensor) -> Tensor:
     """Return the radius in positions, ``(K,)`` int64, of the heatmap's Gaussians.
 
-    A box whose corners move by less than the radius still overlaps the old box by an IoU of 0.7.
-    CornerNet (Law and Deng, 2018) solves this for three ways of moving and takes the smallest
-    radius, which is always the third. The third is computed here as in the original program
-    (utils/image.py), which divides by 2 where the quadratic formula has 2a.
+    If the corners of a box move by less than the radius, its IoU with the old box is at least 0.7.
+    CornerNet (Law and Deng, 2018) solves this for three ways of moving the corners, and takes the
+    smallest radius. That is always the third one. It is computed here as in the original program
+    (utils/image.py), which divides by 2 where the quadratic formula divides by 2a.
 
     Args:
         sides (Tensor): Widths and heights in positions, ``(K, 2)``.
@@ -34,13 +34,13 @@ def gaussian_radius(sides: Tensor) -> Tensor:
 
 
 def keep_visible(sides: Tensor, whole_sides: Tensor) -> Tensor:
-    """Tell which boxes are visible enough to be learned.
+    """Return which boxes are visible enough to be learned.
 
-    Of such a box more than 2 positions or more than half are left, across as well as down.
+    Both in width and in height, more than 2 positions or more than half of the box must be visible.
 
     Args:
         sides (Tensor): Visible widths and heights in positions, ``(K, 2)``.
-        whole_sides (Tensor): Those before anything was cut off, ``(K, 2)``.
+        whole_sides (Tensor): Complete widths and heights in positions, ``(K, 2)``.
 
     Returns:
         Tensor: bool, ``(K,)``.
@@ -53,21 +53,21 @@ def dense_targets(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Draw the targets of a batch (PingoLH/CenterNet-HarDNet, sample/ctdet.py, utils/image.py).
 
-    A box marks a square of positions: those at most r from the position of its centre, along x and
-    y, where r is :func:`gaussian_radius`. In the square the heatmap is a Gaussian with a sigma of
+    Each box has a square of positions around its centre, up to r away along x and along y, where r
+    is :func:`gaussian_radius`. In the square the heatmap is a Gaussian with a sigma of
     (2r + 1) / 6. Size and offset are weighted by a Gaussian with a sigma of (2r + 1) / 24, divided
-    by its sum. Where squares overlap, the heatmap takes the larger value. Size and offset are those
-    of the box with the larger weight, and of the later box if weights are equal. Outside of all
-    squares everything is zero.
+    by its sum. Where squares overlap, the heatmap is the larger value. Size and offset are those of
+    the box with the larger weight, or of the later box if weights are equal. Outside of all squares
+    everything is zero.
 
-    Time grows with the positions that the squares cover, memory with the maps alone: see
-    :func:`pairs`. A GPU is synchronised once, for the squares' sizes, which decide on shapes.
+    The time depends on the number of positions in the squares, the memory only on the size of the
+    maps: see :func:`pairs`. A GPU is synchronised once, for the sizes of the squares, which
+    determine shapes.
 
     Args:
-        boxes (Sequence[Tensor]): Each image's, ``(K, 4)`` as x1, y1, x2, y2 in positions; parts
-        outside
-            the map are cut off.
-        labels (Sequence[Tensor]): Each image's, the boxes' classes, int64 ``(K,)``.
+        boxes (Sequence[Tensor]): Boxes of each image, ``(K, 4)`` as x1, y1, x2, y2 in positions.
+            Parts outside the map are cut off.
+        labels (Sequence[Tensor]): Classes of each image's boxes, int64 ``(K,)``.
         num_classes (int): Number of classes.
         height (int): Height of the map in positions.
         width (int): Width of the map in positions.
@@ -78,7 +78,7 @@ def dense_targets(
         positions likewise, and the weights of both ``(N, height, width)``.
 
     Raises:
-        ValueError: If a label is none of 0..num_classes - 1.
+        ValueError: If a label is not in 0..num_classes - 1.
     """
     images = torch.cat([torch.full_like(each, i) for i, each in enumerate(labels)]).long()
     shape = (len(boxes), height, width)
@@ -127,7 +127,7 @@ def clamp_to_map(points: Tensor, height: int, width: int) -> Tensor:
 
 
 def visible_parts(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Cut off what is outside the map.
+    """Clip boxes to the map.
 
     Args:
         boxes (Tensor): ``(K, 4)`` as x1, y1, x2, y2 in positions.
@@ -135,8 +135,8 @@ def visible_parts(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tenso
         width (int): Width of the map in positions.
 
     Returns:
-        tuple[Tensor]: Widths and heights ``(K, 2)``, centres ``(K, 2)``, and whether enough is
-        left, bool ``(K,)``.
+        tuple[Tensor]: Widths and heights ``(K, 2)``, centres ``(K, 2)``, and whether enough of the
+        box is visible, bool ``(K,)``.
     """
     corners = boxes.view(-1, 2, 2)
     low, high = clamp_to_map(corners, height, width).unbind(dim=1)
@@ -152,7 +152,7 @@ def visible_squares(
     Args:
         middles (Tensor): The centres' positions x, y, int64 ``(K, 2)``.
         radii (Tensor): int64 ``(K,)``.
-        keep (Tensor): bool ``(K,)``; where it is false, the square is empty.
+        keep (Tensor): bool ``(K,)``; the square is empty if it is false.
         height (int): Height of the map in positions.
         width (int): Width of the map in positions.
 
@@ -180,12 +180,12 @@ def gaussian_table(reach: int, share: int, like: Tensor) -> Tensor:
 
 
 def known_numbers(*tensors: Tensor) -> np.ndarray:
-    """Return int64 tensors of one shape as NumPy arrays: a GPU is waited for, once for all."""
+    """Return int64 tensors of one shape as NumPy arrays; a GPU is synchronised once for all."""
     return torch.stack(tensors).cpu().numpy()
 
 
 def check_labels(labels: np.ndarray, num_classes: int) -> None:
-    """Raise an InputError if a label, of a NumPy array, is none of 0..num_classes - 1."""
+    """Raise an InputError if a label of a NumPy array is not in 0..num_classes - 1."""
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if len(wrong):
         raise InputError(
@@ -195,18 +195,18 @@ def check_labels(labels: np.ndarray, num_classes: int) -> None:
 
 
 def pairs(extents: Tensor, counts: np.ndarray) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """List all pairs of a box and a position in its square, boxes in order.
+    """Yield all pairs of a box and a position in its square, in the order of the boxes.
 
-    They come in groups of at most ``PAIRS_AT_ONCE``, or of one box, so that memory does not grow
-    with their number.
+    A group has at most ``PAIRS_AT_ONCE`` pairs, or those of a single box. The memory therefore does
+    not grow with the number of pairs.
 
     Args:
-        extents (Tensor): The squares' widths and heights, int64 ``(K, 2)``.
-        counts (ndarray): Their numbers of positions, int64 ``(K,)``.
+        extents (Tensor): Widths and heights of the squares, int64 ``(K, 2)``.
+        counts (ndarray): Numbers of positions in the squares, int64 ``(K,)``.
 
     Yields:
-        tuple[Tensor]: The box's index, and the position's column and row in the square, int64
-        ``(P,)``.
+        tuple[Tensor]: Of each pair the index of the box, and the column and row of the position in
+        the square, int64 ``(P,)``.
     """
     known_ends = counts.cumsum()
     counts = extents.prod(dim=1)
@@ -227,15 +227,16 @@ def pairs(extents: Tensor, counts: np.ndarray) -> Iterator[tuple[Tensor, Tensor,
 
 
 def learned_by_winners(sides: Tensor, centers: Tensor, winner: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the size and offset of the box that each position learns, or zeros.
+    """Return the size and offset that each position learns; zeros for positions without a box.
 
     Args:
         sides (Tensor): Widths and heights in positions, ``(K, 2)``.
         centers (Tensor): x, y in positions, ``(K, 2)``.
-        winner (Tensor): The boxes' indices, int64 ``(N, height, width)``; none where negative.
+        winner (Tensor): Index of the box at each position, int64 ``(N, height, width)``; negative
+            for no box.
 
     Returns:
-        tuple[Tensor]: ``(N, 2, height, width)``, both.
+        tuple[Tensor]: Sizes and offsets, both ``(N, 2, height, width)``.
     """
     height, width = winner.shape[1:]
     none = (winner < 0)[:, None]

@@ -1,4 +1,4 @@
-"""Augmentation of CenterNet-HarDNet's original program (src/lib/datasets/sample/ctdet.py)."""
+"""Augmentation of the original CenterNet-HarDNet program (src/lib/datasets/sample/ctdet.py)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,11 +18,11 @@ from .transforms import with_boxes
 
 @TRANSFORMS.register_module()
 class LoadOptionalMasks(LoadAnnotations):
-    """mmdet's LoadAnnotations, with masks where the data has them.
+    """mmdet's LoadAnnotations, for data in which some boxes or images have no masks.
 
     A box without a mask (no ``segmentation``, an empty one, or polygons of less than three points)
-    gets its own rectangle as its mask, where mmdet 3.3.0 fails or ignores the box. An image none of
-    whose boxes has a mask gets no ``gt_masks``.
+    gets its rectangle as mask. mmdet 3.3.0 fails or ignores such a box. If no box of an image has a
+    mask, the image gets no ``gt_masks``.
 
     Args:
         with_mask (bool): Whether to load masks. Defaults to True.
@@ -45,7 +45,7 @@ class LoadOptionalMasks(LoadAnnotations):
 
 
 def has_mask(instance: dict) -> bool:
-    """Tell whether an instance, as mmdet's data sets give it, has a mask that can be loaded."""
+    """Return whether an instance of mmdet's data sets has a mask that can be loaded."""
     mask = instance.get('mask')
     if isinstance(mask, list):
         return any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
@@ -54,12 +54,13 @@ def has_mask(instance: dict) -> bool:
 
 @TRANSFORMS.register_module()
 class RandomScaleShift(BaseTransform):
-    """Resize an image at random, and put it somewhere on a canvas of fixed size.
+    """Resize an image at random, and place it at random on a canvas of fixed size.
 
-    The short side is drawn from a list; the long side follows it, stretched or shrunk by up to
-    ``distortion``. The image's centre is then moved from the canvas's by up to half of what the
-    image exceeds the canvas by, but at least by up to ``min_shift`` of the canvas. Boxes are not
-    clipped: :class:`VisibleBoxes` does that.
+    The short side is drawn from a list. The long side follows from the aspect ratio, and is
+    stretched or shrunk by up to ``distortion``. The image's centre is then moved away from the
+    canvas's centre. The largest shift is half of the excess of the image over the canvas, or
+    ``min_shift`` of the canvas if that is more. Boxes are not clipped; :class:`VisibleBoxes` does
+    that.
 
     Changes ``img``, ``img_shape``, ``gt_bboxes`` and ``gt_masks``, which become bitmaps.
 
@@ -67,7 +68,7 @@ class RandomScaleShift(BaseTransform):
         scale (tuple[int]): Width and height of the canvas, in pixels.
         short_sides (Sequence[int]): Lengths to draw the short side from, in pixels.
         distortion (float): Greatest relative change of the long side. Defaults to 0.6.
-        min_shift (float): Shift that is always possible, of the canvas. Defaults to 0.2.
+        min_shift (float): Shift that is always possible, as a part of the canvas. Defaults to 0.2.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class RandomScaleShift(BaseTransform):
 
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
-        """Warp the image and all that lies on it."""
+        """Warp the image, its boxes and its masks."""
         height, width = results['img'].shape[:2]
         matrix = self._draw((width, height))
         results['img'] = cv2.warpAffine(results['img'], matrix, self.scale)
@@ -114,17 +115,18 @@ class RandomScaleShift(BaseTransform):
 
 @TRANSFORMS.register_module()
 class VisibleBoxes(BaseTransform):
-    """Shrink the boxes that the image's border cuts to what is visible, drop what is too little.
+    """Shrink boxes that the image border cuts to their visible part; drop boxes that get too small.
 
-    A box that loses over a tenth of its width or height becomes the bounding box of its mask, or,
-    where the image has none, its own part inside. Others are clipped. Those are kept that have
-    over two positions, or over half of what they had, both across and down.
+    A box that loses more than a tenth of its width or height becomes the bounding box of the
+    visible part of its mask. If the image has no masks, the box is clipped. All other boxes are
+    clipped, too. A box is dropped unless, both in width and in height, more than two positions or
+    more than half of it are left.
 
-    Changes ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, and drops ``gt_masks``,
-    which CenterNet has no further use for.
+    Changes ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, and removes ``gt_masks``,
+    which CenterNet does not need any more.
 
     Args:
-        stride (int): Pixels of a position of the heatmap. Defaults to 4.
+        stride (int): Pixels per position of the heatmap. Defaults to 4.
     """
 
     def __init__(self, stride: int = 4) -> None:
@@ -148,14 +150,14 @@ class VisibleBoxes(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CTColorJitter(BaseTransform):
-    """Change brightness, contrast and saturation by up to 0.4, in random order, then lighting.
+    """Change brightness, contrast and saturation by up to 0.4 in random order, then the lighting.
 
-    Lighting adds noise of standard deviation 0.1 along the principal components of ImageNet's
-    colours. Changes ``img``, BGR in 0..255.
+    The lighting change adds noise with a standard deviation of 0.1 along the principal components
+    of ImageNet's colours. Changes ``img``, BGR in 0..255.
     """
 
     strength = 0.4
-    # Of BGR in 0..1 (src/lib/datasets/dataset/coco.py).
+    # For BGR in 0..1 (src/lib/datasets/dataset/coco.py).
     eigenvalues = np.array([0.2141788, 0.01817699, 0.00341571])
     eigenvectors = np.array(
         [

@@ -1,4 +1,4 @@
-"""CenterNet's test-time augmentation: averages of mirror images' maps, boxes of several scales."""
+"""CenterNet's test-time augmentation: average maps over mirror images, merge boxes of scales."""
 
 from itertools import chain
 
@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 
 from ..registry import MODELS
 
-# The original's, of the boxes of several scales (detectors/ctdet.py, external/nms.pyx).
+# The original's settings for the boxes of several scales (detectors/ctdet.py, external/nms.pyx).
 SOFT_NMS = ConfigDict(
     nms=dict(
         type='soft_nms', iou_threshold=0.5, sigma=0.5, min_score=1e-3, method='gaussian', offset=1
@@ -24,31 +24,31 @@ SOFT_NMS = ConfigDict(
 class CTFlipTTAModel(DetTTAModel):
     """Average heatmap, size and offset over an image and its mirror image, then decode once.
 
-    As PingoLH/CenterNet-HarDNet does (detectors/ctdet.py). A mirrored offset from a position's left
-    edge is one from its right edge: 1 - dx. Where images come at several scales, each scale is
-    decoded alone, and soft-NMS by class goes over the boxes of all.
+    PingoLH/CenterNet-HarDNet does the same (detectors/ctdet.py). In the mirror image, the offset
+    from a position's left edge becomes that from its right edge, so dx is mirrored to 1 - dx. With
+    several scales, each scale is decoded separately, and soft-NMS by class merges all boxes.
 
     The arguments are those of ``DetTTAModel``.
 
     Attributes:
-        tta_cfg (dict, optional): ``nms`` and ``max_per_img`` of the boxes of all scales, for one
-            scale, too. Defaults to None: the original's soft-NMS (Gaussian, sigma 0.5) for several
-            scales, and none for one.
+        tta_cfg (dict, optional): ``nms`` and ``max_per_img``, applied to the boxes of all scales,
+            also if there is only one. Defaults to None: the original's soft-NMS (Gaussian, sigma
+            0.5) for several scales, and no NMS for one scale.
     """
 
     def test_step(self, data: dict) -> list[DetDataSample]:
         """Predict a batch.
 
         Args:
-            data (dict): ``inputs`` and ``data_samples``, a list over augmentations of each. Those
-                of one scale have equal ``scale_factor``.
+            data (dict): ``inputs`` and ``data_samples``, each a list over augmentations.
+                Augmentations with the same ``scale_factor`` belong to one scale.
 
         Returns:
-            list[DetDataSample]: One for each image, its boxes in the original image.
+            list[DetDataSample]: One per image, with boxes in coordinates of the original image.
 
         Raises:
-            ValueError: If an augmentation flips otherwise than horizontally, or an image was
-                padded, so that its mirror image lies elsewhere.
+            ValueError: If a flip is not horizontal, or if an image was padded, since its mirror
+                image would then be at another place.
         """
         scales: dict = {}
         for inputs, samples in zip(data['inputs'], data['data_samples']):
@@ -56,12 +56,12 @@ class CTFlipTTAModel(DetTTAModel):
             scales.setdefault(key, []).append((inputs, samples))
         results = [self._predict_scale(views) for views in scales.values()]
         cfg = self.tta_cfg or (SOFT_NMS if len(scales) > 1 else None)
-        results = [self._joined(each, cfg) for each in zip(*results)]
+        results = [self.join_scales(each, cfg) for each in zip(*results)]
         samples = next(chain.from_iterable(scales.values()))[1]
         return self.module.add_pred_to_datasample(samples, results)
 
     def _predict_scale(self, views):
-        """Return the detections of each image, ``InstanceData``, by the average of its views."""
+        """Return the detections of each image, ``InstanceData``, from the average of its views."""
         maps, metas = zip(*(self._maps(*view) for view in views))
         averages = [[torch.stack(views).mean(dim=0)] for views in zip(*maps)]
         return self.module.bbox_head.predict_by_feat(
@@ -89,8 +89,8 @@ class CTFlipTTAModel(DetTTAModel):
         return maps, [sample.metainfo for sample in samples]
 
     @staticmethod
-    def _joined(results, cfg):
-        """Return the detections of one image, an ``InstanceData``, best first, of all scales."""
+    def join_scales(results, cfg):
+        """Merge one image's detections of all scales: an ``InstanceData``, best first."""
         results = InstanceData.cat(list(results))
         if cfg is None or len(results) == 0:
             return results

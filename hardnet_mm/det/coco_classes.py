@@ -1,4 +1,4 @@
-"""Fine-tuning on some of COCO's classes: their part of the head stays what COCO taught it."""
+"""Fine-tuning on a subset of COCO's classes, with the weights of their class scores."""
 
 from collections.abc import Sequence
 
@@ -26,11 +26,11 @@ CLASS_SCORES = 'bbox_head.cls_convs.'
 
 @HOOKS.register_module()
 class ClassesFromCOCOHook(Hook):
-    """Take from a checkpoint of COCO the class scores of the classes that an SSD is trained on.
+    """Load the class scores of an SSD from a COCO checkpoint, for a subset of COCO's classes.
 
-    Otherwise they would start from random weights, as their number is another one. A checkpoint of
-    the model's own number of classes is left as it is. This is what lzx1413/PytorchSSD does for
-    Pascal VOC (resume_from_coco.py, coco_voc.txt).
+    Without this hook the layer of class scores would start from random weights, since its shape
+    depends on the number of classes. A checkpoint that has the model's number of classes is not
+    changed. lzx1413/PytorchSSD does the same for Pascal VOC (resume_from_coco.py, coco_voc.txt).
 
     Args:
         classes (str | Sequence[str]): The classes trained on, in the data's order: their names, or
@@ -41,10 +41,10 @@ class ClassesFromCOCOHook(Hook):
         self.classes = get_classes(classes) if isinstance(classes, str) else list(classes)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Choose the channels, before the tensors are copied.
+        """Select the channels in the checkpoint before it is loaded.
 
         Raises:
-            InputError: If COCO has not one of the classes.
+            InputError: If a class is not among COCO's.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         wanted = model.state_dict()
@@ -61,18 +61,18 @@ class ClassesFromCOCOHook(Hook):
 
 
 def choose_classes(scores: Tensor, classes: Sequence[str]) -> Tensor:
-    """Return the weights or biases of an SSD's class scores for some of COCO's classes.
+    """Select the weights or biases of an SSD's class scores for some of COCO's classes.
 
     Args:
-        scores (Tensor): Of COCO's 80 classes and, last, of the background: ``(A * 81, ...)`` for A
-            priors of a cell.
-        classes (Sequence[str]): Names by COCO or Pascal VOC.
+        scores (Tensor): Weights or biases for COCO's 80 classes and, last, the background:
+            ``(A * 81, ...)`` for A priors per position.
+        classes (Sequence[str]): Class names of COCO or Pascal VOC.
 
     Returns:
         Tensor: ``(A * (len(classes) + 1), ...)``, the background last.
 
     Raises:
-        InputError: If a class is not COCO's, or the scores are of other classes.
+        InputError: If a class is not among COCO's, or the scores have another number of classes.
     """
     names = [name.replace('_', ' ') for name in coco_classes()]
     wanted = [SYNONYMS.get(name, name.replace('_', ' ')) for name in classes]

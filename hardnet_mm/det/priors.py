@@ -1,7 +1,7 @@
-"""Decoding of dense heads: from maps to the boxes and scores of all priors.
+"""Decoding of dense heads: from their output maps to the boxes and scores of all priors.
 
-It is written for tracers: no boxes are chosen, nothing is computed in place, and the batch can stay
-of any size.
+The code can be traced for export: it selects no boxes, computes nothing in place, and works with a
+batch dimension of free size.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from torch import Tensor
 
-# A convolution's weights as PyTorch makes them, uniform to 1 / sqrt(inputs), and no bias: what the
-# original SSD's extra levels and heads start from.
+# PyTorch's own initialization of a convolution's weights, uniform up to 1 / sqrt(inputs), with zero
+# bias: that of the original SSD's extra levels and heads.
 PYTORCH_INIT = dict(
     type='Kaiming',
     layer='Conv2d',
@@ -32,17 +32,17 @@ def decode_priors(
 ) -> tuple[Tensor, Tensor]:
     """Return the boxes and scores of all priors, level by level, row by row.
 
-    The values are those that mmdet's ``BaseDenseHead`` computes for the boxes that it keeps.
+    For the boxes that mmdet's ``BaseDenseHead`` selects, the values are the same as mmdet's.
 
     Args:
         head (BaseDenseHead): A head with a ``prior_generator`` and a ``bbox_coder``.
-        logits (Sequence[Tensor]): Of each level, ``(N, A * cls_out_channels, H, W)``, for A priors
-            of a position.
-        deltas (Sequence[Tensor]): Of each level, ``(N, A * 4, H, W)``.
-        image_size (Sequence[int]): Height and width of the image in pixels, which boxes are clipped
-            to where ``bbox_coder.clip_border`` says so.
-        last_pixel (Sequence[float]): Width and height, in pixels, that a box is longer than the
-            head's, which ends before it. Defaults to (0, 0).
+        logits (Sequence[Tensor]): Class scores of each level, ``(N, A * cls_out_channels, H, W)``,
+            for A priors per position.
+        deltas (Sequence[Tensor]): Encoded boxes of each level, ``(N, A * 4, H, W)``.
+        image_size (Sequence[int]): Height and width of the image in pixels. Boxes are clipped to it
+            if ``bbox_coder.clip_border`` is set.
+        last_pixel (Sequence[float]): Width and height in pixels that are added to boxes, for heads
+            with inclusive box coordinates. Defaults to (0, 0).
 
     Returns:
         tuple[Tensor]: Boxes ``(N, P, 4)``, x1 y1 x2 y2 in pixels, and scores ``(N, classes, P)`` in
@@ -68,6 +68,6 @@ def decode_priors(
 
 
 def flatten_levels(levels: Sequence[Tensor], channels: int) -> Tensor:
-    """Return maps ``(N, A * channels, H, W)`` of each level as one ``(N, priors, channels)``."""
+    """Join the maps ``(N, A * channels, H, W)`` of all levels to ``(N, priors, channels)``."""
     flat = torch.cat([level.permute(0, 2, 3, 1).flatten(1) for level in levels], dim=1)
     return flat.reshape(flat.shape[0], -1, channels)

@@ -1,4 +1,4 @@
-"""Receptive Field Blocks: kernels of different sizes side by side, the larger ones dilated more.
+"""Receptive Field Blocks: branches with kernels of different sizes, larger ones with more dilation.
 
 S. Liu, D. Huang, Y. Wang: Receptive Field Block Net for Accurate and Fast Object Detection,
 ECCV 2018 (arXiv 1711.07767). The widths are those of lzx1413/PytorchSSD, RFB_HarDNet68.
@@ -20,13 +20,13 @@ RFB_NORM = dict(type='BN', momentum=0.01)
 
 
 class Layer(NamedTuple):
-    """A convolution of a branch, with as much padding as keeps the side at stride 1.
+    """A convolution of a branch, with 'same' padding.
 
     Attributes:
-        kernel (int | tuple[int, int]): Its side, or height and width.
-        channels (int): Channels of its output.
-        stride (int): Defaults to 1.
-        dilation (int): Defaults to 1.
+        kernel (int | tuple[int, int]): Side of the kernel, or its height and width.
+        channels (int): Channels of the output.
+        stride (int): Stride. Defaults to 1.
+        dilation (int): Dilation. Defaults to 1.
     """
 
     kernel: int | tuple[int, int]
@@ -36,16 +36,17 @@ class Layer(NamedTuple):
 
 
 class ReceptiveFieldBlock(BaseModule):
-    """Branches of convolutions, joined and added to a shortcut.
+    """Branches of convolutions, concatenated and added to a shortcut.
 
-    Each convolution has a norm and, but for the last of a branch, a ReLU. Their outputs are
-    concatenated, mixed by a Conv1x1 - BN, added to a Conv1x1 - BN of the input, and pass a ReLU.
+    Each convolution has a norm. All but the last of a branch also have a ReLU. The outputs of the
+    branches are concatenated and fused by a Conv1x1 - BN. The shortcut is a Conv1x1 - BN of the
+    input. Their sum passes a ReLU.
 
     Args:
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
         branches (Sequence[Sequence[Layer]]): The layers of each branch.
-        stride (int): Stride of the shortcut, and of each branch in all. Defaults to 1.
+        stride (int): Stride of the shortcut, and the total stride of each branch. Defaults to 1.
         norm_cfg (dict): Config of the norm layers. Defaults to BatchNorm, momentum 0.01.
 
     Raises:
@@ -97,13 +98,13 @@ def make_branch(in_channels: int, layers: Sequence[Layer], norm_cfg: dict) -> Se
 
 
 class RFB(ReceptiveFieldBlock):
-    """The paper's RFB: kernels of 3x3 and of 5x5, the latter as two of 3x3, then dilation.
+    """The paper's RFB: a 3x3 branch and a 5x5 branch (two 3x3s), each with a dilated convolution.
 
     Args:
         in_channels (int): Channels of the input, 16 or more.
         out_channels (int): Channels of the output.
         stride (int): Stride of the block. Defaults to 1.
-        dilations (Sequence[int]): Of the last convolutions of the two branches. Defaults to (3, 5).
+        dilations (Sequence[int]): Dilation of each branch's last convolution. Defaults to (3, 5).
         norm_cfg (dict): Config of the norm layers. Defaults to BatchNorm, momentum 0.01.
 
     Raises:
@@ -133,7 +134,7 @@ class RFB(ReceptiveFieldBlock):
 
 
 class RFBS(ReceptiveFieldBlock):
-    """The paper's RFB-s, for shallow levels: more branches, of smaller kernels. Its stride is 1.
+    """The paper's RFB-s, for shallow levels: more branches with smaller kernels, at stride 1.
 
     Args:
         in_channels (int): Channels of the input, 16 or more.

@@ -1,4 +1,4 @@
-"""RFBNet's levels behind a HarDNet, or behind any other backbone."""
+"""RFBNet's neck, for HarDNet or any other backbone."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,26 +18,26 @@ from .rfb import RFB, RFB_NORM, RFBS
 class RFBNeck(SSDNeck):
     """mmdet's SSD neck with Receptive Field Blocks in front of its extra layers.
 
-    The first input becomes the first level by an RFB-s. The second input becomes the next levels by
-    one :class:`RFB` after the other. The last levels are ``SSDNeck``'s, a Conv1x1 and another
-    convolution each, here with norms (lzx1413/PytorchSSD, RFB_HarDNet68 and RFB_HarDNet85).
+    An :class:`RFBS` computes the first level from the first input. A chain of :class:`RFB` computes
+    the next levels from the second input. The last levels are those of ``SSDNeck``, a Conv1x1 and
+    another convolution each, here with norms (lzx1413/PytorchSSD, RFB_HarDNet68 and RFB_HarDNet85).
 
     Args:
         in_channels (Sequence[int]): Channels of the two inputs.
         out_channels (Sequence[int]): Channels of the levels.
         block_strides (Sequence[int]): Stride of each RFB.
         block_dilations (Sequence[Sequence[int]]): Dilations of the two branches of each RFB.
-        bridge (dict, optional): Arguments of a :class:`Bridge` in front of the first RFB, but for
-            its ``channels``. Defaults to None: there is none.
-        norm_cfg (dict): Config of the norm layers, but for the bridge's. Defaults to BatchNorm,
+        bridge (dict, optional): Arguments of a :class:`Bridge` in front of the first RFB, without
+            ``channels``. Defaults to None: no bridge.
+        norm_cfg (dict): Config of the norm layers except the bridge's. Defaults to BatchNorm,
             momentum 0.01.
-        init_cfg (list[dict]): Initialization config. Defaults to the original's: weights He-normal
-            by outputs.
+        init_cfg (list[dict]): Initialization config. Defaults to the original's: He-normal weights,
+            with fan-out.
         **kwargs: The other arguments of ``SSDNeck``: ``level_strides``, ``level_paddings`` and
             ``last_kernel_size`` of the last levels.
 
     Raises:
-        InputError: If the numbers of inputs, strides, dilations and levels do not fit.
+        InputError: If the numbers of inputs, strides, dilations and levels do not match.
     """
 
     @typed

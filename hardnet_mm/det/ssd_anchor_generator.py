@@ -1,4 +1,4 @@
-"""Priors of the original SSD programs: no larger than the image."""
+"""Priors of the original SSD programs, whose sides are at most the image's."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,13 +15,14 @@ from ..utils.arguments import typed
 class ClippedSSDAnchorGenerator(SSDAnchorGenerator):
     """mmdet's SSD priors with widths and heights of at most ``input_size``.
 
-    The original program clips its priors in centre-size form (lzx1413/PytorchSSD, PriorBox): the
-    sides shrink to the image's, the centre stays, and a prior near the border still crosses it.
+    The original program clips its priors in centre-size form (lzx1413/PytorchSSD, PriorBox). Sides
+    shrink to those of the image, and the centre does not move. A prior near the image border can
+    still cross it.
 
     Args:
         min_sizes (Sequence[float]): Side of each level's small square, in pixels.
-        max_sizes (Sequence[float]): Side of the next size; the large square's is the geometric
-            mean of the two.
+        max_sizes (Sequence[float]): Side of the next larger size. The side of the large square is
+            the geometric mean of the two.
         input_size (int): Side of the square input image, in pixels. Defaults to 512.
         **kwargs: The other arguments of ``SSDAnchorGenerator``.
 
@@ -49,9 +50,9 @@ class ClippedSSDAnchorGenerator(SSDAnchorGenerator):
         super().__init__(strides, min_sizes=min_sizes, max_sizes=max_sizes, **kwargs)
 
     def gen_base_anchors(self) -> list[Tensor]:
-        """Return a level each of ``(priors, 4)``, x1 y1 x2 y2 in pixels, for the first position.
+        """Return each level's priors of the first position, ``(priors, 4)``, x1 y1 x2 y2 in pixels.
 
-        Order: small square, large square, then each ratio as a wide and a tall one.
+        The order is: small square, large square, then a wide and a tall prior for each ratio.
         """
         clipped = []
         for anchors in super().gen_base_anchors():

@@ -1,4 +1,4 @@
-"""SSD's head, as mmdet's but able to predict."""
+"""SSD's head: mmdet's, with the decoding and prediction of the original SSD."""
 
 import copy
 import warnings
@@ -20,27 +20,27 @@ from .priors import PYTORCH_INIT, decode_priors
 
 @MODELS.register_module()
 class HarDNetSSDHead(SSDHead):
-    """mmdet's SSD head with the original's limit on detections of one class.
+    """mmdet's SSD head with the original's losses, box coordinates and limit per class.
 
-    Losses are divided by the positives of the whole batch, as the original's, also where several
-    processes have a part of it each; mmdet's are divided by those of the process.
+    With several processes, losses are divided by the positives of the total batch, as in the
+    original. mmdet divides by the positives of one process.
 
-    ``test_cfg.max_per_class`` boxes of a class at most survive NMS, before ``max_per_img`` limits
-    them all (lzx1413/PytorchSSD, test_net); without it there is no such limit.
+    ``test_cfg.max_per_class`` limits the boxes of each class after NMS, before ``max_per_img``
+    limits the boxes of all classes (lzx1413/PytorchSSD, test_net). Without it there is no limit per
+    class.
 
     Args:
-        inclusive_boxes (bool): Whether the network's boxes end at their last pixel, as they do
-            where it was trained on :class:`InclusiveBoxes`: the original's on COCO. What is
-            predicted ends after that pixel, as mmdet's boxes do, and is so before NMS, which
-            thereby counts it. A pixel is one of the image's own, before it was resized. Defaults
-            to False.
-        init_cfg (dict): Initialization config. Defaults to the original's: PyTorch's own weights,
-            and no bias.
+        inclusive_boxes (bool): Whether the network was trained with inclusive box coordinates, as
+            :class:`InclusiveBoxes` makes them and the original has them on COCO. A pixel of the
+            image before resizing is then added to width and height of predicted boxes, before NMS,
+            so that the outputs are in mmdet's coordinates. Defaults to False.
+        init_cfg (dict): Initialization config. Defaults to the original's: PyTorch's own weights
+            and zero biases.
         **kwargs: The other arguments of ``SSDHead``.
 
     Attributes:
-        map_names (tuple[str]): What :meth:`forward` returns, a list by level of each.
-        output_names (tuple[str]): What :meth:`decode` makes of that.
+        map_names (tuple[str]): Names of what :meth:`forward` returns: of each a list over levels.
+        output_names (tuple[str]): Names of what :meth:`decode` returns.
     """
 
     map_names = ('logits', 'deltas')
@@ -69,7 +69,7 @@ class HarDNetSSDHead(SSDHead):
         """Return the losses; see ``SSDHead.loss_by_feat``.
 
         Raises:
-            InputError: If the boxes end otherwise than the network's.
+            InputError: If ``inclusive_boxes`` contradicts the training pipeline.
         """
         self._check_boxes(batch_img_metas)
         return super().loss_by_feat(
@@ -79,7 +79,8 @@ class HarDNetSSDHead(SSDHead):
     def get_targets(self, *args: Any, **kwargs: Any) -> tuple:
         """Return the targets of a batch; see ``AnchorHead.get_targets``.
 
-        The number of positives is the mean over all processes, whose gradients are averaged, too.
+        The number of positives is the mean over all processes, because gradients are averaged over
+        the processes.
         """
         labels, label_weights, targets, target_weights, positives = super().get_targets(
             *args, **kwargs
@@ -88,7 +89,7 @@ class HarDNetSSDHead(SSDHead):
         return labels, label_weights, targets, target_weights, positives
 
     def _check_boxes(self, metas: list[dict]) -> None:
-        """Compare the switch with what the pipeline did, as far as it tells."""
+        """Compare ``inclusive_boxes`` with the pipeline's mark, if there is one."""
         marked = any(meta.get('inclusive_boxes') for meta in metas)
         if marked and not self.inclusive_boxes:
             raise InputError(
@@ -114,12 +115,13 @@ class HarDNetSSDHead(SSDHead):
         """Return the boxes and scores of all priors, before any is dropped.
 
         Args:
-            logits (Sequence[Tensor]): Of each level, ``(N, A * (classes + 1), H, W)``, for A priors
-                of a position.
-            deltas (Sequence[Tensor]): Of each level, ``(N, A * 4, H, W)``.
+            logits (Sequence[Tensor]): Class scores of each level, ``(N, A * (classes + 1), H, W)``,
+                for A priors per position.
+            deltas (Sequence[Tensor]): Encoded boxes of each level, ``(N, A * 4, H, W)``.
             image_size (Sequence[int]): Height and width of the image in pixels.
-            pixel_size (Sequence[float]): Width and height that a pixel of the image's own has
-                here, which boxes are longer by if ``inclusive_boxes``. Defaults to (1, 1).
+            pixel_size (Sequence[float]): Width and height of a pixel of the original image, in
+                pixels of the resized one. With ``inclusive_boxes`` boxes are enlarged by it.
+                Defaults to (1, 1).
 
         Returns:
             tuple[Tensor]: Boxes ``(N, P, 4)``, x1 y1 x2 y2 in pixels, and scores
@@ -165,7 +167,7 @@ class HarDNetSSDHead(SSDHead):
 
 
 def own_pixel_size(img_meta: dict) -> tuple[float, ...]:
-    """Return the width and height of a pixel of an image's own, in pixels of the tested image."""
+    """Return width and height of a pixel of the original image, in pixels of the resized image."""
     return tuple(float(side) for side in img_meta.get('scale_factor', (1, 1)))[:2]
 
 

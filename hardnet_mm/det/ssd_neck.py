@@ -1,4 +1,4 @@
-"""SSD's extra levels behind a HarDNet."""
+"""SSD's neck for HarDNet: a bridge, and extra levels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,13 +19,14 @@ class HarDNetSSDNeck(SSDNeck):
     The :class:`Bridge` refines the deepest input.
 
     Args:
-        in_channels (Sequence[int]): Channels of the inputs; the bridge has as many as the last one.
-        out_channels (Sequence[int]): Channels of the levels, those of the inputs first.
+        in_channels (Sequence[int]): Channels of the inputs.
+        out_channels (Sequence[int]): Channels of the levels; the first ones are the inputs.
         bridge_channels (int): Channels between the bridge's convolutions.
         bridge_dilation (int): Dilation of its Conv3x3. Defaults to 1.
         bridge_norm_cfg (dict): Config of its norm layers. Defaults to ``dict(type='BN')``.
-        init_cfg (list[dict]): Initialization config, of all but the bridge, whose weights are
-            He-normal by outputs. Defaults to the original's: PyTorch's own weights, and no bias.
+        init_cfg (list[dict]): Initialization config of all layers except the bridge, whose weights
+            are He-normal with fan-out. Defaults to the original's: PyTorch's own weights and zero
+            biases.
         **kwargs: The other arguments of ``SSDNeck``.
     """
 

@@ -20,11 +20,12 @@ TRIES = 50  # of a crop or an expansion
 
 @TRANSFORMS.register_module()
 class InclusiveBoxes(BaseTransform):
-    """Let boxes end at their last pixel: x2 = x1 + width - 1, and not beyond the image's last one.
+    """Convert boxes to inclusive coordinates: x2 = x1 + width - 1, clipped to the last pixel.
 
-    So the original reads COCO. It belongs after ``LoadAnnotations``, and the head must have
-    ``inclusive_boxes=True``; the mark ``inclusive_boxes`` tells it, if ``PackDetInputs`` has that
-    in its ``meta_keys``. Pascal VOC's boxes are so in mmdet already.
+    The original program reads COCO's boxes in this way. Put the transform after
+    ``LoadAnnotations``, and set ``inclusive_boxes=True`` in the head. The head checks this by the
+    mark ``inclusive_boxes``, if ``meta_keys`` of ``PackDetInputs`` names it. mmdet already reads
+    Pascal VOC's boxes in this way.
 
     Changes ``gt_bboxes``, and adds ``inclusive_boxes``.
     """
@@ -44,28 +45,29 @@ class InclusiveBoxes(BaseTransform):
 
 @TRANSFORMS.register_module()
 class TrainIgnoredBoxes(BaseTransform):
-    """Train on the boxes that mmdet ignores as on any other, as the originals do.
+    """Train on the boxes that mmdet ignores, as the originals do.
 
-    These are COCO's crowd regions, and Pascal VOC's difficult objects. For training alone: in a
-    test pipeline it would change what is measured. Changes ``gt_ignore_flags``.
+    These are COCO's crowd regions and Pascal VOC's difficult objects. Use it in training pipelines
+    only: in a test pipeline it would change the metrics. Changes ``gt_ignore_flags``.
     """
 
     def transform(self, results: dict) -> dict:
-        """Take off the marks."""
+        """Clear the ignore flags."""
         results['gt_ignore_flags'] = np.zeros_like(results['gt_ignore_flags'])
         return results
 
 
 @TRANSFORMS.register_module()
 class AugmentOrKeep(BaseTransform):
-    """Apply transforms to an image and its boxes, or keep both where that leaves no box.
+    """Apply transforms to an image and its boxes, unless no box would be left.
 
-    Boxes whose shorter side is at most ``min_side`` of the image's are dropped, each side by the
-    image's own. An image that had no box, or would have none, stays as it was, with all its boxes.
+    A box is dropped if its width is at most ``min_side`` of the image's width, or its height at
+    most ``min_side`` of the image's height. If an image has no box, or none would be left, the
+    image and all its boxes are not changed.
 
     Args:
         transforms (list[dict]): Configs of the transforms.
-        min_side (float): Part of the image's side. Defaults to 0.01.
+        min_side (float): Minimum side of a box, as a part of the image's side. Defaults to 0.01.
     """
 
     def __init__(self, transforms: list[dict], min_side: float = 0.01) -> None:
@@ -74,7 +76,7 @@ class AugmentOrKeep(BaseTransform):
 
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
-        """Return the augmented image, or the one that came."""
+        """Return the augmented image and boxes, or the unchanged ones."""
         if len(results['gt_bboxes']) == 0:
             return results
         augmented = self.transforms(deepcopy(results))
@@ -87,21 +89,22 @@ class AugmentOrKeep(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SSDCrop(BaseTransform):
-    """Crop an image at random, each box overlapping the crop by a drawn IoU.
+    """Crop an image at random, with a minimum IoU of crop and boxes that is drawn at random.
 
-    Drawn are no crop, an IoU of ``min_ious``, or none at all, alike. A crop has a scale of
-    ``min_scale`` to 1, and an aspect, by the image's, of 1/2 to 2, as far as its sides are then not
-    longer than the image's. It must hold a box's centre; the boxes whose centre it holds stay,
-    clipped. Where :data:`TRIES` crops fail, the IoU is drawn anew.
+    One of these choices is drawn with equal probability: no crop, one of ``min_ious``, or a crop
+    without a minimum IoU. The crop's scale is ``min_scale`` to 1. Its aspect ratio is 1/2 to 2
+    times that of the image, within the image's sides. The crop must contain the centre of a box.
+    Boxes whose centre it contains are clipped, others dropped. If :data:`TRIES` crops do not fit,
+    the choice is drawn again.
 
     Changes ``img``, ``img_shape``, ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``.
 
     Args:
-        min_ious (Sequence[float]): Defaults to (0.1, 0.3, 0.5, 0.7, 0.9).
-        min_scale (float): Defaults to 0.3.
+        min_ious (Sequence[float]): The minimum IoUs. Defaults to (0.1, 0.3, 0.5, 0.7, 0.9).
+        min_scale (float): Minimum scale. Defaults to 0.3.
 
     Raises:
-        InputError: If the image has masks or a map, which are not cropped.
+        InputError: If the image has masks or a segmentation map, which would not be cropped.
     """
 
     def __init__(
@@ -116,7 +119,7 @@ class SSDCrop(BaseTransform):
 
     @cache_randomness
     def _draw_crop(self, width, height):
-        """Return a crop, x1 y1 x2 y2, of whole pixels."""
+        """Return a random crop, x1 y1 x2 y2, in integer pixels."""
         sides = _stretch(np.random.uniform(self.min_scale, 1), width, height)
         sides = np.clip(sides, 1, [max(width - 1, 1), max(height - 1, 1)])
         corner = np.random.randint([max(width - sides[0], 1), max(height - sides[1], 1)])
@@ -140,7 +143,7 @@ class SSDCrop(BaseTransform):
 
     @staticmethod
     def _accepts(crop, boxes, min_iou):
-        """Return which boxes have their centre in a crop, or None where it does not serve."""
+        """Return which boxes have their centre in a crop; None if the crop is not acceptable."""
         crop = boxes.tensor.new_tensor(crop)
         overlaps = HorizontalBoxes.overlaps(HorizontalBoxes(crop[None]), boxes)
         if overlaps.min() < min_iou:
@@ -161,21 +164,21 @@ class SSDCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SSDExpand(BaseTransform):
-    """Put an image somewhere on a canvas of up to ``max_scale`` times its size, and stretched.
+    """Place an image at random on a canvas of up to ``max_scale`` times its sides.
 
-    The canvas's sides are the image's by a scale of 1 to ``max_scale``, and one of them longer, the
-    other shorter, by a ratio whose square is drawn from 1/2 to 2, as far as neither is then shorter
-    than the image's.
+    The canvas's sides are the image's sides times a scale from 1 to ``max_scale``. One side is then
+    multiplied and the other divided by a ratio whose square is from 1/2 to 2, as far as no side
+    gets shorter than the image's.
 
     Changes ``img``, ``img_shape`` and ``gt_bboxes``.
 
     Args:
-        mean (Sequence[float]): Colour of the canvas, in the image's order.
-        max_scale (float): Defaults to 4.
-        prob (float): Part of the images that are expanded. Defaults to 0.6.
+        mean (Sequence[float]): Colour of the canvas, in the image's channel order.
+        max_scale (float): Maximum scale. Defaults to 4.
+        prob (float): Probability that an image is expanded. Defaults to 0.6.
 
     Raises:
-        InputError: If the image has masks or a map, which are not expanded.
+        InputError: If the image has masks or a segmentation map, which would not be expanded.
     """
 
     def __init__(self, mean: Sequence[float], max_scale: float = 4, prob: float = 0.6) -> None:
@@ -185,7 +188,7 @@ class SSDExpand(BaseTransform):
 
     @cache_randomness
     def _draw(self, width, height):
-        """Return the canvas's width and height, and the image's corner there, x and y."""
+        """Return width and height of the canvas, and x and y of the image's corner on it."""
         sides = _stretch(np.random.uniform(1, self.max_scale), width, height)
         sides = np.maximum(sides, [width, height])  # what rounding took
         corner = np.random.randint(sides - [width, height] + 1)
@@ -214,19 +217,19 @@ class SSDExpand(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SSDColorDistortion(BaseTransform):
-    """Change brightness, contrast, hue and saturation, in this order, each of every other image.
+    """Change brightness, contrast, hue and saturation, in this order, each with probability 0.5.
 
-    Each step is done, clipped and cut to whole numbers in 8 bits. Hue turns in steps of 2 degrees,
-    which OpenCV's 8-bit hue counts. Changes ``img``, BGR uint8.
+    After each step values are clipped and truncated to 8 bits. Hue changes in steps of 2 degrees,
+    the unit of OpenCV's 8-bit hue. Changes ``img``, BGR uint8.
 
     Args:
-        brightness_delta (float): Most that is added, of 255. Defaults to 32.
-        contrast_range (tuple[float]): Of the factor. Defaults to (0.5, 1.5).
-        saturation_range (tuple[float]): Of the factor. Defaults to (0.5, 1.5).
-        hue_delta (int): Most steps of 2 degrees. Defaults to 18.
+        brightness_delta (float): Maximum that is added, of 255. Defaults to 32.
+        contrast_range (tuple[float]): Range of the factor. Defaults to (0.5, 1.5).
+        saturation_range (tuple[float]): Range of the factor. Defaults to (0.5, 1.5).
+        hue_delta (int): Maximum number of steps of 2 degrees. Defaults to 18.
 
     Raises:
-        InputError: If the image is not of 8 bits.
+        InputError: If the image is not uint8.
     """
 
     def __init__(
@@ -242,8 +245,8 @@ class SSDColorDistortion(BaseTransform):
         self.hue_delta = hue_delta
 
     @cache_randomness
-    def _draw(self):
-        """Return what is added, the factor of contrast, steps of hue, the factor of saturation."""
+    def draw(self) -> tuple:
+        """Draw the added brightness, contrast factor, steps of hue, and saturation factor."""
         acts = np.random.randint(2, size=4)
         added = np.random.uniform(-self.brightness_delta, self.brightness_delta)
         contrast = np.random.uniform(*self.contrast_range)
@@ -260,7 +263,7 @@ class SSDColorDistortion(BaseTransform):
                 f'SSDColorDistortion needs images of uint8, got {image.dtype}: take to_float32 '
                 'from LoadImageFromFile, and put it before what makes floats'
             )
-        added, contrast, steps, saturation = self._draw()
+        added, contrast, steps, saturation = self.draw()
         image = _in_8_bits(_in_8_bits(image, 1, added), contrast, 0)
         hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
         hsv[..., 0] = (hsv[..., 0].astype(int) + steps) % 180
@@ -270,16 +273,17 @@ class SSDColorDistortion(BaseTransform):
 
 
 def _in_8_bits(image, factor, added):
-    """Return ``image * factor + added``, clipped, and cut to whole numbers."""
+    """Return ``image * factor + added``, clipped and truncated to 8 bits."""
     if factor == 1 and added == 0:
         return image
     return np.clip(image * factor + added, 0, 255).astype(np.uint8)
 
 
 def _stretch(scale, width, height):
-    """Return sides, width and height in whole pixels, of a scale and a drawn ratio.
+    """Return width and height in integer pixels, scaled and changed by a random ratio.
 
-    The ratio's square is of 1/2 to 2, as far as both sides stay on the scale's side of 1.
+    The ratio's square is drawn from 1/2 to 2, limited so that with a scale above 1 no side gets
+    shorter than the given one, and with a scale below 1 none longer.
     """
     square = min(scale, 1 / scale) ** 2
     ratio = math.sqrt(np.random.uniform(max(0.5, square), min(2, 1 / square)))
@@ -287,12 +291,12 @@ def _stretch(scale, width, height):
 
 
 def with_boxes(results: dict, boxes: BaseBoxes, keep: Tensor) -> dict:
-    """Set the boxes that a mask keeps, and their labels and marks.
+    """Set the boxes, and select their labels and ignore flags.
 
     Args:
-        results (dict): Of the pipeline.
-        boxes (BaseBoxes): Those that are kept.
-        keep (Tensor): bool, one for each of the boxes before.
+        results (dict): The pipeline's results.
+        boxes (BaseBoxes): The new boxes.
+        keep (Tensor): For each old box, whether it is among the new ones; bool.
     """
     results['gt_bboxes'] = boxes
     for key in ('gt_bboxes_labels', 'gt_ignore_flags'):

@@ -1,3 +1,3 @@
-"""Files for other runtimes: end-to-end models, quantisation, formats, and the comparison."""
+"""Export to other runtimes: end-to-end models, formats, quantisation, comparison with PyTorch."""
 
 from .. import needs_mm  # noqa: F401, says what to install

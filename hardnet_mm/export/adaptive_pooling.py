@@ -1,7 +1,7 @@
-"""Adaptive average pooling in ONNX, of any size to any size.
+"""Adaptive average pooling in ONNX, from any size to any size.
 
-PyTorch's exporter can do it where the sizes divide and are fixed. PSPNet and UPerNet pool to 2 x 2,
-3 x 3 and 6 x 6, whatever the image's size is.
+PyTorch's exporter only supports fixed sizes that are multiples of the output size. PSPNet and
+UPerNet pool to 2 x 2, 3 x 3 and 6 x 6 from any image size.
 """
 
 import contextlib
@@ -11,11 +11,12 @@ import torch
 
 @contextlib.contextmanager
 def exported_adaptive_pooling(opset):
-    """Within it, ``torch.onnx.export`` writes adaptive pooling as two products of matrices.
+    """A context in which ``torch.onnx.export`` writes adaptive pooling as two matrix products.
 
-    Bin ``i`` of ``n`` is the mean of the positions from ``floor(i * size / n)`` to, not including,
-    ``ceil((i + 1) * size / n)`` (torch.nn.AdaptiveAvgPool2d). So pooling rows is the product with a
-    matrix of these weights, made in the graph from the input's size, which can stay free.
+    Bin ``i`` of ``n`` is the mean of the positions from ``floor(i * size / n)`` up to but excluding
+    ``ceil((i + 1) * size / n)`` (torch.nn.AdaptiveAvgPool2d). Pooling along one axis is therefore a
+    product with a matrix of these weights. The graph computes the matrix from the input's size,
+    which can be free.
     """
     name = 'aten::adaptive_avg_pool2d'
     torch.onnx.register_custom_op_symbolic(name, _pool, opset)
@@ -36,7 +37,7 @@ def _pool(g, images, output_size):
 
 
 def _numbers(value):
-    """Return a constant list of the graph."""
+    """Return the numbers of a constant list in the graph."""
     node = value.node()
     if node.kind() == 'prim::ListConstruct':
         return [int(entry.node().t('value')) for entry in node.inputs()]
@@ -44,7 +45,7 @@ def _numbers(value):
 
 
 def _weights(g, size, bins):
-    """Return the matrix (bins, size) that averages ``size`` positions to bins."""
+    """Return the matrix (bins, size) that averages ``size`` positions into ``bins``."""
     start = torch.arange(bins)[:, None]
     one = _constant(g, torch.tensor(1))
     count = _constant(g, torch.tensor(bins))

@@ -1,8 +1,8 @@
-"""All boxes and scores that a detector decides among: what its detections are compared by.
+"""All boxes and scores from which a detector chooses, for comparing its detections.
 
-Two programs round differently, so where scores are nearly equal they decide otherwise: which of two
-overlapping boxes stays, which box is the last one of a list. Candidates tell such decisions from
-faults.
+Two programs round differently. If scores are nearly equal, they can therefore choose differently:
+which of two overlapping boxes is suppressed, or which box is the last of a list. Candidates help to
+distinguish such choices from errors.
 """
 
 from collections.abc import Callable
@@ -11,23 +11,23 @@ from typing import NamedTuple
 import torch
 from torchvision.ops import box_iou
 
-IOU_MARGIN = 1e-3  # an overlap that near to the limit may be on either side of it
+IOU_MARGIN = 1e-3  # an overlap this close to the limit may be on either side of it
 
 
 class Candidates(NamedTuple):
-    """One image's, before any is dropped.
+    """All candidates of one image, before any is dropped.
 
     Attributes:
         boxes (Tensor): x1 y1 x2 y2 in pixels of the tested image, ``(P, 4)``.
-        scores (Tensor): ``(classes, P)``.
-        margins (Tensor): How far a score would have to change for the candidate to be dropped, or
-            no longer be, by a threshold or a limit on their number, ``(classes, P)``.
-        most (int): How many detections an image has at most.
-        most_of_class (int): How many of one class.
-        decided_by (callable): Maps the number of a candidate to two masks ``(P,)``: which ones may
-            suppress it if their scores are higher, and which of these may just as well not.
-        greedy (bool): Whether only what is chosen itself suppresses others, as in non-maximum
-            suppression, rather than any candidate, as at peaks. Defaults to True.
+        scores (Tensor): Scores, ``(classes, P)``.
+        margins (Tensor): The change of a score at which a threshold or a limit on the number of
+            candidates would decide differently, ``(classes, P)``.
+        most (int): Maximum number of detections per image.
+        most_of_class (int): Maximum number of detections per class.
+        decided_by (callable): Maps the index of a candidate to two masks ``(P,)``: candidates that
+            suppress it if their scores are higher, and those among them that are a close decision.
+        greedy (bool): Whether only chosen candidates suppress others, as in non-maximum
+            suppression. For peaks, any candidate does. Defaults to True.
     """
 
     boxes: torch.Tensor
@@ -51,7 +51,7 @@ def suppressed_by_overlap(boxes, iou_threshold):
 
 
 def suppressed_by_neighbours(height, width, kernel):
-    """Return the ``decided_by`` of peaks among ``kernel`` x ``kernel`` cells, row by row."""
+    """Return the ``decided_by`` of peaks in a ``kernel`` x ``kernel`` neighbourhood."""
     rows, columns = torch.arange(height)[:, None], torch.arange(width)
 
     def decided_by(index):

@@ -1,8 +1,8 @@
 """Comparing an exported file with PyTorch, image by image.
 
-First what can be compared number by number: the file's outputs, where they are no decisions yet.
-Then the decisions. Two right programs may decide otherwise where scores are nearly equal, so such
-decisions are not counted: see :class:`DetectionComparison`.
+Outputs that are not decisions, such as scores of all priors, are compared numerically. Then
+decisions are compared, such as the chosen boxes. If scores are nearly equal, two correct programs
+can decide differently. Such differences do not count: see :class:`DetectionComparison`.
 """
 
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-# Outputs of the file by the largest of PyTorch's; scores; pixels of the tested image, and a share
-# of the box's sides; detections; pixels of the image whose class differs.
+# Outputs of the file, relative to PyTorch's largest; scores; pixels of the tested image, plus a
+# part of the box's sides; number of detections; share of the pixels whose class differs.
 TOLERANCES = {
     'outputs, relative': 1e-3,
     'scores': 1e-3,
@@ -19,20 +19,20 @@ TOLERANCES = {
     'detections': 0,
     'labels, share': 1e-3,
 }
-# What says how near an int8 file is.
+# The distances that are reported for an int8 file.
 INT8_TOLERANCES = {**TOLERANCES, 'scores': 0.1, 'boxes, pixels': 3.0}
 BOX_SHARE = 1e-4
-# Detections below it decide nothing: CenterNet fills its list with zeros.
+# Detections with lower scores are ignored: CenterNet fills its list with zeros.
 LEAST_SCORE = 0.01
 
 
 class Comparison(NamedTuple):
-    """How far a file's prediction of one image is from PyTorch's.
+    """The differences between a file's prediction of one image and PyTorch's.
 
     Attributes:
-        distances (dict[str, float]): By the names of :data:`TOLERANCES`.
-        differences (list[str]): Each detection that differs, in words.
-        ties (int): Detections that may be decided either way, and differ.
+        distances (dict[str, float]): Distances, with the keys of :data:`TOLERANCES`.
+        differences (list[str]): A description of each detection that differs.
+        ties (int): Number of detections that differ only because of nearly equal scores.
     """
 
     distances: dict
@@ -44,15 +44,15 @@ def compare(end_to_end, runtime, model, item, tolerances=TOLERANCES):
     """Compare a file's prediction of an image with PyTorch's.
 
     Args:
-        end_to_end (EndToEndModel): What was exported.
+        end_to_end (EndToEndModel): The exported model.
         runtime (callable): The loaded file.
-        model (nn.Module): The model as it was trained.
-        item (dict): ``inputs`` and ``data_samples`` of the image, as a data set gives them.
-        tolerances (dict): By the names of :data:`TOLERANCES`, which is the default.
+        model (nn.Module): The original model.
+        item (dict): ``inputs`` and ``data_samples`` of the image, as a data set returns them.
+        tolerances (dict): Allowed distances. Defaults to :data:`TOLERANCES`.
 
     Returns:
-        Comparison: In what the file holds: pixels of the tested image, for segmentors those of the
-        file's map.
+        Comparison: The differences, in pixels of the tested image; for segmentors, in pixels of the
+        file's label map.
     """
     images = item['inputs'][None].float()
     outputs = runtime(np.ascontiguousarray(images.numpy()))
@@ -77,7 +77,7 @@ def compare(end_to_end, runtime, model, item, tolerances=TOLERANCES):
 
 
 def own_sample(sample, outputs, size):
-    """Return a copy of a data sample whose predictions stay in the pixels of a file's outputs."""
+    """Return a copy of a data sample whose predictions will be in pixels of the file's outputs."""
     sample = sample.clone()
     settings = dict(ori_shape=size, scale_factor=(1.0, 1.0))
     if 'labels' in outputs and outputs['labels'].ndim == 3:
@@ -89,7 +89,7 @@ def own_sample(sample, outputs, size):
 
 
 def compare_outputs(end_to_end, outputs, raw, image_size):
-    """Return the distance of the outputs that are no decisions, by their largest number."""
+    """Return the distance of the outputs that are not decisions, relative to their largest."""
     wanted = dict(zip(end_to_end.raw_names, raw))
     if set(outputs) == {'boxes', 'scores'}:  # of all priors
         wanted = dict(zip(('boxes', 'scores'), end_to_end.finish(image_size, *raw)))
@@ -104,19 +104,19 @@ def compare_outputs(end_to_end, outputs, raw, image_size):
 
 
 def largest(tensor):
-    """Return the largest absolute value, infinite where one is not a number."""
+    """Return the largest absolute value; infinity if a value is NaN."""
     value = tensor.detach().abs().max().item() if tensor.numel() else 0.0
     return float('inf') if np.isnan(value) else value
 
 
 def compare_maps(found, wanted, margin=1e-3):
-    """Return the share of pixels whose class differs, but for those between two classes.
+    """Return the share of pixels whose class differs, except where two logits are nearly equal.
 
     Args:
         found (DataElement): A data sample with ``pred_sem_seg``.
-        wanted (DataElement): PyTorch's, with ``seg_logits``.
-        margin (float): How near the two classes' logits are there, by the largest logit. Defaults
-            to 1e-3.
+        wanted (DataElement): PyTorch's data sample, with ``seg_logits``.
+        margin (float): Logits are nearly equal if their difference is at most this part of the
+            largest logit. Defaults to 1e-3.
     """
     labels, logits = wanted.pred_sem_seg.data.long(), wanted.seg_logits.data
     differ = found.pred_sem_seg.data.long() != labels
@@ -128,17 +128,18 @@ def compare_maps(found, wanted, margin=1e-3):
 
 
 class DetectionComparison:
-    """Matches two lists of detections by what they were chosen from.
+    """Compares two lists of detections by means of the candidates they were chosen from.
 
-    A detection of the file must be one of PyTorch's candidates: of its class, its box and its score
-    as near as the tolerances say. Then both lists are sets of candidates, which must be equal. Not
-    counted are those below :data:`LEAST_SCORE`, and the decisions that rounding may turn: a score
-    at a cutoff or at the end of a full list, a nearly equal score that suppresses it, an overlap
-    near to the limit, or one that is suppressed by such a detection.
+    Every detection of the file must match one of PyTorch's candidates: same class, and box and
+    score within the tolerances. Both lists are then sets of candidates, which must be equal.
+
+    Detections below :data:`LEAST_SCORE` do not count. Neither do decisions that rounding can
+    change: a score near a threshold or at the end of a full list, suppression by a nearly equal
+    score, an overlap near the limit, and suppression by such a detection.
 
     Args:
-        candidates (Candidates): PyTorch's.
-        tolerances (dict): By the names of :data:`TOLERANCES`, which is the default.
+        candidates (Candidates): PyTorch's candidates.
+        tolerances (dict): Allowed distances. Defaults to :data:`TOLERANCES`.
     """
 
     def __init__(self, candidates, tolerances=TOLERANCES):
@@ -151,8 +152,8 @@ class DetectionComparison:
         """Compare a file's detections with PyTorch's, both ``InstanceData``.
 
         Returns:
-            Comparison: ``distances`` has scores and boxes from the nearest candidate, and the
-            number of detections that differ.
+            Comparison: ``distances`` has the distances of scores and boxes to the nearest
+            candidate, and the number of detections that differ.
         """
         self.distances = {'scores': 0.0, 'boxes, pixels': 0.0}
         self.differences = []
@@ -171,7 +172,7 @@ class DetectionComparison:
         return Comparison(distances, self.differences, len(differ) - len(counted))
 
     def _chosen(self, instances, who):
-        """Return the detections by class and candidate; those that are none are differences."""
+        """Return the detections by class and candidate; unmatched ones become differences."""
         chosen = {}
         for box, score, label in zip(instances.bboxes, instances.scores, instances.labels):
             if score < LEAST_SCORE:
@@ -191,7 +192,7 @@ class DetectionComparison:
         return chosen
 
     def _nearest(self, box, score, label):
-        """Return the nearest candidate's number, box and score distance, and if that is near."""
+        """Return index, box and score distance of the nearest candidate, and whether it matches."""
         boxes = (self.candidates.boxes - box).abs().amax(dim=1)
         scores = (self.candidates.scores[label] - score).abs()
         far = torch.maximum(boxes / self.reach, scores / self.score)
@@ -210,7 +211,7 @@ class DetectionComparison:
         return self._may_be_suppressed(key, chosen, differ)
 
     def _end(self, instances, label):
-        """Return the score that a candidate of a class must have to be in a list."""
+        """Return the lowest score in the full lists of a class; -1 if no list is full."""
         of_class = instances.scores[instances.labels == label]
         lists = (
             (instances.scores, self.candidates.most),
@@ -235,6 +236,6 @@ class DetectionComparison:
 
 
 def describe(label, score, box):
-    """Return a detection in words."""
+    """Return a description of a detection."""
     corners = ' '.join(f'{side:.1f}' for side in box.tolist())
     return f'class {label} with score {score:.3f} at {corners}'

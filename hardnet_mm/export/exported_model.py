@@ -1,4 +1,4 @@
-"""An exported file in the model's place."""
+"""An exported file that replaces the model in a test loop."""
 
 import numpy as np
 import torch
@@ -12,12 +12,12 @@ def check_classes(path, runtime, model):
     """Refuse an exported file with another number of classes than a model.
 
     Args:
-        path (str): The file.
-        runtime (callable): It, loaded.
-        model (nn.Module): The config's.
+        path (str): Path of the file.
+        runtime (callable): The loaded file.
+        model (nn.Module): The config's model.
 
     Raises:
-        InputError: If it is of another model. A file without names of classes is not looked at.
+        InputError: If the numbers differ. A file without names of classes is not checked.
     """
     count = count_classes(model)
     if runtime.classes and count is not None and len(runtime.classes) != count:
@@ -28,10 +28,11 @@ def check_classes(path, runtime, model):
 
 
 class ExportedModel(nn.Module):
-    """An exported file in the model's place in a runner's test loop.
+    """An exported file that replaces the model in a runner's test loop.
 
     Args:
-        end_to_end (EndToEndModel): The model that was exported, for what the file does not hold.
+        end_to_end (EndToEndModel): The exported model, for the steps that the file does not
+            contain.
         runtime (callable): The loaded file.
     """
 

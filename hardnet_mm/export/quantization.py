@@ -5,7 +5,8 @@ import os
 from ..utils.files import written_whole
 from .formats.common import need
 
-# What follows the network is too coarse in int8: decoding multiplies, adds and exponentiates.
+# The steps after the network are not quantised: decoding multiplies, adds and exponentiates, which
+# int8 is not precise enough for.
 KEPT_IN_FLOAT = ['Multiply', 'Divide', 'Subtract', 'Exp', 'Softmax', 'Sigmoid', 'ReduceSum']
 
 
@@ -30,7 +31,7 @@ def quantize_openvino(path, images):
 
 
 def quantize_onnx(path, images):
-    """Rewrite an ONNX file in int8: its convolutions, and what lies between them.
+    """Rewrite an ONNX file in int8: its convolutions, and the operators between them.
 
     Args:
         path (Path): The file.

@@ -1,4 +1,4 @@
-"""Exporting an end-to-end model to a file: all of it, or nothing."""
+"""Exporting an end-to-end model to files, which are written completely or not at all."""
 
 import contextlib
 import os
@@ -10,25 +10,24 @@ from .formats.table import existing_files, exists_hint
 
 
 def export(end_to_end, images, path, name, quantize=None, check=None, overwrite=False):
-    """Write an end-to-end model in a format, all of it or nothing.
+    """Export an end-to-end model to a format. Either all files are written, or none.
 
     Args:
         end_to_end (EndToEndModel): The model.
-        images (Tensor): Real images ``(N, 3, H, W)``, at the size to export for.
-        path (Path): The file to write, with the suffix of its format.
-        name (str): Name of the format, of :data:`FORMATS`.
+        images (Tensor): Real images ``(N, 3, H, W)``, at the size for which to export.
+        path (Path): The main file, with the suffix of its format.
+        name (str): Name of the format, a key of :data:`FORMATS`.
         quantize (callable, optional): Rewrites the file at a path in int8.
-        check (callable, optional): Gets the path of the finished file before it is in place, and
-            raises where it is not right.
-        overwrite (bool): Whether to replace the format's files where they are there already.
-            Defaults to False.
+        check (callable, optional): Called with the path of the finished file before it is moved to
+            ``path``. It raises an error if the file is wrong.
+        overwrite (bool): Whether to replace existing files. Defaults to False.
 
     Returns:
-        list[Path]: What was written, the main file first: some formats have weights in a file
-        beside.
+        list[Path]: The written files, the main file first. Some formats store weights in a second
+        file.
 
     Raises:
-        FileExistsError: If one of the files is there already.
+        FileExistsError: If one of the files exists, and ``overwrite`` is False.
     """
     path = Path(path)
     refuse_existing(path, name, overwrite)
@@ -46,11 +45,11 @@ def export(end_to_end, images, path, name, quantize=None, check=None, overwrite=
 
 
 def refuse_existing(path, name, overwrite=False):
-    """Refuse to replace a file, those beside the main file included.
+    """Refuse to replace the main file or its companions.
 
     Raises:
-        FileExistsError: If one of a format's files is there and is not to be overwritten, or is a
-            folder, which never is.
+        FileExistsError: If one of a format's files exists and ``overwrite`` is False, or if it is a
+            folder. Folders are never replaced.
     """
     existing = existing_files(path, name, overwrite)
     if existing:
@@ -58,10 +57,10 @@ def refuse_existing(path, name, overwrite=False):
 
 
 def _move_in(folder, files):
-    """Move new files from a folder into place, all of them or none.
+    """Move new files from a folder to their destination, all of them or none.
 
-    The main file comes last, and the one that it replaces goes first: whatever ends the process in
-    between, no main file stands beside files of another export.
+    The old main file is removed first, and the new main file is moved last. If the process ends in
+    between, there is no main file next to companions of another export.
     """
     old = folder / 'replaced'
     old.mkdir()

@@ -127,7 +127,7 @@ def _read_camera(source):
         while (answer := camera.read())[0]:
             yield Frame(source, answer[1], number, rate=rate)
             number += 1
-        raise InputError(f'{source} gave no more frames after {number}')
+        raise InputError(f'{source} stopped after {number} frames')
     finally:
         camera.release()
 

@@ -131,7 +131,7 @@ def load_model(config, weights, device='cpu', deploy=None, options=None):
 
 
 def _build(cfg, count):
-    """Return the config's model, or as many segmentors as one."""
+    """Return the config's model, or an ensemble of ``count`` segmentors."""
     if count > 1:
         if cfg.default_scope != 'mmseg':
             raise InputError('several checkpoints are averaged for segmentors alone: name one')

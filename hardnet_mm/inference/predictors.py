@@ -112,16 +112,16 @@ class Predictor(ABC):
         raise NotImplementedError
 
     def probability_map(self, sample):
-        """Return how likely pixels are foreground, ``(H, W)`` uint8, 255 for sure.
+        """Return the probability of the foreground, ``(H, W)`` uint8, where 255 is certain.
 
-        None of a model that has other than a background and one foreground, and of an exported
-        file, which gives labels alone.
+        None for models with other classes than background and one foreground, and for exported
+        files, which only return labels.
         """
         return None
 
     @abstractmethod
     def rows(self, sample):
-        """Return a prediction for people: pairs of a class and a number, the best first."""
+        """Return a prediction for display: pairs of a class and a number, best first."""
 
 
 class Detector(Predictor):
@@ -216,7 +216,7 @@ class Segmentor(Predictor):
         return labels.astype(np.uint8 if len(self.model.classes) <= LEFT_OUT else np.uint16)
 
     def probability_map(self, sample):
-        """Return how likely pixels are foreground, where the model has one channel."""
+        """Return the probability of the foreground, if the model has one channel."""
         if getattr(self.model.built, 'out_channels', None) != 1 or 'seg_logits' not in sample:
             return None
         return (255 * sample.seg_logits.data[0]).round().byte().numpy()
@@ -244,7 +244,7 @@ class Classifier(Predictor):
         return inferencer
 
     def keep(self, sample):
-        """Set scores of classes that the user did not ask for to 0, and choose the best again."""
+        """Set scores of classes that the user did not ask for to 0, and update the best class."""
         if self.labels is not None:
             kept = torch.zeros_like(sample.pred_score)
             kept[self.labels] = sample.pred_score[self.labels]

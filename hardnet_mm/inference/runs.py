@@ -46,7 +46,7 @@ class Outcome:
 
     @property
     def rate(self):
-        """Frames a second, over the whole run."""
+        """Frames per second over the complete run."""
         return self.count / max(sum(self.seconds.values()), 1e-9)
 
     def share(self, part):

@@ -1,6 +1,6 @@
 """Resolves inputs of the command line: images, folders, patterns, addresses, videos, cameras.
 
-Nothing that takes time is imported, so that a command line is checked at once.
+It imports nothing that takes time, so that a command line can be checked at once.
 """
 
 import glob

@@ -1,1 +1,1 @@
-"""How convolutions and blocks are computed fast: one folder a kind of device."""
+"""Fast implementations of convolutions and blocks, with a folder for each kind of device."""

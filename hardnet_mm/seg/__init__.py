@@ -1,4 +1,4 @@
-"""What segmentation on HarDNet needs beyond mmseg: name this in ``custom_imports``."""
+"""Segmentation with HarDNet, as additions to mmseg: name this module in ``custom_imports``."""
 
 from .. import needs_mm  # noqa: F401, says what to install
 from .binary_dataset import BinaryMaskDataset, PolypDataset

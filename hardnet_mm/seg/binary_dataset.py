@@ -1,4 +1,4 @@
-"""Data sets of a background and one foreground."""
+"""Data sets with one foreground class."""
 
 import os.path as osp
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff')
 
 @DATASETS.register_module()
 class BinaryMaskDataset(BaseSegDataset):
-    """Images and masks of a background and one foreground, in two folders.
+    """Images and masks with one foreground class, in two folders.
 
-    An image and its mask have the same name; each may be of any kind of :data:`SUFFIXES`. With
-    ``ann_file`` a data set is part of its folders: a name a line, with its suffix or without.
+    An image and its mask have the same name, each with any of :data:`SUFFIXES`. ``ann_file`` lists
+    the images to use, one name per line, with or without suffix. Without it, all are used.
     :class:`~hardnet_mm.seg.binary_transforms.LoadBinaryMask` reads the masks.
 
     Args:
-        data_prefix (dict): Folders of the images, ``img_path``, and of the masks,
-            ``seg_map_path``, which may be left out for images without. Defaults to
+        data_prefix (dict): Folder of the images, ``img_path``, and of the masks, ``seg_map_path``.
+            Leave the latter out for images without masks. Defaults to
             ``dict(img_path='images', seg_map_path='masks')``.
         **kwargs: The other arguments of ``BaseSegDataset``; ``metainfo=dict(classes=...)`` names
             the background and the foreground.
 
     Raises:
-        InputError: If there is no image, an image has no mask, two have the same name, or there
-            are not two classes.
+        InputError: If there is no image, an image has no mask, two images have the same name, or
+            ``classes`` does not have two names.
     """
 
     METAINFO = dict(classes=('background', 'foreground'), palette=[[0, 0, 0], [0, 255, 0]])
@@ -44,7 +44,7 @@ class BinaryMaskDataset(BaseSegDataset):
 
     @classmethod
     def get_label_map(cls, new_classes: Sequence[str] | None = None) -> None:
-        """Take other names for the two classes; no label changes."""
+        """Rename the two classes; labels do not change."""
         if len(new_classes or ()) != 2:
             raise InputError(
                 f'{cls.__name__} has two classes, the background and the foreground, got '
@@ -88,8 +88,8 @@ def image_files(folder: str, backend_args: dict | None = None) -> dict[str, str]
     """Return the paths of a folder's images by their names, without the suffix.
 
     Args:
-        folder (str): The folder; folders in it are searched, and are part of the names.
-        backend_args (dict, optional): As of mmengine's file backends.
+        folder (str): The folder. Its subfolders are searched, too, and are part of the names.
+        backend_args (dict, optional): Arguments of mmengine's file backend. Defaults to None.
 
     Raises:
         InputError: If there is no such folder, or two images have the same name.
@@ -109,13 +109,13 @@ def image_files(folder: str, backend_args: dict | None = None) -> dict[str, str]
 
 
 def _stem(name):
-    """Return a name without the suffix of an image."""
+    """Return a name without an image's suffix."""
     stem, suffix = osp.splitext(name)
     return stem if suffix.lower() in SUFFIXES else name
 
 
 @DATASETS.register_module()
 class PolypDataset(BinaryMaskDataset):
-    """A set of colonoscopy images, as ``tools/dataset_converters/polyp.py`` lays it out."""
+    """A set of colonoscopy images, in the layout of ``tools/dataset_converters/polyp.py``."""
 
     METAINFO = dict(classes=('background', 'polyp'), palette=[[0, 0, 0], [0, 255, 0]])

@@ -1,4 +1,4 @@
-"""Masks of one foreground, however they are stored."""
+"""Reading masks with one foreground class, in any encoding."""
 
 import io
 from collections.abc import Sequence
@@ -15,30 +15,30 @@ AREA = 5  # pixels across: no edge, however soft, has one grey level over so muc
 
 
 def decode_mask(content: bytes, path: str, foreground: Sequence[int] | None = None) -> np.ndarray:
-    """Decode a mask of a background and one foreground.
+    """Decode a mask with one foreground class.
 
-    Without ``foreground`` a mask tells its foreground by brightness, and its values are kept, so
-    that soft edges stay soft:
+    Without ``foreground``, bright pixels are foreground. Grey values are preserved, so that soft
+    edges stay soft:
 
-    - grey, 8 or 16 bits: 0 is background and the greatest value foreground;
-    - black and white, 1 bit, or the values 0 and 1: 1 is foreground;
-    - a palette: its first colour is background, one other is foreground;
-    - colours: the brightest channel counts; an alpha channel does not.
+    - grey, 8 or 16 bits: 0 is background, and the largest possible value foreground;
+    - 1 bit, or only the values 0 and 1: 1 is foreground;
+    - a palette: the first colour is background, and one other colour foreground;
+    - colours: the value is that of the brightest channel. An alpha channel is ignored.
 
-    Only values of a file without loss tell its classes. There, three areas of different levels, or
-    no value above 128 but some above 1, are several classes.
+    A losslessly compressed mask is refused if it seems to have several classes: if it has areas of
+    three different values, or values above 1 but none above 128.
 
     Args:
-        content (bytes): The file.
-        path (str): Its path, for messages.
-        foreground (Sequence[int], optional): The numbers of the classes that are foreground, where
-            values are numbers of classes. Defaults to None.
+        content (bytes): Content of the file.
+        path (str): Path of the file, for messages.
+        foreground (Sequence[int], optional): Class indices that are foreground. With it, values of
+            the mask are class indices. Defaults to None.
 
     Returns:
-        np.ndarray: ``(H, W)``, uint8, 0 to 255; foreground is what exceeds 128.
+        np.ndarray: ``(H, W)``, uint8, 0 to 255. Values above 128 are foreground.
 
     Raises:
-        InputError: If the file is no image, or the mask has several classes.
+        InputError: If the file is not an image, or the mask has several classes.
     """
     try:
         image = Image.open(io.BytesIO(content))
@@ -88,7 +88,7 @@ def _brightness(values, path):
 
 
 def _refuse_several_hues(colours, path):
-    """Refuse bright pixels of different hues; a hundredth may be noise."""
+    """Refuse bright pixels of different hues; up to 1 % of other hues count as noise."""
     bits = (colours > FOREGROUND) @ (1 << np.arange(colours.shape[2]))
     counts = np.bincount(bits.ravel())[1:]
     if (counts > max(counts.sum(), 1) / 100).sum() > 1:
@@ -96,7 +96,7 @@ def _refuse_several_hues(colours, path):
 
 
 def _refuse_several_classes(values, path):
-    """Refuse a mask of a file without loss whose values are numbers or levels of classes."""
+    """Refuse a losslessly compressed mask whose values are those of several classes."""
     most = values.max()
     if 0 < most <= FOREGROUND:
         raise _several_classes(path, f'has values up to {most}, and none above {FOREGROUND}')

@@ -1,4 +1,4 @@
-"""Measures of masks of one foreground, as the polyp papers have them."""
+"""Metrics of masks with one foreground class, as in the polyp papers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,38 +16,39 @@ LEVELS = 256  # grey levels of a stored map, and thresholds
 
 @METRICS.register_module()
 class BinaryMaskMetric(BaseMetric):
-    """Measures of a foreground, image by image, averaged over images; all in per cent.
+    """Metrics of one foreground class, computed per image and averaged over images, in per cent.
 
-    mmseg's ``IoUMetric`` counts the pixels of a whole data set together, and averages over the
-    background, too.
+    mmseg's ``IoUMetric`` accumulates the pixels of all images instead, and averages over foreground
+    and background.
 
-    At one threshold of the probability: ``mDice``, ``mIoU``, ``Precision``, ``Recall``, ``F2`` and
-    ``Accuracy``. Of an image where neither the mask nor the prediction has foreground all are 1.
-    Where one of them alone has, Dice, IoU and F2 are 0, and so is what would be divided by 0.
+    At one threshold of the probability, the metrics are ``mDice``, ``mIoU``, ``Precision``,
+    ``Recall``, ``F2`` and ``Accuracy``. If neither the mask nor the prediction of an image has
+    foreground, all are 1. If only one of them has foreground, Dice, IoU and F2 are 0. A quotient
+    with the denominator 0 is 0.
 
-    At 256 thresholds, as PraNet's program has them: ``meanDice``, ``meanIoU``, ``maxDice`` and
-    ``maxIoU``. An image's map of probabilities is stretched to 0..1, the least becoming 0, and
-    rounded to 8 bits, as it is stored there; a map of one value becomes 0. At each of the
-    thresholds 1, 254/255, ... 0 what reaches it is foreground. Where it has no pixel in common with
-    the mask, Dice and IoU are 0, whether the mask is empty or not. They are averaged over images
-    before the mean and the maximum over thresholds are taken.
+    At 256 thresholds, as in PraNet's program, they are ``meanDice``, ``meanIoU``, ``maxDice`` and
+    ``maxIoU``. An image's map of probabilities is first scaled so that its minimum becomes 0 and
+    its maximum 1, and rounded to 8 bits. A constant map becomes 0. Then a pixel is foreground at a
+    threshold (1, 254/255, ... 0) if its value is at least that threshold. If prediction and mask
+    have no pixel in common, Dice and IoU are 0, also for an empty mask. Both are averaged over
+    images, and then the mean and the maximum over thresholds are taken.
 
-    With ``saliency_measures``, by pysodmetrics, of the same stretched maps: ``wFmeasure``,
-    ``Smeasure``, ``meanEmeasure``, ``maxEmeasure`` and ``MAE``.
+    With ``saliency_measures``, pysodmetrics computes ``wFmeasure``, ``Smeasure``, ``meanEmeasure``,
+    ``maxEmeasure`` and ``MAE`` of the same scaled maps.
 
-    A pixel of a mask is foreground where it exceeds 128/255. Predictions are ``seg_logits``, the
-    probabilities of a model with one channel or the logits of one with two; of a model that gives
-    classes alone, as an exported one does, a map has two values.
+    A pixel of a mask is foreground if it exceeds 128/255. Predictions are ``seg_logits``: the
+    probabilities of a model with one channel, or the logits of a model with two. For a model that
+    only returns classes, such as an exported one, the map has the values 0 and 1.
 
     Args:
         threshold (float): Probability above which a pixel is foreground. Defaults to 0.5.
-        saliency_measures (bool): Whether to compute those of pysodmetrics. Defaults to False.
-        by_folder (bool): Whether to give the figures of each data set apart, under its name: that
-            of the folder that holds the one of the images, ``NAME/images/...``. Defaults to False.
+        saliency_measures (bool): Whether to compute the metrics of pysodmetrics. Defaults to False.
+        by_folder (bool): Whether to report each data set separately, under the name of its folder:
+            ``NAME`` in ``NAME/images/...``. Defaults to False.
         **kwargs: The other arguments of mmengine's ``BaseMetric``.
 
     Raises:
-        ImportError: If pysodmetrics is asked for and not installed.
+        ImportError: If ``saliency_measures`` is set and pysodmetrics is not installed.
     """
 
     default_prefix = None
@@ -67,12 +68,12 @@ class BinaryMaskMetric(BaseMetric):
         self.by_folder = by_folder
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Measure a batch's predictions.
+        """Compute the metrics of each image in a batch.
 
         Args:
             data_batch (dict): Not used.
-            data_samples (Sequence[dict]): Each with ``gt_sem_seg`` and ``seg_logits`` or
-                ``pred_sem_seg``, of one size.
+            data_samples (Sequence[dict]): Each has ``gt_sem_seg``, and ``seg_logits`` or
+                ``pred_sem_seg`` of the same size.
         """
         for sample in data_samples:
             mask = _foreground(sample['gt_sem_seg']['data'])
@@ -92,7 +93,7 @@ class BinaryMaskMetric(BaseMetric):
             self.results.append((name, measures, curves))
 
     def compute_metrics(self, results: list) -> dict:
-        """Average over the images, all of them or those of each data set."""
+        """Average over all images, or with ``by_folder`` over those of each data set."""
         names = list(dict.fromkeys(name for name, _, _ in results))
         found = {}
         for name in names:
@@ -112,7 +113,7 @@ def _averages(measures, curves):
 
 
 def _foreground(mask: Tensor) -> np.ndarray:
-    """Return where a mask is foreground, ``(H, W)`` bool."""
+    """Return the foreground of a mask, ``(H, W)`` bool."""
     mask = mask.squeeze(0).cpu()
     if mask.max() > 1 or mask.min() < 0:
         raise InputError(
@@ -133,11 +134,11 @@ def _probabilities(sample: dict) -> np.ndarray:
 
 
 def at_threshold(predicted: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """Return the measures of an image at one threshold, from 0 to 1.
+    """Return an image's metrics at one threshold, each from 0 to 1.
 
     Args:
-        predicted (np.ndarray): Where foreground is predicted, ``(H, W)`` bool.
-        mask (np.ndarray): Where it is, likewise.
+        predicted (np.ndarray): Predicted foreground, ``(H, W)`` bool.
+        mask (np.ndarray): Foreground of the mask, ``(H, W)`` bool.
     """
     both, found, there = (np.count_nonzero(x) for x in (predicted & mask, predicted, mask))
     empty = found == there == 0
@@ -156,7 +157,7 @@ def at_threshold(predicted: np.ndarray, mask: np.ndarray) -> dict[str, float]:
 
 
 def stretched(probabilities: np.ndarray) -> np.ndarray:
-    """Return a map stretched to 0..255 and rounded, uint8; a map of one value becomes 0."""
+    """Scale a map to 0..255 and round it, uint8. A constant map becomes 0."""
     least, most = float(probabilities.min()), float(probabilities.max())
     if least == most:
         return np.zeros(probabilities.shape, np.uint8)
@@ -165,11 +166,11 @@ def stretched(probabilities: np.ndarray) -> np.ndarray:
 
 
 def at_all_thresholds(grey: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
-    """Return an image's Dice and IoU at the thresholds 255, 254, ... 0, as PraNet's program.
+    """Return an image's Dice and IoU at the thresholds 255, 254, ... 0, as PraNet's program does.
 
     Args:
-        grey (np.ndarray): The stretched map, ``(H, W)`` uint8.
-        mask (np.ndarray): Where foreground is, ``(H, W)`` bool.
+        grey (np.ndarray): The scaled map, ``(H, W)`` uint8.
+        mask (np.ndarray): Foreground of the mask, ``(H, W)`` bool.
     """
     found, counts = (
         np.bincount(levels, minlength=LEVELS)[::-1].cumsum()
@@ -180,17 +181,17 @@ def at_all_thresholds(grey: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarra
 
 
 def saliency_of(grey: np.ndarray, mask: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    """Return an image's measures by pysodmetrics, and its E-measure at each threshold.
+    """Return an image's metrics by pysodmetrics, and its E-measure at each threshold.
 
-    They are those of PraNet's program but for three cases, all of a few pixels. The S-measure
-    divides an image at the foreground's centre, rounded: half a pixel goes to the even number here,
-    and up there. Of the weighted F-measure, the pixel of the foreground that is nearest is one of
-    several where distances are equal; which one, is the library's. And of an empty mask it is 0
-    here, and not a number there.
+    They equal those of PraNet's program, with three exceptions. The S-measure divides the image at
+    the rounded centre of the foreground. Half a pixel is rounded to the even number here, and up
+    there. The weighted F-measure needs the nearest foreground pixel of each pixel. If several are
+    equally near, the choice is that of the library. The weighted F-measure of an empty mask is 0
+    here, and NaN there.
 
     Args:
-        grey (np.ndarray): The stretched map, ``(H, W)`` uint8.
-        mask (np.ndarray): Where foreground is, ``(H, W)`` bool.
+        grey (np.ndarray): The scaled map, ``(H, W)`` uint8.
+        mask (np.ndarray): Foreground of the mask, ``(H, W)`` bool.
     """
     library = _import_pysodmetrics()
     stored = mask.astype(np.uint8) * 255

@@ -1,4 +1,4 @@
-"""Masks of one foreground in a pipeline of mmseg, hard or soft."""
+"""Transforms for masks with one foreground class, with hard or soft values."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,19 +17,19 @@ from .binary_masks import FOREGROUND, decode_mask
 
 @TRANSFORMS.register_module()
 class LoadBinaryMask(LoadAnnotations):
-    """Load a mask of a background and one foreground, in any coding.
+    """Load a mask with one foreground class, in any encoding.
 
-    :func:`~hardnet_mm.seg.binary_masks.decode_mask` has the codings and the rule: what is brighter
-    than 128 of 255 is foreground. mmseg's ``LoadAnnotations`` takes values for numbers of classes.
+    :func:`~hardnet_mm.seg.binary_masks.decode_mask` describes the encodings. Pixels brighter than
+    128 of 255 are foreground. mmseg's ``LoadAnnotations`` reads values as class indices instead.
 
-    Required keys: seg_map_path, seg_fields, and ori_shape, the image's. Added: gt_seg_map,
-    ``(H, W)`` uint8. An image without seg_map_path stays without a mask.
+    Required keys: seg_map_path, seg_fields, and the image's ori_shape. Added key: gt_seg_map,
+    ``(H, W)`` uint8. Without seg_map_path nothing is added.
 
     Args:
-        soft (bool): Whether to keep values between background and foreground, 0 to 255, as
-            :class:`ResizeSoftMask` and :class:`PackSoftMask` take them. Defaults to False: 0 and 1.
-        foreground (Sequence[int], optional): The numbers of the classes that are foreground, where
-            values are numbers of classes. Defaults to None.
+        soft (bool): Whether to return values from 0 to 255, as :class:`ResizeSoftMask` and
+            :class:`PackSoftMask` need them. Defaults to False: the values are 0 and 1.
+        foreground (Sequence[int], optional): Class indices that are foreground. With it, values of
+            the mask are class indices. Defaults to None.
         **kwargs: The other arguments of ``LoadAnnotations``.
     """
 
@@ -41,7 +41,7 @@ class LoadBinaryMask(LoadAnnotations):
         self.foreground = foreground
 
     def _load_seg_map(self, results: dict) -> None:
-        if 'seg_map_path' not in results:  # an image to predict: mmseg leaves out its own loader
+        if 'seg_map_path' not in results:  # an image to predict: mmseg also skips its loader then
             return
         path = results['seg_map_path']
         mask = decode_mask(fileio.get(path, self.backend_args), path, self.foreground)
@@ -58,12 +58,12 @@ class LoadBinaryMask(LoadAnnotations):
 
 @TRANSFORMS.register_module()
 class ResizeSoftMask(Resize):
-    """Resize an image and its soft mask, which is interpolated as the image is.
+    """Resize an image and its soft mask with the same interpolation.
 
-    mmcv's ``Resize`` takes the nearest value of a mask. ``backend='pillow'`` averages over what it
-    leaves out where it makes images smaller, as the programs of PraNet and HarDNet-MSEG do.
+    mmcv's ``Resize`` uses nearest-neighbour interpolation for masks. With ``backend='pillow'``,
+    downscaling is antialiased, as in the programs of PraNet and HarDNet-MSEG.
 
-    Required keys: img, and gt_seg_map where there is one, ``(H, W)`` uint8. Both are modified.
+    Required keys: img, and gt_seg_map if there is a mask, ``(H, W)`` uint8. Both are modified.
     """
 
     def _resize_seg(self, results: dict) -> None:
@@ -80,19 +80,19 @@ class ResizeSoftMask(Resize):
 
 @TRANSFORMS.register_module()
 class RandomShiftScaleRotate(BaseTransform):
-    """Move, scale and turn an image and its mask; what is missing is mirrored.
+    """Shift, scale and rotate an image and its mask at random, with reflection at the borders.
 
-    The image turns around its centre. Soft masks are interpolated as the image is. mmseg's
-    ``RandomRotate`` only turns, and fills.
+    The image rotates around its centre. Soft masks are interpolated as the image is. mmseg's
+    ``RandomRotate`` only rotates, and fills the borders with a constant.
 
-    Required keys: img, and gt_seg_map where there is one, ``(H, W)``. Both are modified; their size
-    stays.
+    Required keys: img, and gt_seg_map if there is a mask, ``(H, W)``. Both are modified. Their size
+    does not change.
 
     Args:
-        prob (float): Probability of it. Defaults to 0.5.
-        shift (float): Greatest shift, as a part of each side. Defaults to 0.1.
-        scale (float): Greatest change of the factor 1. Defaults to 0.1.
-        degree (float): Greatest angle. Defaults to 45.
+        prob (float): Probability that an image is changed. Defaults to 0.5.
+        shift (float): Maximum shift, as a part of each side. Defaults to 0.1.
+        scale (float): Maximum difference of the scale from 1. Defaults to 0.1.
+        degree (float): Maximum angle in degrees. Defaults to 45.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class RandomShiftScaleRotate(BaseTransform):
         self.degree = degree
 
     def transform(self, results: dict) -> dict:
-        """Change the image and its mask, or leave both."""
+        """Change the image and its mask, or neither."""
         if np.random.random() >= self.prob:
             return results
         height, width = results['img'].shape[:2]
@@ -122,9 +122,9 @@ class RandomShiftScaleRotate(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackSoftMask(PackSegInputs):
-    """Pack an image, and its mask of 0 to 255 as a soft one of 0 to 1.
+    """Pack an image and its mask, whose values from 0 to 255 become 0 to 1.
 
-    ``gt_sem_seg`` is float32; that of mmseg's ``PackSegInputs`` is the number of a class.
+    ``gt_sem_seg`` is float32. In mmseg's ``PackSegInputs`` it has class indices.
     """
 
     def transform(self, results: dict) -> dict:

@@ -15,12 +15,13 @@ from ..utils.arguments import typed
 class BootstrappedCrossEntropyLoss(nn.Module):
     """Cross entropy of the hard pixels, image by image (PingoLH/FCHarDNet, loss/loss.py).
 
-    An image's loss is the mean over the pixels whose loss exceeds ``threshold``, or, where no more
-    than ``min_kept`` do, over the ``min_kept`` hardest. Ignored pixels have a loss of zero.
+    An image's loss is the mean over the pixels whose loss exceeds ``threshold``. If there are no
+    more than ``min_kept`` such pixels, it is the mean over the ``min_kept`` pixels with the largest
+    losses. Ignored pixels have a loss of zero.
 
     Args:
         threshold (float): Loss above which a pixel is hard. Defaults to 0.3.
-        min_kept (int): Least number of pixels of an image. Defaults to 4096.
+        min_kept (int): Minimum number of pixels per image. Defaults to 4096.
         class_weight (list[float], optional): Weight of each class. Defaults to None.
         loss_weight (float): Weight of the loss. Defaults to 1.0.
         loss_name (str): Its name in the log. Defaults to 'loss_bootstrapped'.
@@ -70,7 +71,7 @@ class BootstrappedCrossEntropyLoss(nn.Module):
         hard = losses > self.threshold
         num_hard = hard.sum(dim=1)
         kept = min(self.min_kept, losses.shape[1])
-        # Both means are computed, since asking which one is needed would wait for the device.
+        # Both means are computed: branching on num_hard would synchronise the device.
         above = (losses * hard).sum(dim=1) / num_hard.clamp(min=1)
         hardest = losses.topk(kept, dim=1, sorted=False).values.mean(dim=1)
         return self.loss_weight * torch.where(num_hard > kept, above, hardest).mean()

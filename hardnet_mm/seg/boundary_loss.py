@@ -12,13 +12,14 @@ THRESHOLD = 0.1
 
 @MODELS.register_module()
 class LaplacianBoundaryLoss(nn.Module):
-    """Cross entropy of channels that are to find the foreground's inner boundary.
+    """Cross entropy of channels that learn the inner boundary of the foreground.
 
-    A pixel is on the boundary where the Laplacian of the mask, eight times the pixel less its eight
-    neighbours, zeros beyond the border, exceeds 0.1. Every channel learns it.
+    The target is computed from the Laplacian of the mask: eight times a pixel minus its eight
+    neighbours, with zero padding. A pixel is on the boundary if its Laplacian exceeds 0.1. All
+    channels learn this target.
 
-    The original takes the logistic function of the channels, and then, within the cross entropy,
-    that of the result. So probabilities lie between 0.5 and 0.73, and the loss never below 0.31.
+    As in the original, the sigmoid is applied twice: to the channels, and again within the cross
+    entropy. Probabilities are therefore between 0.5 and 0.73, and the loss is at least 0.31.
 
     Args:
         loss_weight (float): Weight of the loss. Defaults to 1.0.
@@ -35,7 +36,7 @@ class LaplacianBoundaryLoss(nn.Module):
         """Return the mean over images, channels and pixels, a scalar.
 
         Args:
-            pred (Tensor): ``(N, C, H, W)``, of any values.
+            pred (Tensor): Logits, ``(N, C, H, W)``.
             target (Tensor): Mask, ``(N, 1, H, W)``, integers or soft, from 0 to 1.
         """
         kernel = torch.full((1, 1, 3, 3), -1.0, device=target.device)

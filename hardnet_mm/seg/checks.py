@@ -1,4 +1,4 @@
-"""What the decode heads ask of their arguments and inputs."""
+"""Checks of the decode heads' arguments and inputs."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 def check_widths(inputs: Sequence[Tensor], in_channels: Sequence[int]) -> None:
-    """Refuse inputs ``(N, C_i, H_i, W_i)`` that are not as wide as a head was built for.
+    """Refuse inputs ``(N, C_i, H_i, W_i)`` whose channels are not those of the head.
 
     Raises:
-        ValueError: If a ``C_i`` is another than ``in_channels[i]``.
+        ValueError: If a ``C_i`` differs from ``in_channels[i]``.
     """
     channels = [x.shape[1] for x in inputs]
     if channels != list(in_channels):
@@ -20,7 +20,7 @@ def check_widths(inputs: Sequence[Tensor], in_channels: Sequence[int]) -> None:
 
 
 def check_foreground_alone(num_classes: int) -> None:
-    """Refuse other classes than the background and one foreground.
+    """Refuse other numbers of classes than two, background and foreground.
 
     Raises:
         ValueError: If ``num_classes`` is not 2.

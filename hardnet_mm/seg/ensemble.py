@@ -1,4 +1,4 @@
-"""Several segmentors as one."""
+"""An ensemble of segmentors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,16 +16,16 @@ from ..utils.errors import InputError
 
 @MODELS.register_module()
 class SegmentorEnsemble(BaseSegmentor):
-    """Average the probabilities of several segmentors, as those that were trained on folds.
+    """Average the probabilities of several segmentors, such as those trained on different folds.
 
-    The logits are those of the mean probabilities, so that whatever follows is as of one of them.
-    It predicts; its members are trained one by one.
+    The outputs are the logits of the mean probabilities, so an ensemble can replace one segmentor.
+    It only predicts: its members are trained separately.
 
     Args:
-        segmentors (Sequence[dict]): Configs of the members, all with the same outputs. The first
-            one's threshold and test settings count.
-        data_preprocessor (dict, optional): Config of the data preprocessor, the members' own.
-            Defaults to None.
+        segmentors (Sequence[dict]): Configs of the members, which must have the same outputs. The
+            threshold and the test settings are those of the first one.
+        data_preprocessor (dict, optional): Config of the data preprocessor, the same as that of the
+            members. Defaults to None.
 
     Raises:
         InputError: If there is no member, or their outputs differ.
@@ -45,7 +45,7 @@ class SegmentorEnsemble(BaseSegmentor):
 
     @property
     def decode_head(self) -> nn.Module:
-        """The first member's, whose threshold counts."""
+        """The first member's decode head, whose threshold is used."""
         return self.segmentors[0].decode_head
 
     def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
@@ -53,12 +53,12 @@ class SegmentorEnsemble(BaseSegmentor):
 
         Args:
             inputs (Tensor): Normalised images, ``(N, 3, H, W)``.
-            batch_img_metas (list[dict]): As of mmseg's ``EncoderDecoder``.
+            batch_img_metas (list[dict]): As in mmseg's ``EncoderDecoder``.
         """
         return mean_logits([each.inference(inputs, batch_img_metas) for each in self.segmentors])
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Return the same of whole images."""
+        """Return the logits of the mean probabilities, without sliding windows."""
         return mean_logits(
             [each.encode_decode(inputs, batch_img_metas) for each in self.segmentors]
         )
@@ -66,15 +66,15 @@ class SegmentorEnsemble(BaseSegmentor):
     predict = EncoderDecoder.predict  # of what inference gives
 
     def extract_feat(self, inputs: Tensor) -> Any:
-        """Refuse: every member has its own features."""
+        """Raise an error: every member has its own features."""
         raise InputError('an ensemble has no features of its own: ask its segmentors')
 
     def loss(self, inputs: Tensor, data_samples: list) -> Any:
-        """Refuse: the members are trained one by one."""
+        """Raise an error: the members are trained separately."""
         raise InputError('an ensemble predicts: train its segmentors one by one')
 
     def _forward(self, inputs: Tensor, data_samples: list | None = None) -> Any:
-        """Refuse, as :meth:`extract_feat`."""
+        """Raise an error, as :meth:`extract_feat` does."""
         return self.extract_feat(inputs)
 
 
@@ -82,8 +82,8 @@ def mean_logits(logits: Sequence[Tensor]) -> Tensor:
     """Return the logits of the mean of probabilities.
 
     Args:
-        logits (Sequence[Tensor]): ``(N, C, H, W)`` each, of one foreground where C is 1, and
-            otherwise of C classes.
+        logits (Sequence[Tensor]): ``(N, C, H, W)`` each. C = 1 is one foreground class; otherwise
+            there are C classes.
     """
     stacked = torch.stack(tuple(logits))
     if stacked.shape[2] > 1:
@@ -92,30 +92,30 @@ def mean_logits(logits: Sequence[Tensor]) -> Tensor:
 
 
 def ensemble_config(model: dict, count: int) -> dict:
-    """Return the config of an ensemble of equal segmentors.
+    """Return the config of an ensemble whose members have the same config.
 
     Args:
-        model (dict): The config of each.
-        count (int): How many there are.
+        model (dict): Config of a member.
+        count (int): Number of members.
     """
     preprocessor = {key: model[key] for key in ('data_preprocessor',) if key in model}
     return dict(type='SegmentorEnsemble', segmentors=[model] * count, **preprocessor)
 
 
 def load_segmentors(model: nn.Module, checkpoints: Sequence[str]) -> dict:
-    """Load a checkpoint into each segmentor of an ensemble, every tensor.
+    """Load one checkpoint into each segmentor of an ensemble, strictly.
 
     Args:
-        model (nn.Module): A :class:`SegmentorEnsemble`, or what wraps one for test-time
+        model (nn.Module): A :class:`SegmentorEnsemble`, or a wrapper of one for test-time
             augmentation or several devices.
-        checkpoints (Sequence[str]): As many files, addresses or names.
+        checkpoints (Sequence[str]): One path, address or ``hardnet://`` name per segmentor.
 
     Returns:
         dict: ``meta`` of the first checkpoint.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InputError: If one is damaged, or of another model.
+        InputError: If a checkpoint is damaged or does not fit the model.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module

@@ -19,20 +19,20 @@ from .checks import check_widths
 class FCHarDNetHead(BaseDecodeHead):
     """U-shaped decoder of HarDNet blocks (PingoLH/FCHarDNet, models/hardnet.py).
 
-    From the deepest input on, the features are enlarged to the next shallower input's size,
-    concatenated with it, halved in width (Conv1x1 - norm - activation), and put through a block.
-    The class scores follow at the shallowest input's size.
+    From the deepest input on, the features are upsampled to the size of the next shallower input,
+    concatenated with it, halved in channels (Conv1x1 - norm - activation), and passed through a
+    block. The class scores have the size of the shallowest input.
 
     Args:
         in_channels (Sequence[int]): Channels of the inputs, shallow ones first.
-        growth_rates (Sequence[int]): Growth rate of the block at each input but the deepest,
-            shallow ones first, as the encoder's.
-        num_layers (Sequence[int]): Number of layers of each block, likewise.
-        growth_multiplier (float): Of the blocks. Defaults to 1.7.
+        growth_rates (Sequence[int]): Growth rate of the block at each input except the deepest,
+            shallow ones first.
+        num_layers (Sequence[int]): Number of layers of these blocks.
+        growth_multiplier (float): Growth multiplier of the blocks. Defaults to 1.7.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Config of the activations. Defaults to ``dict(type='ReLU')``.
-        align_corners (bool): Whether corner pixels lie on corner positions, here and in the last
-            enlargement, to the image. Defaults to True.
+        align_corners (bool): Whether resizing aligns the centres of corner pixels, here and in the
+            last upsampling to the image's size. Defaults to True.
         **kwargs: The other arguments of ``BaseDecodeHead``.
 
     Raises:
@@ -57,7 +57,7 @@ class FCHarDNetHead(BaseDecodeHead):
                 f'of in_channels {in_channels} but the last'
             )
         conv_cfg: dict = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
-        # mmengine's ModuleList would let each convolution undo what init_cfg asks for
+        # in mmengine's ModuleList each convolution would overwrite the initialization by init_cfg
         projections, blocks = nn.ModuleList(), nn.ModuleList()
         channels = in_channels[-1]
         for skip, growth_rate, layers in zip(
@@ -83,7 +83,7 @@ class FCHarDNetHead(BaseDecodeHead):
         """Map inputs ``(N, in_channels[i], H_i, W_i)`` to class scores ``(N, classes, H_0, W_0)``.
 
         Raises:
-            ValueError: If the inputs are not as wide as the head was built for.
+            ValueError: If the inputs do not have ``in_channels`` channels.
         """
         check_widths(inputs, self.in_channels)
         *skips, x = inputs

@@ -1,4 +1,4 @@
-"""Predictions as the Cityscapes test server takes them."""
+"""Predictions in the format of the Cityscapes test server."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,15 @@ from mmseg.evaluation import IoUMetric
 
 from ..registry import METRICS
 
-# The data set's id of each class that is evaluated, in the order of their numbers in training.
+# The data set's id of each evaluated class, in the order of the training indices.
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 
 
 @METRICS.register_module()
 class CityscapesLabelIdWriter(IoUMetric):
-    """Write the predictions as PNG files of label ids, one an image, and measure nothing.
+    """Write the prediction of each image as a PNG file of label ids; compute no metric.
 
-    mmseg's ``CityscapesMetric`` does it too, where the package cityscapesScripts is installed.
+    mmseg's ``CityscapesMetric`` does the same, but needs the package cityscapesScripts.
 
     Args:
         output_dir (str): The folder to write to.
@@ -25,7 +25,7 @@ class CityscapesLabelIdWriter(IoUMetric):
         super().__init__(output_dir=output_dir, format_only=True, **kwargs)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Write the predictions of a batch: ``pred_sem_seg``, ``(1, H, W)``, of each."""
+        """Write the predictions of a batch, each ``pred_sem_seg`` of ``(1, H, W)``."""
         written = []
         for sample in data_samples:
             classes = sample['pred_sem_seg']['data']

@@ -1,4 +1,4 @@
-"""Large window attention, as HarDNet-DFUS has it."""
+"""Large-window attention, as in HarDNet-DFUS."""
 
 import torch
 from mmcv.cnn import NonLocal2d
@@ -10,14 +10,14 @@ PATCH = 8  # pixels across
 class LawinAttention(NonLocal2d):
     """Attention of patches to larger windows around them (https://arxiv.org/abs/2201.01615).
 
-    It is mmcv's non-local block with three differences. The query, a patch of 8 x 8, and its
-    context, a window reduced to as many positions, are two tensors. Channels are divided into
-    heads. And first, each head's channels of the context pass a linear layer of its own over the
-    positions, and are added to what they were.
+    It is mmcv's non-local block with three differences. First, query and context are two tensors:
+    the query is a patch of 8 x 8 positions, and its context a window that is downsampled to 8 x 8.
+    Second, there are several heads. Third, each head has a linear layer over the positions of the
+    context, with a residual connection, before the attention.
 
     Args:
-        in_channels (int): Channels of both.
-        num_heads (int): Heads, which divide ``in_channels`` and its half.
+        in_channels (int): Channels of query and context.
+        num_heads (int): Number of heads, a divisor of ``in_channels`` and of its half.
         norm_cfg (dict): Config of the norm after the last convolution. Defaults to
             ``dict(type='BN')``.
 
@@ -37,7 +37,7 @@ class LawinAttention(NonLocal2d):
         )
 
     def forward(self, query: Tensor, context: Tensor) -> Tensor:
-        """Map patches and their windows, both ``(N, in_channels, 8, 8)``, to the patches' shape."""
+        """Map patches and their windows, both ``(N, in_channels, 8, 8)``, to that shape."""
         context = self._mixed(context)
         theta = self._heads(self.theta(query)).transpose(1, 2)
         value = self._heads(self.g(context)).transpose(1, 2)
@@ -59,18 +59,18 @@ class LawinAttention(NonLocal2d):
 
 
 class WindowReduction(nn.Module):
-    """The windows around each patch of a map, reduced to the size of a patch.
+    """The windows around all patches of a map, downsampled to the size of a patch.
 
-    A window is ``ratio`` times as wide as its patch, and what lies beyond the border is 0. It is
-    reduced by a convolution of that stride and a LayerNorm over the channels.
+    A window is ``ratio`` times as wide as its patch, with zero padding at the map's border. A
+    convolution with stride ``ratio`` downsamples it, followed by a LayerNorm over the channels.
 
-    The original cuts the windows out and reduces each. They overlap by whole steps of the
-    convolution, so here the map is reduced once and the windows are cut out of that: the same
-    values, and of the convolution's work a part that grows smaller with ``ratio``.
+    The original cuts out the windows and downsamples each of them. Their offsets are multiples of
+    the stride. Here the map is therefore downsampled once, and the windows are cut out of the
+    result. The values are the same, with fewer MACs, above all for a large ``ratio``.
 
     Args:
         channels (int): Channels of the map.
-        ratio (int): A window's side by a patch's: 1, 2, 4 or 8.
+        ratio (int): Side of a window, divided by that of a patch: 1, 2, 4 or 8.
     """
 
     def __init__(self, channels: int, ratio: int) -> None:
@@ -93,7 +93,7 @@ def as_patches(x: Tensor, step: int = PATCH) -> Tensor:
 
 
 def as_map(patches: Tensor, height: int, width: int) -> Tensor:
-    """Put patches ``(N * H / 8 * W / 8, C, 8, 8)`` together: ``(N, C, H, W)``."""
+    """Join patches ``(N * H / 8 * W / 8, C, 8, 8)`` to a map ``(N, C, H, W)``."""
     rows, columns = height // PATCH, width // PATCH
     grid = patches.reshape(-1, rows, columns, patches.shape[1], PATCH, PATCH)
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(-1, patches.shape[1], height, width)

@@ -16,7 +16,7 @@ from .checks import check_foreground_alone, check_widths
 from .lawin_attention import PATCH, LawinAttention, WindowReduction, as_map, as_patches
 
 RATIOS = (8, 4, 2)  # a window's side by a patch's
-# The original's: its deep classifiers, outside of its decoder, start as PyTorch initializes them.
+# The original's initialization: PyTorch's own for the classifiers of the two deeper maps.
 INIT = [
     dict(type='TruncNormal', layer='Linear', std=0.02),
     dict(
@@ -39,22 +39,22 @@ INIT = [
 class LawinHead(BaseDecodeHead):
     """Decoder of HarDNet-DFUS (https://arxiv.org/abs/2209.07313, kytimmylai/DFUC2022).
 
-    The maps at strides 8, 16 and 32 go through a linear layer each and are fused at stride 8. Five
-    views of the fused map are concatenated: itself through a Conv1x1, its mean, and its patches of
-    8 x 8 after a :class:`~hardnet_mm.seg.lawin_attention.LawinAttention` to windows of 8, 4 and 2
-    times their side. They are fused, enlarged to stride 4, and fused with the map there. The last
-    convolution gives one logit: that a pixel is foreground.
+    The maps at strides 8, 16 and 32 each pass a linear layer, and are fused at stride 8. From the
+    fused map five maps are computed and concatenated: a Conv1x1 of it, its mean, and three
+    attentions (:class:`~hardnet_mm.seg.lawin_attention.LawinAttention`) of its 8 x 8 patches to
+    windows with 8, 4 and 2 times their side. These are fused, upsampled to stride 4, and fused with
+    the map at stride 4. The last convolution computes one logit per pixel, of the foreground.
 
-    In training three maps are supervised besides: a logit from the fused map, one from the deepest
-    map, and the channels of the map at stride 4, which learn the foreground's boundary.
+    Three further maps have losses in training: logits from the fused map, logits from the deepest
+    map, and the channels of the map at stride 4, which learn the boundary of the foreground.
 
     Args:
         in_channels (Sequence[int]): Channels of the four inputs, shallow ones first, as
             ``HarDNetV2.channels`` with ``out_indices=('block0', 1, 2, 3)``.
         channels (int): Channels of the fused maps, a multiple of 128. Defaults to 512.
         embed_channels (int): Channels of each deeper map after its linear layer. Defaults to 768.
-        low_level_channels (int): And of the map at stride 4. Defaults to 48.
-        num_classes (int): Background and foreground, 2. Defaults to 2.
+        low_level_channels (int): Channels of the map at stride 4. Defaults to 48.
+        num_classes (int): 2, for background and foreground. Defaults to 2.
         threshold (float): Probability above which a pixel is foreground. Defaults to 0.5.
         in_index (Sequence[int]): Which of the backbone's outputs are the inputs. Defaults to
             (0, 1, 2, 3).
@@ -63,8 +63,8 @@ class LawinHead(BaseDecodeHead):
             ``dict(type='StructureLoss', weighted_cross_entropy=True)``.
         loss_boundary (dict): Config of the boundary's loss. Defaults to
             ``dict(type='LaplacianBoundaryLoss')``.
-        ignore_index (int, optional): Class of pixels that do not count, for losses that know it;
-            these do not. Defaults to None.
+        ignore_index (int, optional): Label of ignored pixels, for losses that support it. The
+            default losses do not. Defaults to None.
         init_cfg (dict | list[dict], optional): Initialization config. Defaults to the original's.
         **kwargs: The other arguments of ``BaseDecodeHead``.
 
@@ -134,20 +134,20 @@ class LawinHead(BaseDecodeHead):
         """Map feature maps ``(N, in_channels[i], H_i, W_i)`` to logits ``(N, 1, H_0, W_0)``.
 
         Raises:
-            ValueError: If the inputs are not as wide as the head was built for, or 8 does not
-                divide the sides of the map at stride 8.
+            ValueError: If the inputs do not have ``in_channels`` channels, or the sides of the map
+                at stride 8 are not multiples of 8.
         """
         return self._decoded(inputs)[0]
 
     def supervised(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return all that training supervises.
+        """Return all maps that have losses in training.
 
         Args:
-            inputs (Sequence[Tensor]): As of :meth:`forward`.
+            inputs (Sequence[Tensor]): As in :meth:`forward`.
 
         Returns:
             tuple[Tensor]: The logits ``(N, 1, H_0, W_0)``, those of the fused map and of the
-            deepest map, both ``(N, 1, H_1, W_1)``, and the boundary's channels
+            deepest map, both ``(N, 1, H_1, W_1)``, and the channels that learn the boundary,
             ``(N, low_level_channels, H_0, W_0)``.
         """
         logits, fused, deepest, low_level = self._decoded(inputs)
@@ -191,12 +191,12 @@ class LawinHead(BaseDecodeHead):
             )
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: dict) -> dict:
-        """Compute the losses of the logits, of both deep ones, and of the boundary.
+        """Compute the losses of the logits, of the logits of two deeper maps, and of the boundary.
 
         Args:
-            inputs (Sequence[Tensor]): As of :meth:`forward`.
-            batch_data_samples (list[SegDataSample]): Each with ``gt_sem_seg``, ``(1, H', W')``,
-                integers or soft, 1 where it is foreground.
+            inputs (Sequence[Tensor]): As in :meth:`forward`.
+            batch_data_samples (list[SegDataSample]): Each has ``gt_sem_seg``, ``(1, H', W')``,
+                integers or soft values, 1 for foreground.
             train_cfg (dict): Not used.
         """
         logits, *deep, boundary = self.supervised(inputs)
@@ -210,7 +210,7 @@ class LawinHead(BaseDecodeHead):
         return losses
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list) -> dict:
-        """Compute the losses of one logit; mmseg's accuracy, which it has not, is left out."""
+        """Compute the losses of one map of logits, without mmseg's accuracy."""
         losses = super().loss_by_feat(seg_logits, batch_data_samples)
         del losses['acc_seg']
         return losses

@@ -1,4 +1,4 @@
-"""Test-time augmentation that averages scores."""
+"""Test-time augmentation that averages class scores."""
 
 import torch
 from mmengine.structures import PixelData
@@ -9,22 +9,22 @@ from ..registry import MODELS
 
 @MODELS.register_module()
 class LogitSegTTAModel(SegTTAModel):
-    """Average the class scores of an image's variants, as PingoLH/FCHarDNet does of its flips.
+    """Average the logits of an image's variants, as PingoLH/FCHarDNet does for flips.
 
-    mmseg's own averages probabilities. (A model of one channel gives nothing else, so of it this
-    averages them, too.)
+    mmseg's ``SegTTAModel`` averages probabilities. A model with one channel only returns
+    probabilities, so for such a model this class averages these.
     """
 
     def merge_preds(self, data_samples_list: list) -> list:
         """Merge the predictions of each image's variants.
 
         Args:
-            data_samples_list (list[list[SegDataSample]]): The variants of each image; the first
-                one has the ground truth.
+            data_samples_list (list[list[SegDataSample]]): The variants of each image. The first
+                variant has the ground truth.
 
         Returns:
-            list[SegDataSample]: The first variant of each image, its ``seg_logits`` the mean and
-            its ``pred_sem_seg`` the classes that follow.
+            list[SegDataSample]: The first variant of each image, with the mean as ``seg_logits``
+            and its classes as ``pred_sem_seg``.
         """
         merged = []
         for first, *others in data_samples_list:

@@ -13,7 +13,7 @@ from ..registry import MODELS
 from ..utils.arguments import typed
 from .checks import check_foreground_alone, check_widths
 
-# What mmengine has for PyTorch's own initialization of a convolution's weights.
+# mmengine's config for PyTorch's own initialization of a convolution's weights.
 PYTORCH_INIT = dict(
     type='Kaiming',
     layer='Conv2d',
@@ -27,10 +27,11 @@ PYTORCH_INIT = dict(
 class MSEGReceptiveFieldBlock(nn.Module):
     """Receptive field block of HarDNet-MSEG and PraNet (lib/HarDMSEG.py, RFB_modified).
 
-    Four branches see 1, 9, 15 and 21 pixels across: a Conv1x1, followed in three of them by a 1 x k
-    and a k x 1 convolution and by a Conv3x3 of dilation k, for k = 3, 5, 7. They are concatenated,
-    fused by a Conv3x3, and added to a Conv1x1 of the input; a ReLU ends the block. All other
-    convolutions have a norm and no activation.
+    There are four branches with receptive fields of 1, 9, 15 and 21 pixels. Each starts with a
+    Conv1x1. In three of them a 1 x k convolution, a k x 1 convolution and a Conv3x3 with dilation k
+    follow, for k = 3, 5 and 7. The branches are concatenated, fused by a Conv3x3, and added to a
+    Conv1x1 of the input. The block ends with a ReLU. All convolutions have a norm and no
+    activation.
 
     Args:
         in_channels (int): Channels of the input.
@@ -41,7 +42,7 @@ class MSEGReceptiveFieldBlock(nn.Module):
     def __init__(self, in_channels: int, channels: int, norm_cfg: dict = dict(type='BN')) -> None:
         super().__init__()
         conv_cfg: dict = dict(norm_cfg=norm_cfg, act_cfg=None)
-        # mmengine's Sequential would let each convolution undo what init_cfg asks for
+        # in mmengine's Sequential each convolution would overwrite the initialization by init_cfg
         self.branches = nn.ModuleList(
             [nn.Sequential(ConvModule(in_channels, channels, 1, **conv_cfg))]
         )
@@ -68,9 +69,9 @@ class MSEGReceptiveFieldBlock(nn.Module):
 class DensePartialDecoder(nn.Module):
     """Aggregation of three feature maps of equal width (lib/HarDMSEG.py, aggregation).
 
-    Maps are enlarged to the next shallower one, multiplied with it, and concatenated. Every
-    convolution is a Conv3x3 with a norm and no activation. Corner pixels lie on corner positions in
-    each enlargement.
+    A map is upsampled to the size of the next shallower one, multiplied with it, and concatenated
+    to it. Every convolution is a Conv3x3 with a norm and no activation. Upsampling is bilinear with
+    ``align_corners=True``.
 
     Args:
         channels (int): Channels of each input.
@@ -114,33 +115,33 @@ def _enlarged(x, other):
 class HarDNetMSEGHead(BaseDecodeHead):
     """Decoder of HarDNet-MSEG (https://arxiv.org/abs/2101.07172, james128333/HarDNet-MSEG).
 
-    Each of three feature maps, at strides 8, 16 and 32, goes through a
-    :class:`MSEGReceptiveFieldBlock`, and a :class:`DensePartialDecoder` makes one map of them, at
-    stride 8. The last convolution gives one logit: that a pixel is foreground.
+    Three feature maps, at strides 8, 16 and 32, each pass a :class:`MSEGReceptiveFieldBlock`. A
+    :class:`DensePartialDecoder` fuses them to one map at stride 8. The last convolution computes
+    one logit per pixel, of the foreground.
 
-    The original takes images whose sides are multiples of 32. Here they are free: a map is enlarged
-    to the next one's size. Rows that the backbone's pools leave out are seen where the preprocessor
-    pads them (``test_cfg=dict(size_divisor=32)``).
+    The original needs images whose sides are multiples of 32. This head takes any size, since each
+    map is upsampled to the size of the next one. The backbone's pools ignore the last rows and
+    columns of other sizes, unless the preprocessor pads (``test_cfg=dict(size_divisor=32)``).
 
     Args:
         in_channels (Sequence[int]): Channels of the three inputs, shallow ones first, as
             ``HarDNet.channels`` with ``out_indices=(1, 2, 3)``.
         channels (int): Channels of each block. Defaults to 32.
-        num_classes (int): Background and foreground, 2. Defaults to 2.
+        num_classes (int): 2, for background and foreground. Defaults to 2.
         threshold (float): Probability above which a pixel is foreground. Defaults to 0.5.
         in_index (Sequence[int]): Which of the backbone's outputs are the inputs. Defaults to
             (0, 1, 2).
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         loss_decode (dict | list[dict]): Config of the loss. Defaults to
             ``dict(type='StructureLoss')``.
-        ignore_index (int, optional): Class of pixels that do not count, for losses that know it;
-            the structure loss does not. Defaults to None.
+        ignore_index (int, optional): Label of ignored pixels, for losses that support it. The
+            structure loss does not. Defaults to None.
         init_cfg (dict | list[dict], optional): Initialization config. Defaults to PyTorch's own
-            initialization, the original's.
+            initialization, as in the original.
         **kwargs: The other arguments of ``BaseDecodeHead``.
 
     Raises:
-        ValueError: If there are not three inputs, or more than the two classes.
+        ValueError: If there are not three inputs, or not two classes.
     """
 
     @typed
@@ -187,7 +188,7 @@ class HarDNetMSEGHead(BaseDecodeHead):
         """Map feature maps ``(N, in_channels[i], H_i, W_i)`` to logits ``(N, 1, H_0, W_0)``.
 
         Raises:
-            ValueError: If the inputs are not as wide as the head was built for.
+            ValueError: If the inputs do not have ``in_channels`` channels.
         """
         inputs = self._transform_inputs(inputs)
         check_widths(inputs, self.in_channels)
@@ -195,12 +196,12 @@ class HarDNetMSEGHead(BaseDecodeHead):
         return self.cls_seg(self.decoder(*maps))
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list) -> dict:
-        """Compute the losses; mmseg's accuracy, which one channel has not, is left out.
+        """Compute the losses, without mmseg's accuracy, which needs several channels.
 
         Args:
             seg_logits (Tensor): ``(N, 1, H, W)``.
-            batch_data_samples (list[SegDataSample]): Each with ``gt_sem_seg``, ``(1, H', W')``, 1
-                where it is foreground.
+            batch_data_samples (list[SegDataSample]): Each has ``gt_sem_seg``, ``(1, H', W')``, 1
+                for foreground.
         """
         losses = super().loss_by_feat(seg_logits, batch_data_samples)
         del losses['acc_seg']

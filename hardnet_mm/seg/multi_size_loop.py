@@ -1,4 +1,4 @@
-"""Training on each batch at several sizes, or at a random one."""
+"""Training on each batch at several sizes, or at a random size."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,15 +16,15 @@ from ..utils.errors import InputError
 
 
 class MultiSizeBatches:
-    """A data loader's batches, each given several times, at several sizes.
+    """A data loader that returns each batch of another one several times, at several sizes.
 
-    Images and soft masks are resized bilinearly, corner pixels on corner positions. It is a data
-    loader to whoever asks: an iteration is a batch at one size.
+    Images and soft masks are resized bilinearly with ``align_corners=True``. An iteration is a
+    batch at one size.
 
     Args:
-        dataloader (DataLoader): The data loader, of segmentation: its batches have ``inputs``, a
-            list of ``(C, H, W)``, and ``data_samples``.
-        sizes (Sequence[int | tuple[int, int]]): Sides, or heights and widths, in their order.
+        dataloader (DataLoader): A data loader for segmentation. Its batches have ``inputs``, a list
+            of ``(C, H, W)``, and ``data_samples``.
+        sizes (Sequence[int | tuple[int, int]]): Side, or height and width, of each size in order.
     """
 
     def __init__(self, dataloader: Any, sizes: Sequence[int | tuple[int, int]]) -> None:
@@ -44,17 +44,17 @@ class MultiSizeBatches:
 
 
 class RandomSizeBatches(MultiSizeBatches):
-    """A data loader's batches, each at a random one of several square sizes.
+    """A data loader that returns each batch of another one at a random square size.
 
-    Of whole pixels from ``low`` to below ``high`` one is drawn, each as likely as the others, and
-    rounded down to a multiple of ``divisor``. Images and soft masks are resized bilinearly, corners
-    on corners.
+    The side is drawn uniformly from the integers from ``low`` to ``high - 1``, and rounded down to
+    a multiple of ``divisor``. Images and soft masks are resized bilinearly with
+    ``align_corners=False``.
 
     Args:
-        dataloader (DataLoader): As of :class:`MultiSizeBatches`.
-        low (int): The least side that is drawn.
-        high (int): The first that is not.
-        divisor (int): What sides are multiples of.
+        dataloader (DataLoader): As in :class:`MultiSizeBatches`.
+        low (int): Minimum side before rounding.
+        high (int): Exclusive upper limit of the side.
+        divisor (int): Divisor of all sides.
     """
 
     def __init__(self, dataloader: Any, low: int, high: int, divisor: int) -> None:
@@ -72,18 +72,17 @@ class RandomSizeBatches(MultiSizeBatches):
 
 
 def at_size(batch: dict, size: tuple[int, int], align_corners: bool = True) -> dict:
-    """Return a batch of segmentation at another size; the batch itself is left as it is.
+    """Return a resized copy of a batch for segmentation. The batch itself does not change.
 
-    Images are resized where the model is, masks where they are.
+    Images are resized on the model's device, and masks on the device where they are.
 
     Args:
         batch (dict): ``inputs``, a list of ``(C, H, W)``, and ``data_samples`` with ``gt_sem_seg``.
         size (tuple[int, int]): Height and width.
-        align_corners (bool): Whether corner pixels lie on corner positions; otherwise corners on
-            corners. Defaults to True.
+        align_corners (bool): As in PyTorch's ``interpolate``. Defaults to True.
 
     Raises:
-        InputError: If a mask's values are numbers of classes, between which there is nothing.
+        InputError: If a mask has class indices, which cannot be interpolated.
     """
     device = get_device()
     images = [
@@ -113,20 +112,19 @@ def _resized(image: Tensor, size: tuple[int, int], align_corners: bool) -> Tenso
 
 @LOOPS.register_module()
 class MultiSizeTrainLoop(EpochBasedTrainLoop):
-    """Train on each batch at several sizes, a step of the optimizer each, as HarDNet-MSEG does.
+    """Train on each batch at several sizes, with one optimizer step each, as HarDNet-MSEG does.
 
-    An iteration is a step: an epoch has as many for each batch as there are sizes. The model's
-    ``data_preprocessor`` must leave sizes as they are, by a ``size_divisor`` that divides all of
-    them.
+    An iteration is one step, so each batch has as many iterations as there are sizes. The model's
+    ``data_preprocessor`` must not change the sizes: its ``size_divisor`` must divide all of them.
 
     Args:
         runner (Runner): The runner.
         dataloader (DataLoader | dict): The data loader, or its config.
-        sizes (Sequence[int | tuple[int, int]]): Sides, or heights and widths, in their order.
+        sizes (Sequence[int | tuple[int, int]]): Side, or height and width, of each size in order.
         **kwargs: The other arguments of ``EpochBasedTrainLoop``.
 
     Raises:
-        InputError: If there is no size, or the preprocessor would pad one.
+        InputError: If there is no size, or the preprocessor would pad a size.
     """
 
     def __init__(
@@ -147,19 +145,19 @@ class MultiSizeTrainLoop(EpochBasedTrainLoop):
 class RandomSizeTrainLoop(EpochBasedTrainLoop):
     """Train on each batch at a random size, as HarDNet-DFUS does.
 
-    A side is drawn from ``side`` times ``ratio_range``, its end left out, and rounded down to a
-    multiple of ``divisor``. The model's ``data_preprocessor`` must leave sizes as they are.
+    A side is drawn from ``side`` times ``ratio_range``, without the upper limit, and rounded down
+    to a multiple of ``divisor``. The model's ``data_preprocessor`` must not change the sizes.
 
     Args:
         runner (Runner): The runner.
         dataloader (DataLoader | dict): The data loader, or its config.
-        side (int): Height and width that sizes are parts of.
-        ratio_range (tuple[float, float]): Least and greatest part. Defaults to (0.75, 1.25).
-        divisor (int): What sides are multiples of. Defaults to 64.
+        side (int): Base height and width.
+        ratio_range (tuple[float, float]): Range of the factor. Defaults to (0.75, 1.25).
+        divisor (int): Divisor of all sides. Defaults to 64.
         **kwargs: The other arguments of ``EpochBasedTrainLoop``.
 
     Raises:
-        InputError: If a side would be 0, none is in the range, or the preprocessor would pad one.
+        InputError: If a side would be 0, the range is empty, or the preprocessor would pad a size.
     """
 
     def __init__(

@@ -15,22 +15,23 @@ SMOOTHING = 1
 
 @MODELS.register_module()
 class StructureLoss(nn.Module):
-    """Cross entropy and IoU of one foreground channel, weighted towards borders.
+    """Cross entropy and IoU loss of one foreground channel, with higher weights near borders.
 
-    With a mask m and the probability p that a pixel is foreground, a pixel's weight is
-    ``w = 1 + 5 |mean of m over 31 x 31 - m|``, zeros beyond the border counted. The loss of an
-    image is a cross entropy plus the weighted IoU loss
-    ``1 - (sum wpm + 1) / (sum w(p + m) - sum wpm + 1)``, and that of a batch their mean.
+    With the mask m and the predicted probability p of the foreground, a pixel's weight is
+    ``w = 1 + 5 |mean of m over 31 x 31 - m|``, with zero padding. The loss of an image is a cross
+    entropy plus the weighted IoU loss ``1 - (sum wpm + 1) / (sum w(p + m) - sum wpm + 1)``. The
+    loss of a batch is the mean over images.
 
-    The papers weight the cross entropy, too: ``sum w BCE / sum w``. The programs of PraNet and
-    HarDNet-MSEG mean to, but the argument that is to keep the map of losses is read as one that
-    asks for its mean, and the weights cancel. That of HarDNet-DFUS does what the papers say.
+    In the papers the cross entropy is weighted, too: ``sum w BCE / sum w``. The programs of PraNet
+    and HarDNet-MSEG contain these weights. But they call the cross entropy with a deprecated
+    argument that PyTorch reads as a request for the mean, so the weights cancel out. In
+    HarDNet-DFUS's program the weights have an effect, as in the papers.
 
-    Masks may be soft, from 0 to 1. No pixel is left out of it.
+    Masks may be soft, from 0 to 1. All pixels count.
 
     Args:
         weighted_cross_entropy (bool): Whether the cross entropy is weighted, as in the papers.
-            Defaults to False: as in the programs of PraNet and HarDNet-MSEG.
+            Defaults to False, as in the programs of PraNet and HarDNet-MSEG.
         loss_weight (float): Weight of the loss. Defaults to 1.0.
         loss_name (str): Its name in the log. Defaults to 'loss_structure'.
     """
@@ -54,8 +55,8 @@ class StructureLoss(nn.Module):
 
         Args:
             pred (Tensor): Logits, ``(N, 1, H, W)``.
-            target (Tensor): Mask, ``(N, H, W)``, integers or soft, from 0 to 1.
-            weight (Tensor, optional): Not supported.
+            target (Tensor): Mask, ``(N, H, W)``, integers or soft values, from 0 to 1.
+            weight (Tensor, optional): Not supported. Defaults to None.
 
         Raises:
             ValueError: If ``pred`` has more than one channel, or weights of the pixels are given.
@@ -77,8 +78,8 @@ class StructureLoss(nn.Module):
 
 
 def _local_mean(mask):
-    """Average over windows around each pixel, zeros beyond the border counted."""
-    # along one side and then the other: the same mean, for a fifteenth of the additions
+    """Average over the window around each pixel, with zero padding."""
+    # along one axis and then the other: the same mean with a fifteenth of the additions
     for kernel in ((WINDOW, 1), (1, WINDOW)):
         padding = (kernel[0] // 2, kernel[1] // 2)
         mask = functional.avg_pool2d(mask, kernel, stride=1, padding=padding)

@@ -1,4 +1,4 @@
-"""Augmentation of the FC-HarDNet programs that mmseg has otherwise."""
+"""Augmentation of the FC-HarDNet programs, where it differs from mmseg's."""
 
 import mmcv
 import numpy as np
@@ -10,18 +10,18 @@ from ..registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class PadBothSides(BaseTransform):
-    """Pad an image that is smaller than the crop on both sides, by all that it lacks.
+    """Pad an image that is smaller than the crop, on each side by the full difference.
 
-    The random crop after it then has the image at a random place, and the border is padded in the
-    image's own values (PingoLH/FCHarDNet, augmentations.py). mmseg pads what was normalised, at the
-    right and at the bottom.
+    The image is then at a random place of the random crop that follows. The padding is applied
+    before normalisation (PingoLH/FCHarDNet, augmentations.py). mmseg pads the normalised image, at
+    the right and at the bottom.
 
     Required keys: img, img_shape, gt_seg_map. All are modified.
 
     Args:
         crop_size (tuple[int]): Height and width of the crop.
-        pad_val (int): Value of an image's border, before normalisation. Defaults to 0.
-        seg_pad_val (int): Class of the border. Defaults to 255, which losses ignore.
+        pad_val (int): Value of the image's padding, before normalisation. Defaults to 0.
+        seg_pad_val (int): Class of the padding. Defaults to 255, which losses ignore.
     """
 
     def __init__(self, crop_size, pad_val=0, seg_pad_val=255):
@@ -48,15 +48,16 @@ class PadBothSides(BaseTransform):
 class PillowColorJitter(BaseTransform):
     """Change brightness, contrast, saturation and hue as Pillow does, in random order.
 
-    Each step happens with a probability of its own, in 8 bits (PaddleSeg, transforms.py).
+    Each step is applied independently with the same probability, in 8 bits (PaddleSeg,
+    transforms.py).
 
-    Required keys: img, which is modified: BGR, uint8.
+    Required key: img, BGR uint8, which is modified.
 
     Args:
-        brightness (float): Greatest change of the factor 1. Defaults to 0.4.
-        contrast (float): Likewise. Defaults to 0.4.
-        saturation (float): Likewise. Defaults to 0.4.
-        hue (float): Greatest shift, where 256 is a whole turn. Defaults to 18.
+        brightness (float): Maximum difference of the factor from 1. Defaults to 0.4.
+        contrast (float): Maximum difference of the factor from 1. Defaults to 0.4.
+        saturation (float): Maximum difference of the factor from 1. Defaults to 0.4.
+        hue (float): Maximum shift, where 256 is a full circle. Defaults to 18.
         prob (float): Probability of each step. Defaults to 0.5.
     """
 
@@ -71,7 +72,7 @@ class PillowColorJitter(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Change the image, ``(H, W, 3)``."""
-        steps = [*self.factors, self._shift_hue]
+        steps = [*self.factors, self.shift_hue]
         image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
         for number in np.random.permutation(len(steps)):
             if np.random.random() < self.prob:
@@ -86,7 +87,8 @@ class PillowColorJitter(BaseTransform):
         return step(image).enhance(np.random.uniform(1 - most, 1 + most))
 
     @staticmethod
-    def _shift_hue(image, shift):
+    def shift_hue(image, shift):
+        """Shift the hue of a Pillow image, where 256 is a full circle."""
         hue, *others = image.convert('HSV').split()
         turned = np.asarray(hue).astype(np.float64) + shift
         hue = Image.fromarray(turned.astype(np.int64).astype(np.uint8))  # around the circle

@@ -1,4 +1,4 @@
-"""The backbone swap: HarDNet in place of a config's backbone, and what must change with it."""
+"""The backbone swap: replaces a config's backbone by HarDNet, and changes what depends on it."""
 
 import copy
 import inspect
@@ -13,10 +13,10 @@ from ..checkpoints.published import SCHEME, WEIGHTS
 from ..utils.errors import InputError
 from .places import kind_of, locate, outward, reach
 from .probe import Outputs, preprocessor, probe
+from .rewiring import difference, rewire
 
-# Arguments that mean the same to HarDNet and to the toolboxes' ResNets.
-KEPT = ('in_channels', 'frozen_stages', 'norm_eval', 'with_cp')
-JPU_CHANNELS, JPU_DILATIONS = 512, (1, 2, 4, 8)  # mmseg's defaults
+# Arguments with the same meaning in HarDNet and in the toolboxes' ResNets.
+SHARED = ('in_channels', 'frozen_stages', 'norm_eval', 'with_cp')
 NORMS = ('BN', 'SyncBN', 'MMSyncBN', 'GN')
 RGB_MEAN, RGB_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 POOLING = ('GlobalAveragePooling', 'GeneralizedMeanPooling')
@@ -24,14 +24,14 @@ POOLING = ('GlobalAveragePooling', 'GeneralizedMeanPooling')
 
 @dataclass
 class Swap:
-    """HarDNet in the place of a config's backbone.
+    """The plan of a swap.
 
     Attributes:
-        keys (tuple[str]): Where the backbone stands in the config's model.
-        old (Outputs): What the old backbone gives.
-        hardnet (HarDNet): The new one.
+        keys (tuple[str]): Keys of the backbone in the config's model.
+        old (Outputs): Outputs of the old backbone.
+        hardnet (HarDNet): The new backbone.
         pretrained (bool): Whether it starts from the published ImageNet weights.
-        differences (dict): What changes in the config.
+        differences (dict): The entries of the config that change.
     """
 
     keys: tuple
@@ -42,19 +42,19 @@ class Swap:
 
 
 def swap(cfg, arch, pretrained=True, path=None, outputs=None):
-    """Return what must change in a config so that HarDNet takes its backbone's place.
+    """Return the changes to a config that replace its backbone by HarDNet.
 
-    The old backbone is built and run once, to learn its outputs' channels and strides.
+    The old backbone is built and run once, to find the channels and strides of its outputs.
 
     Args:
         cfg (Config): A config of any toolbox built on mmengine.
-        arch (str): Name of a published variant, as of :class:`HarDNet`.
-        pretrained (bool): Whether to start from the published ImageNet weights where the config
-            started from some. Defaults to True.
-        path (str, optional): Where in the model the backbone is, such as ``student.backbone``.
-            Defaults to None: it is found.
-        outputs (Outputs, optional): What the backbone gives, where it cannot be built here.
-            Defaults to None: it is run to see.
+        arch (str): Name of a published variant of :class:`HarDNet`.
+        pretrained (bool): Whether to start from the published ImageNet weights if the config starts
+            from pretrained weights. Defaults to True.
+        path (str, optional): Path of the backbone in the model, such as ``student.backbone``.
+            Defaults to None: it is searched.
+        outputs (Outputs, optional): Outputs of the old backbone, for one that cannot be built here.
+            Defaults to None: the old backbone is run.
 
     Returns:
         dict: The entries of the config that change, nested as in the config. A config with these
@@ -62,7 +62,7 @@ def swap(cfg, arch, pretrained=True, path=None, outputs=None):
 
     Raises:
         InputError: If HarDNet cannot replace the config's backbone. The message says why.
-        ValueError: If ``arch`` is no published variant.
+        ValueError: If ``arch`` is not a published variant.
 
     Examples:
         >>> from hardnet_mm.utils.configs import read_config
@@ -74,7 +74,11 @@ def swap(cfg, arch, pretrained=True, path=None, outputs=None):
 
 
 def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
-    """Return the same with what was found on the way, as :class:`Swap`."""
+    """Return the plan of a swap, with the arguments and errors of :func:`swap`.
+
+    Returns:
+        Swap: The plan.
+    """
     get_architecture(arch)
     keys = locate(cfg.model, cfg.default_scope, path)
     model, name = reach(cfg.model, keys[:-1]), keys[-1]
@@ -85,7 +89,7 @@ def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
         _pool(swapped, backbone, old.channels[0])
     kind = 'mmpretrain.HarDNet' if takes_tensor(model, old) else 'HarDNet'
     new = dict(type=kind, arch=arch, **_levels(swapped, backbone, old, arch))
-    new.update({key: backbone[key] for key in KEPT if key in backbone and key not in new})
+    new.update({key: backbone[key] for key in SHARED if key in backbone and key not in new})
     new.setdefault('in_channels', old.image_channels)
     if 'norm_cfg' in backbone and backbone.norm_cfg.get('type') in NORMS:
         new['norm_cfg'] = backbone.norm_cfg
@@ -139,24 +143,24 @@ def _without_weights(differences, paths):
 
 
 def takes_tensor(model, old):
-    """Tell whether a recogniser of mmaction's took the old backbone's only output as it is.
+    """Return whether a recogniser of mmaction takes the old backbone's only output as a tensor.
 
-    Of backbones of mmpretrain, by whose name it knows them, it takes the first of a tuple.
+    From a backbone whose type has mmpretrain's scope, it takes the first output of a tuple.
     """
     return old.bare and kind_of(model).startswith('Recognizer')
 
 
 def _pool(model, backbone, width):
-    """Let a classifier whose backbone gives a vector for each image pool HarDNet's feature maps.
+    """Add pooling of HarDNet's feature maps, for a backbone that returned one vector per image.
 
     Raises:
-        InputError: If the model is no such classifier.
+        InputError: If the model is not a classifier.
     """
     head, neck = model.get('head'), model.get('neck')
     if not isinstance(head, dict) or isinstance(neck, list) or 'in_channels' in (neck or {}):
         raise InputError(
-            f'{kind_of(backbone)} gives a vector for each image, but HarDNet gives feature maps: '
-            'what follows it in this config cannot take them'
+            f'{kind_of(backbone)} returns a vector per image, but HarDNet returns feature maps: '
+            'the module after it in this config cannot take them'
         )
     if kind_of(head) == 'ClsHead' and width == backbone.get('num_classes'):
         # The old backbone has the classifier inside.
@@ -166,7 +170,7 @@ def _pool(model, backbone, width):
 
 
 def _is_pooled(model, old):
-    """Tell whether only the mean of one output is used, so that its stride does not matter."""
+    """Return whether only the mean of one output is used, so that its stride does not matter."""
     neck = model.get('neck')
     neck = neck[0] if isinstance(neck, list) and neck else neck
     return len(old.channels) == 1 and isinstance(neck, dict) and kind_of(neck) in POOLING
@@ -182,11 +186,11 @@ def _levels(model, backbone, old, arch):
 
 
 def select_levels(backbone, strides, arch):
-    """Return the arguments by which HarDNet gives outputs at the old backbone's strides.
+    """Return HarDNet's arguments for outputs at the old backbone's strides.
 
-    A backbone that counts its stages as a ResNet does hands its ``out_indices``, ``strides`` and
-    ``dilations`` on. For any other, each output comes from HarDNet's stage of the same stride. An
-    output of the same stride as the output before it comes from the next stage, which is dilated.
+    From a backbone with a ResNet's arguments, ``out_indices``, ``strides`` and ``dilations`` are
+    copied. For any other backbone, each output comes from HarDNet's stage with the same stride. If
+    an output has the same stride as the one before it, it comes from the next stage, with dilation.
 
     Args:
         backbone (ConfigDict): Config of the old backbone.
@@ -234,109 +238,6 @@ def select_levels(backbone, strides, arch):
     return dict(out_indices=tuple(levels), strides=stage_strides, dilations=dilations)
 
 
-def rewire(model, old, new, name='backbone'):
-    """Change the input channels of the modules that read the backbone's outputs.
-
-    Those are the neck's, and the heads' where there is no neck or where the neck passes outputs of
-    the backbone on.
-
-    Args:
-        model (ConfigDict): Config of the model, changed in place.
-        old (tuple[int]): Channels of the old backbone's outputs.
-        new (tuple[int]): Channels of the new backbone's outputs.
-        name (str): What the backbone is called; the neck of an ``img_backbone`` is the
-            ``img_neck``. Defaults to 'backbone'.
-
-    Raises:
-        InputError: If a RoI head contains a stage of a ResNet.
-    """
-    neck = model.get(name.replace('backbone', 'neck')) if name.endswith('backbone') else None
-    neck = neck or model.get('neck') or []
-    for part in neck if isinstance(neck, list) else [neck]:
-        old_out, changed = part.get('out_channels'), _rewire_part(part, old, new)
-        if not changed:
-            continue
-        if kind_of(part) == 'JPU':  # passes all outputs but the last on, beside its own
-            own = len(part.get('dilations', JPU_DILATIONS)) * part.get('mid_channels', JPU_CHANNELS)
-            first = part.get('start_level', 0)
-            old, new = ((*widths[first:-1], own) for widths in (old, new))
-            break
-        stated_old, stated_new = _stated(part, old), _stated(part, new)
-        if isinstance(old_out, (list, tuple)) and tuple(old_out[: len(old)]) == stated_old:
-            # an SSD's, whose heads read all of them, or a YOLO's
-            more = old_out[len(old) :]
-            part.out_channels = type(old_out)([*stated_new, *more])
-            more = [int(width * part.get('widen_factor', 1)) for width in more]
-            old, new = (*old, *more), (*new, *more)
-            break
-        return
-    others = (name, 'neck', 'data_preprocessor', 'train_cfg', 'test_cfg')
-    for key, part in model.items():
-        if key not in others and not key.endswith(('backbone', '_neck')):
-            for piece in part if isinstance(part, list) else [part]:
-                if isinstance(piece, dict):
-                    _rewire_part(piece, old, new)
-
-
-def _rewire_part(part, old, new):
-    """Change the input channels of a part of the model, and return whether any changed."""
-    if kind_of(part) == 'ResLayer':
-        raise InputError('the RoI head is the last stage of a ResNet: HarDNet cannot feed it')
-    changed = False
-    stated_old, stated_new = _stated(part, old), _stated(part, new)
-    for key, value in part.items():
-        if isinstance(value, dict):
-            changed |= _rewire_part(value, old, new)
-        elif key.endswith('in_channels'):
-            translated = _translate(value, part.get('in_index'), stated_old, stated_new)
-            changed |= translated is not None
-            part[key] = value if translated is None else translated
-    return changed
-
-
-def _stated(part, channels):
-    """Return what a part's config says for channels, which mmyolo's multiply by a factor."""
-    factor = part.get('widen_factor', 1)
-    return tuple(channels if factor == 1 else (round(width / factor) for width in channels))
-
-
-def _translate(value, index, old, new):
-    """Return the new channels for a value that names old ones, None for any other value."""
-    if isinstance(value, int):
-        if value not in old:
-            return None
-        if isinstance(index, int) and old[index] == value:
-            return new[index]
-        return dict(zip(old, new))[value]
-    if not isinstance(value, (list, tuple)) or not value or not set(value) <= set(old):
-        return None
-    if tuple(value) == tuple(old):
-        return type(value)(new)
-    if index is not None:
-        return type(value)(new[i] for i in index)
-    return type(value)(dict(zip(old, new))[channels] for channels in value)
-
-
-def difference(old, new):
-    """Return the entries of a nested dict that differ from another's; lists are given whole.
-
-    A dict in the place of something else is marked as one that inherits nothing.
-    """
-    return {
-        key: _changed(key, old, value)
-        for key, value in new.items()
-        if key not in old or old[key] != value
-    }
-
-
-def _changed(key, old, value):
-    if not isinstance(value, dict) or key not in old:
-        return value
-    if isinstance(old[key], dict):
-        return difference(old[key], value)
-    return dict(_delete_=True, **value)
-
-
 def _imports(cfg):
     imports = cfg.get('custom_imports', {}).get('imports', [])
     imports = [imports] if isinstance(imports, str) else list(imports)
@@ -360,7 +261,7 @@ def _normalize(cfg, differences):
 
 
 def _channel_switch(cfg, settings):
-    """Return what a data preprocessor calls the exchange of BGR for RGB, None for RGB videos."""
+    """Return a data preprocessor's argument that converts BGR to RGB; None for RGB videos."""
     for key in ('bgr_to_rgb', 'to_rgb'):
         if key in settings:
             return key

@@ -1,4 +1,4 @@
-"""Where in a model's config the backbone stands, and what stands beside it."""
+"""Finds the backbone, and other parts, in a model's config."""
 
 from mmengine.registry import DefaultScope
 

@@ -1,4 +1,4 @@
-"""What a backbone gives, found by running it on images of a size that its config states."""
+"""Finds the outputs of a backbone, by running it on images of a size that its config states."""
 
 import math
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from .places import kind_of
 SIDE = 256  # of the images where the config states no small size
 LARGE = 512 * 512  # pixels; a backbone that takes any size is not run on more
 BACKBONE_SIZES = ('img_size', 'image_size', 'input_size', 'pretrain_img_size', 'input_resolution')
-# How transforms spell a size, and whether its width comes first.
+# The arguments of transforms that have a size, and whether the width comes first.
 TRANSFORM_SIZES = dict(crop_size=False, size=False, scale=True, img_scale=True, input_size=True)
 
 
 @dataclass
 class Size:
-    """Height and width of images, and where they are from."""
+    """Height and width of images, and the setting that they are from."""
 
     height: int
     width: int
@@ -33,14 +33,15 @@ class Size:
 
 @dataclass
 class Outputs:
-    """What a backbone gives.
+    """The outputs of a backbone.
 
     Attributes:
-        channels (tuple[int]): Of each output.
-        strides (tuple[int]): Likewise; empty if the output is a vector for each image.
-        size (Size): Of the images that it was seen on; None if it was told, not seen.
-        image_channels (int): Of the images.
-        bare (bool): Whether the only output is no tuple of one.
+        channels (tuple[int]): Channels of each output.
+        strides (tuple[int]): Stride of each output; empty if the output is one vector per image.
+        size (Size): Size of the images on which the backbone was run; None if the user stated the
+            outputs.
+        image_channels (int): Channels of the images.
+        bare (bool): Whether the only output is a tensor, not a tuple of one.
     """
 
     channels: tuple
@@ -51,10 +52,10 @@ class Outputs:
 
 
 def told_outputs(words):
-    """Return outputs that a user tells, as ``256:4 512:8``: channels and stride of each.
+    """Return the outputs that a user states, such as ``256:4 512:8``: channels and stride of each.
 
     Raises:
-        InputError: If a word is none such, or the outputs do not go from shallow to deep.
+        InputError: If a word has another format, or the outputs do not go from shallow to deep.
     """
     pairs = [word.split(':') for word in words]
     if not all(len(pair) == 2 and all(part.isdigit() for part in pair) for pair in pairs):
@@ -66,18 +67,18 @@ def told_outputs(words):
 
 
 def candidate_sizes(cfg, backbone):
-    """Return sizes to run a backbone on, the best first.
+    """Return image sizes for running a backbone, in the order in which they are tried.
 
-    Those that the backbone states come first, then the data preprocessor's and the pipelines'
-    where they are small, then 256 x 256, rounded to whole patches and to what the images are padded
-    to, then the larger ones.
+    First come the sizes that the backbone states, then small sizes of the data preprocessor and the
+    pipelines, then 256 x 256, rounded up to a multiple of the patch size and the padding divisor,
+    and then larger sizes of the data preprocessor and the pipelines.
 
     Args:
-        cfg (Config): The whole config.
-        backbone (ConfigDict): Its backbone.
+        cfg (Config): The complete config.
+        backbone (ConfigDict): Config of its backbone.
 
     Returns:
-        list[Size]: Without repetitions.
+        list[Size]: The sizes, without repetitions.
     """
     sizes = [
         Size(*pair, f'backbone.{key}')
@@ -92,7 +93,7 @@ def candidate_sizes(cfg, backbone):
 
 
 def _pair(value, width_first=False):
-    """Return the height and width of what a config gives as a size, None of anything else."""
+    """Return height and width of a size in a config, or None for any other value."""
     if type(value) is int:
         value = (value, value)
     if not isinstance(value, (list, tuple)) or len(value) != 2:
@@ -109,12 +110,12 @@ def _usual_size(cfg, backbone):
     padded = padded if type(padded) is int and padded > 0 else 1
     unit = math.lcm(patch, padded)
     side = math.ceil(SIDE / unit) * unit
-    whole = [f'patches of {patch}'] * (patch > 1) + [f'padding to {padded}'] * (padded > 1)
-    return Size(side, side, ' and '.join(whole) if side != SIDE else 'the usual')
+    reasons = [f'patches of {patch}'] * (patch > 1) + [f'padding to {padded}'] * (padded > 1)
+    return Size(side, side, ' and '.join(reasons) if side != SIDE else 'the default')
 
 
 def preprocessor(cfg):
-    """Return the config of the data preprocessor, of the model or of the whole config."""
+    """Return the config of the data preprocessor, from the model or from the top level."""
     found = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
     return found.get('data_preprocessor') or found  # of a semi-supervised model
 
@@ -125,14 +126,14 @@ def _preprocessor_sizes(cfg):
 
 
 def _codec_sizes(cfg):
-    """Return the size that keypoints are encoded for, width first as all of mmpose's."""
+    """Return the input size of mmpose's keypoint codec, which states the width first."""
     codec = cfg.get('codec')
     pair = _pair(codec.get('input_size'), width_first=True) if isinstance(codec, dict) else None
     return [Size(*pair, 'codec.input_size')] if pair else []
 
 
 def _pipeline_sizes(cfg):
-    """Return the size that each pipeline gives, if its last transform that says one fixes it."""
+    """Return the size of each pipeline's images, if its last transform with a size fixes it."""
     sizes = []
     for name in ('train', 'test'):
         settings = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
@@ -159,18 +160,18 @@ def _last_size(pipeline):
 
 
 def probe(cfg, backbone):
-    """Return what a backbone gives, found by running it.
+    """Run a backbone to find its outputs.
 
     Args:
-        cfg (Config): The whole config, whose ``default_scope`` is a toolbox or a registry.
-        backbone (ConfigDict): Its backbone.
+        cfg (Config): The complete config, whose ``default_scope`` is a toolbox or a registry.
+        backbone (ConfigDict): Config of its backbone.
 
     Returns:
-        Outputs: The channels and strides.
+        Outputs: The outputs.
 
     Raises:
-        InputError: If it does not run, if its outputs are neither feature maps, shallow ones
-            first, nor one vector.
+        InputError: If the backbone does not run, or if its outputs are neither feature maps in the
+            order from shallow to deep, nor one vector.
     """
     scope = cfg.default_scope
     registry = register_toolbox(scope).MODELS
@@ -189,8 +190,8 @@ def probe(cfg, backbone):
         return Outputs((outputs[0].shape[1],), (), size, depth)
     if not all(isinstance(output, torch.Tensor) and output.dim() == 4 for output in outputs):
         raise InputError(
-            f'{kind} gives tokens or others, but HarDNet gives feature maps: what follows '
-            'it in this config cannot take them'
+            f'{kind} returns tokens or other outputs, but HarDNet returns feature maps: the module '
+            'after it in this config cannot take them'
         )
     strides = tuple(_stride(kind, output, size) for output in outputs)
     if list(strides) != sorted(strides):
@@ -199,9 +200,9 @@ def probe(cfg, backbone):
 
 
 def _image_channels(cfg, backbone):
-    """Return numbers of channels that the images may have.
+    """Return possible numbers of image channels.
 
-    Those that the backbone says, or else 3, or as many as there are means.
+    They are the number that the backbone states, or else 3 and the number of means.
     """
     for key in ('in_channels', 'in_chans', 'input_channels'):
         if type(backbone.get(key)) is int:
@@ -212,7 +213,7 @@ def _image_channels(cfg, backbone):
 
 
 def _run(backbone, depths, sizes):
-    """Return the outputs for the first size and channels that a backbone runs on, and these."""
+    """Return the outputs for the first size and channels on which a backbone runs, and these."""
     errors = []
     for size in sizes:
         for depth in depths:
@@ -225,21 +226,21 @@ def _run(backbone, depths, sizes):
                 words = ' '.join(str(error).split()) or type(error).__name__
                 errors.append(f'on {size}: {words}')
     raise InputError(
-        f'{type(backbone).__name__} runs on none of the sizes that its config states, so what it '
-        f'gives is not known: {"; ".join(errors)}. Where HarDNet can stand for it, tell what it '
-        'gives by --outputs'
+        f'{type(backbone).__name__} runs on none of the sizes that its config states, so its '
+        f'outputs are not known: {"; ".join(errors)}. If HarDNet can replace it, state its outputs '
+        'by --outputs'
     )
 
 
 def _stride(kind, output, size):
-    """Return the stride of an output: a power of 2, but for what lies more than a cell off it."""
+    """Return the stride of an output: a power of 2, unless its size differs by over a position."""
     strides = []
-    for side, cells in ((size.height, output.shape[-2]), (size.width, output.shape[-1])):
-        power = 2 ** max(0, round(math.log2(side / cells)))
-        strides.append(power if abs(side / power - cells) <= 1 else side // cells)
+    for side, positions in ((size.height, output.shape[-2]), (size.width, output.shape[-1])):
+        power = 2 ** max(0, round(math.log2(side / positions)))
+        strides.append(power if abs(side / power - positions) <= 1 else side // positions)
     if strides[0] != strides[1]:
         raise InputError(
-            f'{kind} gives an output of stride {strides[0]} in height and {strides[1]} in width, '
-            'but those of HarDNet are equal'
+            f'{kind} has an output of stride {strides[0]} in height and {strides[1]} in width, but '
+            'the strides of HarDNet are equal in both'
         )
     return strides[0]

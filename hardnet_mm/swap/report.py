@@ -1,19 +1,19 @@
-"""What a swap changed and why, what it could not decide, and what to check in training."""
+"""The report of a swap: what changed and why, what is undecided, what to check in training."""
 
 from ..checkpoints.published import WEIGHTS
 from .backbone import takes_tensor
 from .places import kind_of, other_backbones, reach
 
-# Why an entry of the config changes, by the last key of its path, or the one before.
+# Reasons for changing an entry of the config, by the last or second-last key of its path.
 REASONS = dict(
     in_channels="reads the backbone's outputs",
-    neck="the mean of HarDNet's feature maps stands for the old backbone's vector",
-    head='the old backbone had the classifier inside',
+    neck="the mean of HarDNet's feature maps replaces the old backbone's vector",
+    head='the old backbone contained the classifier',
     pretrained='names weights of the old backbone',
-    mean='what the ImageNet weights were trained with',
-    std='what the ImageNet weights were trained with',
-    bgr_to_rgb='the ImageNet weights take RGB',
-    to_rgb='the ImageNet weights take RGB',
+    mean='the ImageNet weights were trained with this mean',
+    std='the ImageNet weights were trained with this standard deviation',
+    bgr_to_rgb='the ImageNet weights expect RGB',
+    to_rgb='the ImageNet weights expect RGB',
     load_from='has weights of the old backbone',
     init_cfg='has weights of the old backbone',
     resume='has weights of the old backbone',
@@ -22,7 +22,7 @@ REASONS = dict(
     constructor="counts the old backbone's layers",
     paramwise_cfg="is for the old backbone's layers",
 )
-# Arguments that need no counterpart: what they say, HarDNet is, or says otherwise.
+# Arguments that need no counterpart: HarDNet has them under other names, or does not need them.
 ANSWERED = {
     'type', 'arch', 'depth', 'num_stages', 'out_indices', 'strides', 'dilations', 'norm_cfg',
     'style', 'init_cfg', 'in_channels', 'frozen_stages', 'norm_eval', 'with_cp', '_scope_',
@@ -31,27 +31,27 @@ ANSWERED = {
 
 
 def changes(cfg, swap):
-    """Return a line for each entry that changes: what, from what, to what, and why.
+    """Return a line for each entry that changes: its path, old value, new value, and the reason.
 
     Args:
-        cfg (Config): The config before.
-        swap (Swap): As of :func:`hardnet_mm.swap.backbone.plan_swap`.
+        cfg (Config): The old config.
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
 
     Returns:
-        list[str]: The backbone first.
+        list[str]: The lines, the backbone's first.
     """
     place = ('model', *swap.keys)
     old = reach(cfg, place)
-    seen = f'seen on images of {swap.old.size}' if swap.old.size else 'as was told'
+    seen = f'run on images of {swap.old.size}' if swap.old.size else 'as stated by --outputs'
     lines = [
-        f'{".".join(place)}: {kind_of(old)} -> HarDNet. It gave {_shapes(swap.old)}, {seen}; '
-        f'HarDNet gives {_shapes(swap.hardnet)}'
+        f'{".".join(place)}: {kind_of(old)} -> HarDNet. Old outputs: {_shapes(swap.old)}, {seen}; '
+        f'HarDNet outputs: {_shapes(swap.hardnet)}'
     ]
     new = reach(swap.differences, place)
     if 'strides' in new:
         lines.append(
             f'{".".join(place)}: strides {tuple(new["strides"])} and dilations '
-            f'{tuple(new["dilations"])}, so that the outputs are as large as they were'
+            f'{tuple(new["dilations"])}, so that the sizes of the outputs do not change'
         )
     for path, value in _leaves(swap.differences):
         if path[: len(place)] == place or path[-1] == 'allow_failed_imports':
@@ -65,7 +65,7 @@ def changes(cfg, swap):
 
 
 def undecided(cfg, swap):
-    """Return a line for each thing that the swap leaves to its user, likewise."""
+    """Return a line for each decision that is left to the user, with :func:`changes`' arguments."""
     place = ('model', *swap.keys)
     old = reach(cfg, place)
     lines = [
@@ -87,32 +87,33 @@ def undecided(cfg, swap):
     model = reach(cfg.model, swap.keys[:-1])
     if swap.old.bare and swap.old.strides and not takes_tensor(model, swap.old):
         lines.append(
-            f'{kind_of(old)} gave a tensor, HarDNet gives a tuple of one: what follows must take it'
+            f'{kind_of(old)} returned a tensor, HarDNet returns a tuple of one: the module after '
+            'it must accept that'
         )
     rewired = reach(swap.differences['model'], swap.keys[:-1])
     if len(rewired) == 1 and swap.old.channels != swap.hardnet.channels:
         lines.append(
             f'nothing in {kind_of(model)} reads {_numbers(swap.old.channels)} channels by an '
-            'argument that ends in in_channels: look in its code for where it takes the width of '
+            'argument that ends in in_channels: look in its code for where it gets the channels of '
             'the backbone from'
         )
     lines += [
-        f'{path} = {number}: as many as an output of the old backbone had; if it means that, it '
+        f'{path} = {number}: the channels of an output of the old backbone; if it means these, it '
         f'must be {" or ".join(map(str, sorted(news)))}'
         for path, number, news in _same_numbers(model, swap)
     ]
     if 'data_preprocessor' not in cfg.model and 'data_preprocessor' not in cfg:
         lines.append(
-            'there is no data_preprocessor: to start from ImageNet weights, images must come as '
-            "RGB, less ImageNet's mean, over its deviation"
+            'there is no data_preprocessor: ImageNet weights expect RGB images, normalised with '
+            "ImageNet's mean and standard deviation"
         )
     return lines
 
 
 def _same_numbers(model, swap):
-    """Yield the direct arguments of what follows the backbone that equal an old output's width.
+    """Yield direct arguments of the modules after the backbone that equal an old output's channels.
 
-    Where a neck stands between, the heads do not see the backbone.
+    With a neck in between, there are none, since the heads do not read the backbone's outputs.
     """
     if any(key.endswith('neck') and model[key] for key in model):
         return
@@ -122,14 +123,14 @@ def _same_numbers(model, swap):
 
 
 def old_widths(model, swap):
-    """Return the arguments of what follows the backbone that hold the width of an old output.
+    """Return arguments of the modules after the backbone that equal an old output's channels.
 
     Args:
-        model (ConfigDict): The part of the config in which the backbone stands.
-        swap (Swap): As of :func:`hardnet_mm.swap.backbone.plan_swap`.
+        model (ConfigDict): The part of the config that contains the backbone.
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
 
     Returns:
-        list[tuple]: Of each the keys, the value, and the set of the new widths.
+        list[tuple]: For each argument the keys, the value, and the set of new channels.
     """
     widths = {}
     for old, new in zip(swap.old.channels, swap.hardnet.channels):
@@ -153,13 +154,13 @@ def _widths(part, widths, path=()):
 
 
 def explain_failure(cfg, swap, new, error):
-    """Return in words why the new model may not be built or not run.
+    """Return a message about a new model that cannot be built or run.
 
     Args:
-        cfg (Config): The config before.
-        swap (Swap): As of :func:`hardnet_mm.swap.backbone.plan_swap`.
-        new (Config): The config after.
-        error (Exception): What was raised.
+        cfg (Config): The old config.
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
+        new (Config): The new config.
+        error (Exception): The error.
     """
     words = f'with HarDNet the model fails: {type(error).__name__}: {" ".join(str(error).split())}'
     left = old_widths(reach(new.model, swap.keys[:-1]), swap)
@@ -168,14 +169,17 @@ def explain_failure(cfg, swap, new, error):
     )
     if places:
         words += (
-            f'. The old backbone gave {_numbers(swap.old.channels)} channels, HarDNet gives '
+            f'. The old backbone has {_numbers(swap.old.channels)} channels, HarDNet has '
             f'{_numbers(swap.hardnet.channels)}; one of these may still mean the old ones: {places}'
         )
-    return f'{words}. With --no-trial the config is written, to be mended in one below it'
+    return (
+        f'{words}. With --no-trial the config is written, and you can correct it in a config that '
+        'inherits from it'
+    )
 
 
 def to_check(cfg, swap):
-    """Return a line for each thing to check in training, likewise."""
+    """Return a line for each thing to check in training, with :func:`changes`' arguments."""
     wrapper = cfg.get('optim_wrapper') or {}
     optimizer = wrapper.get('optimizer') or {}
     old = reach(cfg, ('model', *swap.keys))
@@ -193,8 +197,8 @@ def to_check(cfg, swap):
     if frozen >= 0:
         stages = f' and {frozen} stage{"s" if frozen > 1 else ""}' if frozen else ''
         lines.append(
-            f'frozen stages: the stem{stages} stay as ImageNet left them, as in the old config; '
-            "HarDNet's first stages are others, so try -1, too"
+            f'frozen stages: the stem{stages} keep their ImageNet weights, as in the old config; '
+            "HarDNet's first stages differ from the old ones, so also try -1"
         )
     elif old.get('frozen_stages', -1) >= 0:
         lines.append(
@@ -219,16 +223,16 @@ def _norm_line(new, old):
     kind = (new.get('norm_cfg') or {}).get('type', 'BN')
     if new.get('norm_eval'):
         return f'norm: {kind} keeps the statistics of ImageNet, as in the old config (norm_eval)'
-    words = f'norm: {kind} learns its statistics from the batches of training'
+    words = f'norm: {kind} computes its statistics from the training batches'
     if 'BN' in kind:
-        words += ': with fewer than some 8 images a GPU take SyncBN, GN or norm_eval'
+        words += ': with fewer than about 8 images per GPU use SyncBN, GN or norm_eval'
     if 'norm_cfg' in old and 'norm_cfg' not in new and kind != old['norm_cfg'].get('type'):
         words += f' (the old one was {old["norm_cfg"].get("type")})'
     return words
 
 
 def report(cfg, swap):
-    """Return the whole report, in lines."""
+    """Return the lines of the complete report, with :func:`changes`' arguments."""
     parts = {
         'changed': changes(cfg, swap),
         'not decided': undecided(cfg, swap),
@@ -247,10 +251,10 @@ def _numbers(values):
 
 
 def _shapes(outputs):
-    """Return in words the channels and strides of outputs, or of a HarDNet."""
+    """Describe the channels and strides of outputs, or of a HarDNet."""
     strides = getattr(outputs, 'out_strides', getattr(outputs, 'strides', ()))
     if not strides:
-        return f'a vector of {_numbers(outputs.channels)}'
+        return f'a vector of {_numbers(outputs.channels)} channels'
     return f'{_numbers(outputs.channels)} channels at strides {_numbers(strides)}'
 
 

@@ -12,18 +12,19 @@ from ..utils.errors import InputError
 
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
-    """Refuse labels that the model has no class for, and say in which file.
+    """Raise an error for labels outside the model's classes, and name the file.
 
-    A loss would end in an index that is out of bounds, of no file, or in a failed kernel. Each
-    batch of classification or segmentation is looked at while it is on the CPU, so no GPU is waited
-    for. (mmdet's ``NumClassCheckHook`` is enough for detection: its labels are indices of classes.)
+    Without this hook, the loss would fail with an index error that names no file, or with a failed
+    GPU kernel. Batches of classification and segmentation are checked on the CPU, so that the GPU
+    is not synchronised. Detection does not need the hook, since mmdet's ``NumClassCheckHook`` is
+    sufficient there.
     """
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        """Look at a batch's labels.
+        """Check the labels of a batch.
 
         Raises:
-            InputError: If there is a label of no class.
+            InputError: If a label is not one of the model's classes.
         """
         head = self._head(runner.model)
         num_classes = getattr(head, 'num_classes', None)
@@ -43,13 +44,13 @@ class LabelCheckHook(Hook):
                 other = '' if ignored is None else f', or {ignored} for what does not count'
                 raise InputError(
                     f'{sample.get(file)} has the label {wrong[0]}, and the model {num_classes} '
-                    f'classes: labels are from 0 to {num_classes - 1}{other}. Mend the labels, or '
-                    "set num_classes of the model's head"
+                    f'classes: labels are from 0 to {num_classes - 1}{other}. Correct the labels, '
+                    "or set num_classes of the model's head"
                 )
 
     @staticmethod
     def _head(model):
-        """Return what the loss is computed in, of a model of mmseg or mmpretrain."""
+        """Return the head of a model of mmseg or mmpretrain."""
         model = model.module if is_model_wrapper(model) else model
         head = getattr(model, 'decode_head', getattr(model, 'head', None))
         return head[-1] if isinstance(head, nn.ModuleList) else head  # a cascade's last
@@ -58,7 +59,8 @@ class LabelCheckHook(Hook):
 def _labels_of_no_class(labels, num_classes, ignored):
     """Return the labels that are neither a class nor ignored.
 
-    A map of labels is int64 by now, but mmseg loads bytes, and as bytes it is searched faster.
+    A map of labels is int64 here. Its values fit into bytes, as mmseg loads them, and searching
+    bytes is faster.
     """
     if ignored is not None and labels.min() >= 0 and labels.max() <= 255:
         labels = labels.astype(np.uint8)
@@ -68,17 +70,17 @@ def _labels_of_no_class(labels, num_classes, ignored):
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Stop at a loss that is no finite number, and name the images of its batch.
+    """Raise an error if the loss is not finite, and name the images of the batch.
 
-    mmdet's ``CheckInvalidLossHook`` names none, and is mmdet's alone. mmengine's log reads the loss
-    at every iteration, so that looking at it waits for no GPU longer.
+    mmdet's ``CheckInvalidLossHook`` does not name images, and only exists in mmdet. The hook adds
+    no synchronisation with the GPU, because mmengine's log reads the loss in each iteration anyway.
     """
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        """Look at an iteration's losses, before anything of it is saved.
+        """Check the losses of an iteration, before a checkpoint of it is saved.
 
         Raises:
-            InputError: If their sum is no finite number.
+            InputError: If their sum is not finite.
         """
         values = {
             name: torch.as_tensor(value).detach()
@@ -100,9 +102,9 @@ class FiniteLossHook(Hook):
 
 @HOOKS.register_module()
 class ChannelsLastHook(Hook):
-    """Lay the model's convolutions out channels-last, which tensor cores and oneDNN prefer.
+    """Convert the model to channels-last, the layout that tensor cores and oneDNN prefer.
 
-    Inputs follow by themselves: a convolution's output takes the layout of its weights.
+    Inputs need no conversion: the output of a convolution has the layout of its weights.
     """
 
     def before_run(self, runner):

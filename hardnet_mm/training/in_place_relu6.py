@@ -1,4 +1,4 @@
-"""ReLU6 in place that stores nothing but its output for the backward pass."""
+"""In-place ReLU6 that only stores its output for the backward pass."""
 
 import torch
 from torch import nn
@@ -23,7 +23,7 @@ class InPlaceReLU6(nn.ReLU6):
         super().__init__(inplace)
 
     def forward(self, x):
-        """Map a tensor of any shape to one of the same."""
+        """Map a tensor of any shape to the same shape."""
         if self.inplace and in_plain_autograd(x) and x.requires_grad:
             return _InPlaceReLU6.apply(x)
         return super().forward(x)

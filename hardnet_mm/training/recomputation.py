@@ -1,15 +1,15 @@
 """Training in less memory: the backward pass recomputes what the forward pass did not store.
 
-Two ways, which :class:`hardnet_mm.backbones.HarDNet` knows as ``with_cp`` and ``memory_efficient``:
+There are two methods, which are arguments of :class:`hardnet_mm.backbones.HarDNet`:
 
-- blocks are recomputed whole, their convolutions included (Chen et al., Training Deep Nets with
-  Sublinear Memory Cost, 2016);
-- concatenations, norms and activations are recomputed, and of each layer the convolution's output
-  alone is stored (Pleiss et al., Memory-Efficient Implementation of DenseNets, 2017).
+- ``with_cp`` recomputes complete blocks, including their convolutions (Chen et al., Training Deep
+  Nets with Sublinear Memory Cost, 2016);
+- ``memory_efficient`` recomputes concatenations, norms and activations. Of each layer only the
+  output of the convolution is stored (Pleiss et al., Memory-Efficient Implementation of DenseNets,
+  2017).
 
-Neither changes layers, parameters, outputs or gradients. Both are left to the compiler under
-``torch.compile`` and ``torch.export``, and are off under tracers and the transforms of
-``torch.func``.
+Neither changes layers, parameters, outputs or gradients. Both have no effect under
+``torch.compile`` and ``torch.export``, under tracers, and under the transforms of ``torch.func``.
 """
 
 import threading
@@ -35,10 +35,10 @@ def recompute(backbone, blocks=False, features=False):
     Args:
         backbone (nn.Module): A backbone of :class:`~hardnet_mm.backbones.HarDBlock` blocks and of
             mmcv's ConvModules. It is changed in place.
-        blocks (bool): Whether to recompute blocks whole. Defaults to False.
-        features (bool): Whether to recompute concatenations, norms and activations. A parameter
-            that is changed between the two passes is then refused, a norm's bias included.
-            Defaults to False.
+        blocks (bool): Whether to recompute complete blocks. Defaults to False.
+        features (bool): Whether to recompute concatenations, norms and activations. The backward
+            pass then raises an error if a parameter has changed since the forward pass. Defaults to
+            False.
     """
     if blocks:
         for module in backbone.modules():
@@ -51,7 +51,7 @@ def recompute(backbone, blocks=False, features=False):
 
 
 class RecomputingHarDBlock(HarDBlock):
-    """A block that is recomputed whole in the backward pass. Only ``forward`` differs."""
+    """A block that the backward pass recomputes completely. Only ``forward`` differs."""
 
     def forward(self, x):
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
@@ -72,15 +72,18 @@ def _leave(backbone, args, kwargs, outputs):
 
 
 class RecomputeFeatures(torch.autograd.graph.saved_tensors_hooks):
-    """Within it, concatenations and the tensors of :func:`remember` are saved as recipes."""
+    """A context in which concatenations and remembered tensors are saved as recipes.
+
+    A recipe recomputes its tensor in the backward pass. :func:`remember` adds tensors.
+    """
 
     def __init__(self):
         super().__init__(_pack, lambda saved: saved())
         self._concatenations = RememberConcatenations()
 
     def __enter__(self):
-        """Start to note how tensors are computed."""
-        # weak: with_cp stores less still, and a recipe must not hold what nobody saves
+        """Start to record how tensors are computed."""
+        # weak: with_cp stores even less, and a recipe must not keep tensors that are not saved
         self._outer, _state.recipes = getattr(_state, 'recipes', None), WeakTensorKeyDictionary()
         self._concatenations.__enter__()
         return super().__enter__()
@@ -93,10 +96,10 @@ class RecomputeFeatures(torch.autograd.graph.saved_tensors_hooks):
 
 
 class RememberConcatenations(TorchFunctionMode):
-    """Within it, the results of ``torch.cat(tensors, dim=...)`` are remembered."""
+    """A context in which the results of ``torch.cat(tensors, dim=...)`` are remembered."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        """Call the function, and note how its result is computed."""
+        """Call the function, and record how its result is computed."""
         kwargs = kwargs or {}
         result = function(*args, **kwargs)
         if function is torch.cat and len(args) == 1 and kwargs.keys() == {'dim'}:
@@ -105,15 +108,16 @@ class RememberConcatenations(TorchFunctionMode):
 
 
 def recomputes():
-    """Return whether a :class:`RecomputeFeatures` is entered."""
+    """Return whether a :class:`RecomputeFeatures` context is active."""
     return getattr(_state, 'recipes', None) is not None
 
 
 class Original:
     """A stored tensor, which must not change before the backward pass.
 
-    Autograd checks that for what it stores itself, but not for what a hook stores, so it is checked
-    here. The tensor is detached, since a graph that holds its own outputs is never freed.
+    Autograd checks this for tensors that it stores itself, but not for those that a hook stores.
+    They are therefore checked here. The tensor is detached, because a graph that holds its own
+    outputs is never freed.
     """
 
     def __init__(self, tensor):
@@ -123,7 +127,7 @@ class Original:
         """Return the tensor.
 
         Raises:
-            RuntimeError: If it was changed in place, as autograd does.
+            RuntimeError: If the tensor was changed in place, with autograd's own message.
         """
         if self.tensor._version != self.version:
             raise RuntimeError(
@@ -157,12 +161,12 @@ class Recipe:
 
 
 def remember(tensor, function, *inputs):
-    """Note how a tensor is computed, in case autograd saves it for the backward pass.
+    """Record how a tensor is computed, in case autograd saves it for the backward pass.
 
     Args:
         tensor (Tensor): The tensor.
-        function (Callable): Computes a new tensor of the same values from the inputs.
-        inputs (Tensor | None): They are stored, unless they are remembered too.
+        function (Callable): Computes a new tensor with the same values from the inputs.
+        inputs (Tensor | None): The inputs, which are stored unless they are remembered, too.
     """
     # a tensor without a gradient is of frozen layers, whose other tensors are not stored either
     if recomputes() and tensor.requires_grad:
@@ -188,7 +192,7 @@ def _pack(tensor):
 
 
 def remember_norm(norm, inputs, output):
-    """Note how a BatchNorm computes its output: a forward hook."""
+    """Forward hook that records how a BatchNorm computes its output."""
     if not (is_eager(output) and recomputes()):
         return
     # a batch's own statistics do not depend on the running ones, which must not move again
@@ -199,7 +203,7 @@ def remember_norm(norm, inputs, output):
 
 
 def before_activation(activate, inputs):
-    """Add an activation that works in place to the recipe of its input: a forward pre-hook."""
+    """Forward pre-hook that adds an in-place activation to the recipe of its input."""
     recipe = _find(inputs[0]) if is_eager(inputs[0]) and recomputes() else None
     if recipe is not None and recipe.uses == 0:
         make = recipe.function
@@ -208,7 +212,7 @@ def before_activation(activate, inputs):
 
 
 def after_activation(activate, inputs, output):
-    """Note the activated tensor's version, so that a later change is seen: a forward hook."""
+    """Forward hook that records the version of an activation's output, to detect later changes."""
     recipe = _find(output) if is_eager(output) and recomputes() else None
     if recipe is not None:
         recipe.version = output._version

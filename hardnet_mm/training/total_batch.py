@@ -1,4 +1,4 @@
-"""The batch of several processes: as large in all as the learning rate is for."""
+"""Sharing the recipe's total batch among several processes."""
 
 import os
 
@@ -10,24 +10,24 @@ PROCESSES = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORL
 
 
 def number_of_processes(launcher):
-    """Return how many processes a launcher started, as it says in the environment."""
+    """Return the number of processes that a launcher started, from its environment variable."""
     return int(os.environ.get(PROCESSES.get(launcher, ''), 1))
 
 
 def keep_total_batch(cfg, processes):
-    """Divide a config's batch among processes where together they would exceed the recipe's.
+    """Divide a config's batch size by the number of processes, if their total would be too large.
 
-    ``train_dataloader.batch_size`` is that of one process, in each toolbox.
-    ``auto_scale_lr.base_batch_size`` is the batch in all that the config's learning rate is for.
-    On GPUs, BatchNorm computes its statistics over all processes then, unless the config has a
-    ``sync_bn`` of its own.
+    In all toolboxes ``train_dataloader.batch_size`` is the batch size of one process.
+    ``auto_scale_lr.base_batch_size`` is the total batch size for which the learning rate was
+    chosen. If the batch is divided on GPUs, BatchNorm computes its statistics over all processes,
+    unless the config sets ``sync_bn`` itself.
 
     Args:
-        cfg (Config): It is changed in place.
+        cfg (Config): The config, changed in place.
         processes (int): Number of processes.
 
     Returns:
-        str: What was done, for the log; empty where nothing had to be.
+        str: A line for the log; empty if nothing changed.
 
     Raises:
         InputError: If the batch cannot be divided by the number of processes.

@@ -1,4 +1,4 @@
-"""Arguments that come from a config, compared with the annotations of who takes them."""
+"""Checks arguments from a config against the annotations of the class that takes them."""
 
 import collections.abc
 import functools
@@ -14,14 +14,14 @@ SIMPLE = {int: Integral, float: Real}
 
 
 def typed(init):
-    """Let an ``__init__`` refuse arguments that are of other types than it is annotated with.
+    """Decorate an ``__init__`` so that it refuses arguments whose type differs from the annotation.
 
-    A config's wrong value would end somewhere within, in an error that does not name it, or would
-    be taken for what it is not. A tuple and a list are alike, as configs have them, and 0 and 1 are
-    bools. What an annotation says beyond that, as ``Any``, is not looked at.
+    Without it, a wrong value in a config would raise an error somewhere else that does not name the
+    argument, or would be misinterpreted. Tuples and lists are interchangeable, as in configs, and 0
+    and 1 count as bools. Other annotations, such as ``Any``, are not checked.
 
     Raises:
-        InputError: From the ``__init__``, with the name of the argument, and what it must be.
+        InputError: By the ``__init__``. The message names the argument and the allowed type.
     """
     signature = inspect.signature(init)
 
@@ -47,7 +47,7 @@ def typed(init):
 
 
 def is_of(value, hint):
-    """Tell whether a value is of an annotation's type, as far as that can be told."""
+    """Return whether a value has an annotation's type; True for unchecked annotations."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is typing.Any:
         return True
@@ -64,7 +64,7 @@ def is_of(value, hint):
 
 
 def _is_of_generic(value, origin, inner):
-    """Tell the same of a container; a list and a tuple, in which a config has it, are alike."""
+    """Return the same for a container. Lists and tuples are interchangeable."""
     if origin in (list, tuple, collections.abc.Sequence):
         if not isinstance(value, collections.abc.Sequence) or isinstance(value, (str, bytes)):
             return False
@@ -77,7 +77,7 @@ def _is_of_generic(value, origin, inner):
 
 
 def _written(hint):
-    """Return an annotation as it is written."""
+    """Return an annotation as source text."""
     if isinstance(hint, type) and not typing.get_origin(hint):
         return 'None' if hint is type(None) else hint.__name__
     text = str(hint).replace('typing.', '').replace('collections.abc.', '')

@@ -1,4 +1,4 @@
-"""Annotations in COCO's format, checked before a data set is made of them."""
+"""Checks annotations in COCO's format before a data set uses them."""
 
 import math
 from collections import Counter
@@ -10,17 +10,17 @@ from .errors import InputError
 
 
 def check_annotations(content):
-    """Refuse annotations that would be read as something else, or end in an error of no file.
+    """Refuse annotations that would be misread, or would raise an error that names no file.
 
-    What mmdet leaves out by itself stays: boxes without area or outside of their image. Annotations
-    of images and categories that are not listed are left out, too, and counted in the log.
+    Boxes without area or outside their image are allowed, since mmdet ignores them. Annotations of
+    unlisted images and categories are ignored, too, and the log has their number.
 
     Args:
-        content (dict): What the file holds.
+        content (dict): Content of the file.
 
     Raises:
-        InputError: If it is in another format, an id stands twice, or a box or a run-length code
-            cannot be one of its image.
+        InputError: If the format is wrong, an id is used twice, or a box or a run-length code is
+            impossible for its image.
     """
     if not isinstance(content, dict):
         raise InputError(f'it must hold a dict, and holds a {type(content).__name__}')
@@ -80,7 +80,7 @@ def _check_annotation(annotation, image):
 
 
 def _check_run_lengths(number, mask, image):
-    """Refuse a run-length code of another size than the image's, before memory is taken for it."""
+    """Refuse a run-length code of another size than the image's, before memory is allocated."""
     size = [image['height'], image['width']]
     if list(mask.get('size', ())) != size:
         raise InputError(

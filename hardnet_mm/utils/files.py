@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writing files atomically: completely or not at all."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def folder_beside(path):
 
 @contextlib.contextmanager
 def written_whole(path):
-    """Write a file in one step: either the whole new file is there in the end, or the old one.
+    """Write a file atomically: in the end there is either the complete new file, or the old one.
 
     The file is written under the same name in :func:`folder_beside`, and moved to its place when
     the block ends. An exception or an interruption in the block leaves the place as it was.

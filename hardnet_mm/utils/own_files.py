@@ -8,7 +8,7 @@ from mmengine.fileio import load
 
 PACKAGE = Path(__file__).parents[1]
 PREFIX = f'{PACKAGE.name}::'  # of their names
-# setup.py puts them into .mim inside an installed package; a checkout has them in its root.
+# In an installed package they are in .mim, where setup.py puts them; in a checkout, in its root.
 OWN_FILES = PACKAGE / '.mim' if (PACKAGE / '.mim/configs').is_dir() else PACKAGE.parent
 
 

@@ -1,7 +1,8 @@
-"""Configs in mmengine's pure-Python style, written from those that are texts.
+"""Writes configs in mmengine's pure-Python style from text configs.
 
-A file has what it changes of its bases, as the text has, and classes in place of their names. Bases
-of a toolbox are written beside ours: an installed toolbox has no configs to import.
+As in the text config, a file only has the differences from its bases. It names classes by import
+instead of by string. Bases from a toolbox are written to our package, too, because an installed
+toolbox has no configs that can be imported.
 """
 
 import ast
@@ -17,19 +18,19 @@ from .config_text import WIDTH, Name, value_text
 from .own_files import OWN_FILES, PACKAGE
 from .toolboxes import TOOLBOXES, register_toolbox
 
-# Where a name is no class's: a layer's or an initializer's, which mmcv and mmengine compare.
+# Keys whose ``type`` stays a string: mmcv and mmengine compare names of layers and initializers.
 BY_NAME = ('norm_cfg', 'act_cfg', 'init_cfg', 'clip_grad')
 LEAST_TO_NAME = 15  # characters of a value that is worth a variable's name
 
 
 def write_all(names):
-    """Return the pure-Python files of configs, and of all that they inherit from.
+    """Return the pure-Python files of some configs, and of all configs that they inherit from.
 
     Args:
         names (Iterable[str]): Paths of text configs.
 
     Returns:
-        dict[str, str]: The texts, by paths below ``hardnet_mm/configs``.
+        dict[str, str]: Contents of the files, by path below ``hardnet_mm/configs``.
     """
     files = {}
     for name in names:
@@ -39,10 +40,10 @@ def write_all(names):
 
 
 def module_path(name):
-    """Return where a text config's counterpart is, below ``hardnet_mm/configs``.
+    """Return the path of a text config's pure-Python file, below ``hardnet_mm/configs``.
 
-    Its name ends in ``_lazy``, mmengine's other word for the style: mim looks for a config by the
-    file's name in the whole package, and refuses one that it finds twice.
+    The name of the file ends in ``_lazy``, mmengine's other word for this style. mim searches the
+    package for a config by its file name, and refuses a name that it finds twice.
 
     Args:
         name (str): Path or ``package::path`` of a text config.
@@ -82,7 +83,7 @@ class _Source:
         ]
 
     def words(self):
-        """Return the lines of the comment that the text begins with."""
+        """Return the lines of the comment at the top of the text."""
         words = []
         for line in self.text.splitlines():
             if not line.startswith('#') or 'Copyright' in line:
@@ -95,7 +96,7 @@ _read = functools.cache(_Source)
 
 
 def without_scopes(value):
-    """Return a config without the scopes that mmengine notes where a base is a toolbox's."""
+    """Return a config without the ``_scope_`` entries that mmengine adds for a toolbox's bases."""
     if isinstance(value, dict):
         return {key: without_scopes(item) for key, item in value.items() if key != '_scope_'}
     return type(value)(map(without_scopes, value)) if isinstance(value, (list, tuple)) else value
@@ -138,7 +139,7 @@ def _assignment(key, value, before, known, classes):
 
 
 def _difference(before, after):
-    """Return what ``merge`` turns one dict into another by."""
+    """Return the dict that, merged into ``before``, gives ``after``."""
     if before.keys() - after.keys():
         return {'_delete_': True, **after}
     change = {}
@@ -164,7 +165,7 @@ def _same(one, other):
 
 
 def _named(value, known, classes, by_name=False):
-    """Return a value with names in place of classes, and of what variables hold."""
+    """Replace type strings by names of classes, and values of variables by the variables' names."""
     if name := _name_of(value, known):
         return name
     if isinstance(value, dict):
@@ -185,7 +186,7 @@ def _named(value, known, classes, by_name=False):
 
 
 def _part_of(values, known):
-    """Return the name of the longest list that a list of dicts begins with, if there is one."""
+    """Return the variable with the longest list that is a prefix of a list of dicts, or None."""
     lists = [
         (len(other), name)
         for name, other in known.items()
@@ -205,10 +206,10 @@ class _Classes:
         self.imports = {}
 
     def name(self, text):
-        """Return the name of a class or function, to be imported; a string that is none as it is.
+        """Return the :class:`Name` of a class or function, and import it; or the string itself.
 
         Args:
-            text (str): As the registries have it, perhaps with its scope.
+            text (str): Name in the registries, with or without scope.
         """
         entry = find_type(text, self.scope)
         if entry is None:
@@ -246,11 +247,11 @@ def _import_order(name):
 
 @functools.cache
 def find_type(text, scope):
-    """Return what a config's ``type`` means, or None if no registry has it.
+    """Return the class or function of a config's ``type``, or None if no registry has it.
 
     Args:
-        text (str): As the config has it.
-        scope (str): The toolbox that the config belongs to.
+        text (str): The ``type`` in the config.
+        scope (str): The toolbox of the config.
     """
     package, dot, rest = text.partition('.')
     if dot and package in TOOLBOXES:
@@ -306,7 +307,7 @@ def _text(config, classes, lines):
 
 
 def _import_of(base, path):
-    """Return the line that imports a base, by paths below ``hardnet_mm/configs``."""
+    """Return the line that imports a base; both paths are below ``hardnet_mm/configs``."""
     module = base.removesuffix('.py')
     if '/' in path:  # both are in _base_
         module = module.rpartition('/')[2]

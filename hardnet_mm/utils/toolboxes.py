@@ -1,7 +1,7 @@
 """The toolboxes that configs belong to.
 
-Whatever package has a module ``registry`` is one, as OpenMMLab's are. A project may do without:
-then its classes are known by what its config imports.
+A toolbox is any package with a module ``registry``, as OpenMMLab's have. A project without such a
+module registers its classes by the imports of its config.
 """
 
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from mmengine.utils import import_modules_from_strings
 
 from .errors import InputError
 
-# By what mm's metafiles call their task. These the plugin has systems and tools for.
+# The toolboxes that this plugin supports, with the name of their task in mm's metafiles.
 TASKS = {
     'Image Classification': 'mmpretrain',
     'Object Detection': 'mmdet',
@@ -25,7 +25,7 @@ REGISTRIES = ('registry.py', 'registry')  # the module, or a package of that nam
 
 
 def is_toolbox(package):
-    """Tell whether an installed package has a module of registries, as OpenMMLab's toolboxes do."""
+    """Return whether an installed package has a module ``registry``, as toolboxes do."""
     spec = find_spec(package) if package.isidentifier() else None
     folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
     return any(folder.joinpath(name).exists() for folder in folders for name in REGISTRIES)
@@ -34,16 +34,16 @@ def is_toolbox(package):
 def register_toolbox(scope):
     """Import everything that a toolbox registers, and return its module of registries.
 
-    A toolbox without ``utils.register_all_modules`` has told its registries where their classes
-    are, or its configs import them.
+    In a toolbox without ``utils.register_all_modules``, the registries know where their classes
+    are, or the configs import them.
 
     Args:
-        scope (str): An installed toolbox, or a scope for which a project's own modules, imported
-            before, have made a registry.
+        scope (str): An installed toolbox, or a scope for which an imported module of a project has
+            created a registry.
 
     Returns:
-        module: mmengine's own, which finds the scope's registries, where the project has no
-        module of registries.
+        module: The toolbox's module ``registry``. For a project without one it is mmengine's, which
+        finds the registries of the scope.
     """
     if not is_toolbox(scope):
         return mmengine.registry
@@ -55,20 +55,20 @@ def register_toolbox(scope):
 
 
 def is_registered(scope):
-    """Tell whether some imported module has made a registry of models for a scope."""
+    """Return whether an imported module has created a registry of models for a scope."""
     return scope == MODELS.scope or scope in MODELS.children
 
 
 def check_scope(scope, name):
-    """Refuse a scope that nothing answers to.
+    """Refuse an unknown scope.
 
     Args:
         scope (str): A config's ``default_scope``.
-        name (str): The config.
+        name (str): Name of the config.
 
     Raises:
-        ImportError: If it is one of the plugin's toolboxes, and not installed.
-        InputError: If it is neither a toolbox that is installed, nor a registry's.
+        ImportError: If it is a toolbox that this plugin supports, but not installed.
+        InputError: If it is neither an installed toolbox nor the scope of a registry.
     """
     if scope in TOOLBOXES:
         check_installed(scope, name)

@@ -77,3 +77,15 @@ def test_imports_without_toolboxes():
 def test_mmseg_configs_are_found_on_either_stack(tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'mmseg::_base_/schedules/schedule_80k.py'\n")
     assert Config.fromfile(tmp_path / 'mine.py').train_cfg.max_iters == 80000
+
+
+def test_a_base_costs_no_metafile(tmp_path, monkeypatch):
+    """mmengine's own way reads all of the toolbox's, for a path that none of them has."""
+    base = 'mmdet::_base_/datasets/coco_detection.py'
+    (tmp_path / 'mine.py').write_text(f'_base_ = {base!r}\n')
+    read = Config.fromfile(tmp_path / 'mine.py').to_dict()
+    monkeypatch.setattr('mmengine.config.utils.load', None)
+    assert Config.fromfile(tmp_path / 'mine.py').to_dict() == read
+    (tmp_path / 'other.py').write_text("_base_ = 'mmdet::_base_/missing.py'\n")
+    with pytest.raises(TypeError):  # what is not there takes mmengine's own way
+        Config.fromfile(tmp_path / 'other.py')

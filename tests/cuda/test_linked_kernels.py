@@ -246,7 +246,7 @@ class TestGraphedFunction:
             assert torch.equal(
                 graphed(torch.ones(length, device=device)).cpu(), 2 * torch.ones(length)
             )
-        assert len(graphed._graphs) == (MOST_GRAPHS if device.type == 'cuda' else 0)
+        assert len(graphed.graphs) == (MOST_GRAPHS if device.type == 'cuda' else 0)
         assert called[-1] == (MOST_GRAPHS + 2 if device.type == 'cuda' else 1)
 
     def test_replaced_weights_are_used(self, device):
@@ -269,4 +269,4 @@ class TestGraphedFunction:
     def test_a_copy_has_no_graphs(self, device):
         graphed = GraphedFunction(torch.square, nn.Identity())
         graphed(torch.ones(3, device=device))
-        assert not copy.deepcopy(graphed)._graphs
+        assert not copy.deepcopy(graphed).graphs

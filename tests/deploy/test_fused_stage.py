@@ -133,4 +133,4 @@ def test_a_cpu_takes_neither_kernels_nor_graphs():
     function = GraphedFunction(module.forward, module)
     images = torch.rand(1, 3, 4, 4)
     torch.testing.assert_close(copy.deepcopy(function)(images), module(images))
-    assert not function._graphs
+    assert not function.graphs

@@ -65,7 +65,7 @@ def test_outputs_are_the_originals(detector, golden):
     assert_original_outputs(got, expected, tolerance=1e-3)
 
 
-def decode_by_the_book(heatmap, size, offset, stride, count):
+def reference_decode(heatmap, size, offset, stride, count):
     """One image's boxes, best first: peaks of their 3x3 neighbourhood, one cell at a time."""
     found = []
     classes, height, width = heatmap.shape
@@ -87,7 +87,7 @@ def test_decoding(small):
     maps = torch.rand(1, 10, 16, 12), torch.rand(1, 2, 16, 12) * 9 - 1, torch.rand(1, 2, 16, 12)
     meta = dict(batch_input_shape=(64, 48), scale_factor=(0.5, 2.0))
     (found,) = small.bbox_head.predict_by_feat(*([m] for m in maps), batch_img_metas=[meta])
-    wanted = decode_by_the_book(*(m[0] for m in maps), stride=4, count=100)
+    wanted = reference_decode(*(m[0] for m in maps), stride=4, count=100)
     assert len(found) == 100
     np.testing.assert_allclose(found.scores, [score for score, _, _ in wanted], rtol=1e-6)
     assert found.labels.tolist() == [label for _, label, _ in wanted]
@@ -105,7 +105,7 @@ def test_maps_in_any_layout_are_decoded(small):
         assert torch.equal(one, other)
 
 
-def radius_by_the_book(height, width, overlap=0.7):
+def reference_radius(height, width, overlap=0.7):
     """The smallest of the three cases, as the original program has them."""
     height, width = math.ceil(height), math.ceil(width)
     cases = (
@@ -118,12 +118,12 @@ def radius_by_the_book(height, width, overlap=0.7):
 
 def test_radius():
     sides = torch.rand(500, 2) * 128
-    wanted = [radius_by_the_book(height, width) for width, height in sides.tolist()]
+    wanted = [reference_radius(height, width) for width, height in sides.tolist()]
     assert gaussian_radius(sides).tolist() == wanted
     assert max(wanted) > 20
 
 
-def targets_by_the_book(boxes, labels, num_classes, height, width):
+def reference_targets(boxes, labels, num_classes, height, width):
     """A box and a cell at a time."""
     heatmap = np.zeros((num_classes, height, width))
     size, offset, weights = (
@@ -138,7 +138,7 @@ def targets_by_the_book(boxes, labels, num_classes, height, width):
             continue
         center = (x1 + x2) / 2, (y1 + y2) / 2
         column, row = int(center[0]), int(center[1])
-        radius = radius_by_the_book(h, w)
+        radius = reference_radius(h, w)
         square = range(-radius, radius + 1)
         sigma = (2 * radius + 1) / 24
         total = sum(math.exp(-(i * i + j * j) / (2 * sigma**2)) for i in square for j in square)
@@ -184,7 +184,7 @@ def test_targets(kind):
         boxes = torch.tensor(BOXES[kind]).reshape(-1, 4)
     labels = torch.arange(len(boxes)) % 3
     got = [target[0] for target in dense_targets([boxes], [labels], 3, height, width)]
-    wanted = targets_by_the_book(boxes.tolist(), labels.tolist(), 3, height, width)
+    wanted = reference_targets(boxes.tolist(), labels.tolist(), 3, height, width)
     counts = wanted[3] > 1e-12  # elsewhere size and offset do not matter
     np.testing.assert_allclose(got[0], wanted[0], atol=1e-6)
     np.testing.assert_allclose(got[3], wanted[3], atol=1e-6)
@@ -555,7 +555,7 @@ def test_lighting_follows_the_colours_of_imagenet():
     np.testing.assert_allclose(np.cov(shifts[:, 0, 0].T), wanted, rtol=0.1)
 
 
-def soft_nms_by_the_book(boxes, scores, sigma=0.5, least=1e-3):
+def reference_soft_nms(boxes, scores, sigma=0.5, least=1e-3):
     """The original's (external/nms.pyx, method 2): one class, a box's last pixel counts."""
     left, kept = list(range(len(boxes))), []
     scores = scores.copy()
@@ -592,21 +592,21 @@ def test_boxes_of_several_scales_are_joined():
     for label in (0, 1):
         of_class = together[together.labels == label]
         boxes = of_class.bboxes.numpy().astype(float)
-        kept = soft_nms_by_the_book(boxes, of_class.scores.numpy().astype(float))
+        kept = reference_soft_nms(boxes, of_class.scores.numpy().astype(float))
         wanted += [(score, label, *box) for box, score in kept]
     wanted = np.array(sorted(wanted, key=lambda entry: -entry[0]))
-    found = CTFlipTTAModel._joined(results, SOFT_NMS)
+    found = CTFlipTTAModel.join_scales(results, SOFT_NMS)
     assert SOFT_NMS.max_per_img == 100 and 40 < len(found) < 90
     assert found.labels.tolist() == wanted[:, 1].tolist()
     np.testing.assert_allclose(found.scores, wanted[:, 0], rtol=1e-3)
     np.testing.assert_allclose(found.bboxes, wanted[:, 2:], atol=1e-3)
-    best = CTFlipTTAModel._joined(results, dict(SOFT_NMS, max_per_img=7))
+    best = CTFlipTTAModel.join_scales(results, dict(SOFT_NMS, max_per_img=7))
     assert torch.equal(best.scores, found.scores[:7])
     (only,) = results[:1]
-    assert torch.equal(CTFlipTTAModel._joined([only], None).scores, only.scores)
+    assert torch.equal(CTFlipTTAModel.join_scales([only], None).scores, only.scores)
 
 
-def own_size_by_the_book(image, scale):
+def reference_own_size(image, scale):
     """The original's canvas of an image at its own size (detectors/base_detector.py, keep_res)."""
     height, width = (int(side * scale) for side in image.shape[:2])
     canvas = np.zeros(((height | 31) + 1, (width | 31) + 1, 3), np.float32)
@@ -624,7 +624,7 @@ def test_images_are_tested_at_their_own_size(root, tmp_path):
     cv2.imwrite(str(tmp_path / 'image.png'), image)
     results = dict(img_path=str(tmp_path / 'image.png'), img_id=1, instances=[])
     packed = Compose(cfg.test_pipeline)(deepcopy(results))
-    canvas, (top, left) = own_size_by_the_book(image, 1)
+    canvas, (top, left) = reference_own_size(image, 1)
     np.testing.assert_array_equal(packed['inputs'].permute(1, 2, 0), canvas)
     assert packed['data_samples'].border[[0, 2]].tolist() == [top, left]
     assert packed['data_samples'].img_shape == (64, 128)
@@ -633,7 +633,7 @@ def test_images_are_tested_at_their_own_size(root, tmp_path):
     seen = []
     for inputs, sample in zip(views['inputs'], views['data_samples']):
         scale = sample.scale_factor[0]
-        canvas, _ = own_size_by_the_book(image, scale)
+        canvas, _ = reference_own_size(image, scale)
         canvas = canvas[:, ::-1] if sample.flip else canvas
         np.testing.assert_allclose(inputs.permute(1, 2, 0), canvas, atol=1)  # of 8 bits
         seen.append((scale, sample.flip))
@@ -665,14 +665,14 @@ def test_boxes_of_every_scale_lie_in_the_image(small, root, tmp_path):
                     levels[2][:, 0] = 1 - levels[2][:, 0]
                 maps.append(levels)
             boxes, scores, _ = small.bbox_head.decode(*(sum(m) / 2 for m in zip(*maps)))
-        canvas, (top, left) = own_size_by_the_book(image, sample.scale_factor[0])
+        canvas, (top, left) = reference_own_size(image, sample.scale_factor[0])
         boxes = (boxes[0] - torch.tensor([left, top, left, top])) / sample.scale_factor[0]
         torch.testing.assert_close(alone.pred_instances.bboxes, boxes, rtol=0, atol=1e-2)
         torch.testing.assert_close(alone.pred_instances.scores, scores[0])
         wanted.append(alone.pred_instances)
     with torch.no_grad():
         (joined,) = model.test_step({key: [[value] for value in views[key]] for key in views})
-    expected = CTFlipTTAModel._joined(wanted, SOFT_NMS)
+    expected = CTFlipTTAModel.join_scales(wanted, SOFT_NMS)
     assert len(expected) == 100
     assert torch.equal(joined.pred_instances.bboxes, expected.bboxes)
     assert torch.equal(joined.pred_instances.scores, expected.scores)

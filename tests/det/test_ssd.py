@@ -55,7 +55,7 @@ def test_outputs_are_the_originals(detector, golden):
     assert_original_outputs(got, expected, tolerance=1e-3)
 
 
-def priors_by_the_book(cfg, size=512):
+def reference_priors(cfg, size=512):
     """Every prior, one at a time: centre, width and height in units of the image, sides to 1."""
     priors = []
     for small, larger, stride, ratios in zip(cfg.min_sizes, cfg.max_sizes, cfg.strides, cfg.ratios):
@@ -79,7 +79,7 @@ def test_priors(config):
     sizes = [(512 // stride, 512 // stride) for stride in cfg.strides]
     priors = torch.cat(generator.grid_priors(sizes, device='cpu'))
     center, side = (priors[:, :2] + priors[:, 2:]) / 2, priors[:, 2:] - priors[:, :2]
-    wanted = priors_by_the_book(cfg)
+    wanted = reference_priors(cfg)
     assert len(wanted) == 32_756
     torch.testing.assert_close(torch.cat([center, side], dim=1), wanted, rtol=1e-5, atol=1e-3)
     assert (side.max(), side.min()) == (512, pytest.approx(20.48 / math.sqrt(3)))
@@ -90,7 +90,7 @@ def test_boxes_are_decoded_as_the_originals(detector, config):
     maps = random_maps(detector.bbox_head, 512)
     found, _ = detector.bbox_head.decode(*maps, (512, 512))
     deltas = flatten(maps[1], 4)[0]
-    priors = priors_by_the_book(config.model.bbox_head.anchor_generator)
+    priors = reference_priors(config.model.bbox_head.anchor_generator)
     center = priors[:, :2] + deltas[:, :2] * 0.1 * priors[:, 2:]
     sides = priors[:, 2:] * (deltas[:, 2:] * 0.2).exp()
     wanted = torch.cat([center - sides / 2, center + sides / 2 + 1], dim=1)
@@ -158,7 +158,7 @@ def test_images_without_boxes_train(small_detector):
     assert total_loss(small_detector, [empty, empty], size) == 0
 
 
-def nms_by_the_book(boxes, scores, threshold):
+def reference_nms(boxes, scores, threshold):
     """The original's: a box's last pixel counts (utils/nms, nms_kernel.cu)."""
     x1, y1, x2, y2 = boxes.T
     areas = (x2 - x1 + 1) * (y2 - y1 + 1)
@@ -204,7 +204,7 @@ def test_boxes_end_after_their_last_pixel(inclusive):
     wanted = []
     for label in range(head.num_classes):
         of_class = np.flatnonzero(scores[:, label] > head.test_cfg.score_thr)
-        kept = of_class[nms_by_the_book(boxes[of_class], scores[of_class, label], 0.45)][:50]
+        kept = of_class[reference_nms(boxes[of_class], scores[of_class, label], 0.45)][:50]
         for index in kept:
             x1, y1, x2, y2 = boxes[index]  # as COCO's results have it
             wanted.append((scores[index, label], label, x1, y1, x2 - x1 + 1, y2 - y1 + 1))

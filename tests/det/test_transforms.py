@@ -34,7 +34,7 @@ def loaded(boxes, size=(100, 200), image=None):
     )
 
 
-def inclusive_by_the_book(x, y, w, h, width, height):
+def reference_inclusive(x, y, w, h, width, height):
     """A COCO box as the original reads it (data/coco.py)."""
     x1, y1 = max(0, x), max(0, y)
     x2 = min(width - 1, x1 + max(0, w - 1))
@@ -52,7 +52,7 @@ def test_boxes_end_at_their_last_pixel():
     ]
     results = loaded([[x, y, x + w, y + h] for x, y, w, h in coco])
     got = InclusiveBoxes()(results)
-    wanted = torch.tensor([inclusive_by_the_book(*box, 200, 100) for box in coco]).float()
+    wanted = torch.tensor([reference_inclusive(*box, 200, 100) for box in coco]).float()
     torch.testing.assert_close(got['gt_bboxes'].tensor, wanted)
     assert got['inclusive_boxes'] is True
 
@@ -68,7 +68,7 @@ def drawn(count, seed, draw):
     return np.array([draw() for _ in range(count)])
 
 
-def stretched_by_the_book(scale, low, high):
+def reference_stretched(scale, low, high):
     """Sides by a scale, as the original draws them (data/data_augment.py)."""
     square = scale * scale
     ratio = math.sqrt(np.random.uniform(max(0.5, low(square)), min(2, high(square))))
@@ -100,7 +100,7 @@ def test_canvas_is_stretched():
         return width / 20, height / 10, x / free[0], y / free[1]
 
     def originals():
-        wide, high = stretched_by_the_book(
+        wide, high = reference_stretched(
             np.random.uniform(1, 4), lambda square: 1 / square, lambda square: square
         )
         width, height = int(wide * 20), int(high * 10)
@@ -139,7 +139,7 @@ def test_crop_is_the_originals():
         return width / 200, height / 100, left / 200, len(tensor), (height, width) == (100, 200)
 
     def originals():
-        width, height, left, kept = crop_by_the_book(np.array(boxes, float), 200, 100)
+        width, height, left, kept = reference_crop(np.array(boxes, float), 200, 100)
         return width / 200, height / 100, left / 200, kept, (height, width) == (100, 200)
 
     got, wanted = drawn(400, 0, ours), drawn(1500, 1, originals)
@@ -149,7 +149,7 @@ def test_crop_is_the_originals():
     assert np.exp(np.abs(np.log(sides[:, 0] / sides[:, 1]))).max() < 2.1
 
 
-def crop_by_the_book(boxes, width, height):
+def reference_crop(boxes, width, height):
     """The original's crop, a try at a time: width, height, left side, and how many boxes stay."""
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     while True:
@@ -158,7 +158,7 @@ def crop_by_the_book(boxes, width, height):
             return width, height, 0, len(boxes)
         least = (0.1, 0.3, -1)[mode - 1]
         for _ in range(50):
-            wide, high = stretched_by_the_book(
+            wide, high = reference_stretched(
                 np.random.uniform(0.3, 1), lambda square: square, lambda square: 1 / square
             )
             w, h = int(wide * width), int(high * height)
@@ -188,7 +188,7 @@ def test_a_crop_holds_the_centre_of_a_box():
     assert len(sizes) > 10
 
 
-def colours_by_the_book(image, added, contrast, steps, saturation):
+def reference_colours(image, added, contrast, steps, saturation):
     """The original's steps, each clipped and cut to whole numbers, in 8 bits (_distort)."""
     image = np.clip(image.astype(float) + added, 0, 255).astype(np.uint8)
     image = np.clip(image.astype(float) * contrast, 0, 255).astype(np.uint8)
@@ -204,12 +204,12 @@ def test_colours_change_in_8_bits():
     distort = SSDColorDistortion()
     seen = set()
     for _ in range(60):
-        values = distort._draw()
-        distort._draw = lambda values=values: values
+        values = distort.draw()
+        distort.draw = lambda values=values: values
         got = distort(dict(img=image.copy()))['img']
-        del distort._draw
+        del distort.draw
         assert got.dtype == np.uint8
-        np.testing.assert_array_equal(got, colours_by_the_book(image, *values))
+        np.testing.assert_array_equal(got, reference_colours(image, *values))
         seen.add(tuple(value != unchanged for value, unchanged in zip(values, (0, 1, 0, 1))))
     assert len(seen) > 12  # of the 16 ways to take some steps and leave the others
 
@@ -218,13 +218,13 @@ def test_hue_turns_by_up_to_36_degrees():
     """Steps of OpenCV's hue, which counts 2 degrees each; about half of the images are turned."""
     np.random.seed(0)
     distort = SSDColorDistortion()
-    steps = np.array([distort._draw()[2] for _ in range(2000)])
+    steps = np.array([distort.draw()[2] for _ in range(2000)])
     assert (steps.min(), steps.max()) == (-18, 18)
     assert 0.45 < (steps == 0).mean() < 0.58  # half, and one of 37 of the others
     red = np.zeros((1, 1, 3), np.uint8)
     red[..., 2] = 255
     turned = SSDColorDistortion(0, (1, 1), (1, 1))
-    turned._draw = lambda: (0, 1, 18, 1)
+    turned.draw = lambda: (0, 1, 18, 1)
     blue, green, red = turned(dict(img=red))['img'][0, 0].tolist()
     assert (blue, red) == (0, 255) and green == pytest.approx(255 * 36 / 60, abs=1)
 

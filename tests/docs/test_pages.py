@@ -137,7 +137,7 @@ def test_registered_types_are_listed_where_they_are():
     found = {}
     for kind in ('DATASETS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'TASK_UTILS', 'TRANSFORMS'):
         for key, value in getattr(registry, kind).module_dict.items():
-            package, _, module = inspect.getmodule(value).__name__.partition('.')
+            package, _, module = value.__module__.partition('.')
             if package == 'hardnet_mm':
                 task = module.partition('.')[0]
                 package += f'.{task}' if task in ('cls', 'det', 'seg') else ''

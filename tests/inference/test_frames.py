@@ -28,7 +28,7 @@ def test_a_cameras_frames_come_until_it_ends(tmp_path):
     assert [frame.number for frame in found] == [0, 1, 2, 3]
     assert {frame.of for frame in found} == {None} and {frame.rate for frame in found} == {10}
     assert found[0].image.shape == (48, 64, 3)
-    with pytest.raises(InputError, match='gave no more frames after 4'):
+    with pytest.raises(InputError, match='stopped after 4 frames'):
         next(frames)
 
 

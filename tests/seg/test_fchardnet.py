@@ -62,7 +62,7 @@ def test_predicts_at_any_size(segmentor, size):
             torch.testing.assert_close(logits[:, -1, -1], low[0, :, -1, -1])
 
 
-def bootstrapped_by_the_book(pred, target, threshold, kept, weight, ignore_index):
+def reference_bootstrapped(pred, target, threshold, kept, weight, ignore_index):
     """An image at a time, all its pixels sorted."""
     total = 0
     for scores, classes in zip(pred, target):
@@ -91,7 +91,7 @@ def test_loss_is_the_originals(weight, kept, ignored):
     target[torch.rand(3, 8, 9) < ignored] = 255
     loss = BootstrappedCrossEntropyLoss(min_kept=kept, class_weight=weight)
     got = loss(pred, target, ignore_index=255)
-    wanted = bootstrapped_by_the_book(pred, target, 0.3, min(kept, 72), weight, 255)
+    wanted = reference_bootstrapped(pred, target, 0.3, min(kept, 72), weight, 255)
     torch.testing.assert_close(got, torch.as_tensor(wanted).reshape(()), rtol=1e-5, atol=1e-6)
     (gradient,) = torch.autograd.grad(got, pred, retain_graph=True)
     if ignored < 1:

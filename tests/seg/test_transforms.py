@@ -100,7 +100,7 @@ def test_colours_change_as_pillow_changes_them(name, monkeypatch):
     off = {**dict.fromkeys((*STEPS, 'hue'), 0), name: 0.4}
     changed = PillowColorJitter(**off, prob=1.0)
     changed.factors = {step: most for step, most in changed.factors.items() if most}
-    changed._shift_hue = lambda image, shift: image
+    changed.shift_hue = lambda image, shift: image
     wanted = STEPS[name](Image.fromarray(given['img'][..., ::-1]), 0.4)
     np.testing.assert_array_equal(changed(given)['img'], np.asarray(wanted)[..., ::-1])
 
@@ -110,7 +110,7 @@ def test_hue_turns_around_the_circle(shift):
     pixels = [[[255, 0, 0], [0, 255, 0], [255, 0, 10]]]
     image = Image.fromarray(np.array(pixels, np.uint8))
     hue = np.asarray(image.convert('HSV')).astype(int)[..., 0]
-    turned = np.asarray(PillowColorJitter._shift_hue(image, shift).convert('HSV'))[..., 0]
+    turned = np.asarray(PillowColorJitter.shift_hue(image, shift).convert('HSV'))[..., 0]
     moved = (turned - hue + 128) % 256 - 128
     assert (np.abs(moved - shift) <= 2).all()
 

@@ -3,7 +3,7 @@ from helpers.tiny_project import SCOPE
 from mmengine.config import Config, ConfigDict
 
 from hardnet_mm import HarDNet
-from hardnet_mm.swap.backbone import rewire, select_levels, swap
+from hardnet_mm.swap.backbone import select_levels, swap
 from hardnet_mm.utils.configs import read_config
 
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
@@ -98,18 +98,6 @@ def test_heads_behind_a_neck_that_passes_outputs_on():
     assert 'decode_head' not in model
 
 
-def test_channels_that_a_factor_multiplies():
-    """As mmyolo's configs state them; YOLOv5's neck passes its inputs' widths on to its head."""
-    stated = dict(in_channels=[256, 512, 1024], widen_factor=0.5)
-    head = dict(type='YOLOv5Head', head_module=dict(type='YOLOv5HeadModule', **stated))
-    neck = dict(type='YOLOv5PAFPN', out_channels=[256, 512, 1024], **stated)
-    model = ConfigDict(backbone=dict(type='B'), neck=neck, bbox_head=head)
-    rewire(model, (128, 256, 512), (320, 640, 1024))
-    wanted = [640, 1280, 2048]
-    assert model.neck.in_channels == model.neck.out_channels == wanted
-    assert model.bbox_head.head_module.in_channels == wanted
-
-
 def test_a_recogniser_takes_the_first_of_a_tuple_from_backbones_of_mmpretrain():
     model = dict(type='Recognizer2D', backbone=dict(type='BareMap'), cls_head=dict(in_channels=8))
     cfg = Config(dict(default_scope=SCOPE, model=model))
@@ -190,7 +178,7 @@ def test_a_classifier_inside_the_old_backbone():
     backbone = dict(type=f'{SCOPE}.Vector', width=10, num_classes=10)
     model = classifier(backbone, dict(type='ClsHead', topk=(1,)))
     assert model['head'] == dict(type='LinearClsHead', num_classes=10, in_channels=1024)
-    with pytest.raises(ValueError, match='a vector for each image'):
+    with pytest.raises(ValueError, match='a vector per image'):
         classifier(backbone, None)
 
 
@@ -253,7 +241,7 @@ def test_refuses(cfg, arch, message):
     [
         (
             'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
-            'gives tokens or others',
+            'returns tokens or other',
         ),
         ('mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py', 'shallow to deep'),
         pytest.param(

@@ -92,13 +92,26 @@ def test_a_student_and_a_teacher(contours, write):
     assert type(model.teacher.backbone).__name__ == 'Ladder'
 
 
+def test_a_teachers_checkpoint_is_not_read_and_stays_in_the_config(contours, write):
+    """The command builds the model without the file, which only the project's training needs."""
+    one = f"dict(type='ContourFinder', backbone={LADDER}, head={HEAD})"
+    path = write(
+        f"dict(type='TaughtFinder', student={one}, teacher={one}, teacher_ckpt='teacher.pth')"
+    )
+    with pytest.raises(FileNotFoundError, match=r'teacher.pth'):
+        importlib.import_module('contours.registry').MODELS.build(read_config(path).model)
+    _, swap = swapped(path, path='student.backbone')
+    try_out(path, swap)
+    assert read_inherited(path, swap.differences).model.teacher_ckpt == 'teacher.pth'
+
+
 def test_a_backbone_that_cannot_be_built_here(contours, write):
     backbone = "dict(type='CompiledLadder', size=64)"
     path = write(f"dict(type='ContourFinder', backbone={backbone}, head={HEAD})")
     with pytest.raises(ImportError, match='ladder_ops is not installed'):
         swapped(path)
     cfg, swap = swapped(path, outputs=told_outputs(['8:4', '16:8']))
-    assert 'as was told' in report(cfg, swap)[1]
+    assert 'as stated by --outputs' in report(cfg, swap)[1]
     try_out(path, swap)
     for words in (['8'], ['8:x'], ['16:8', '8:4']):
         with pytest.raises(ValueError, match='CHANNELS:STRIDE|shallow to deep'):
@@ -135,12 +148,25 @@ def test_a_width_that_is_no_in_channels(project):
     swap = plan_swap(cfg, 'hardnet39ds')
     new = read_inherited(str(project / 'plain.py'), swap.differences)
     words = explain_failure(cfg, swap, new, RuntimeError('mat1 and mat2'))
-    assert 'RuntimeError: mat1 and mat2. The old backbone gave 16 channels' in words
+    assert 'RuntimeError: mat1 and mat2. The old backbone has 16 channels' in words
     assert 'one of these may still mean the old ones: model.channels = 16' in words
     assert any(
-        'model.channels = 16: as many as an output of the old backbone had' in line
+        'model.channels = 16: the channels of an output of the old backbone' in line
         for line in report(cfg, swap)
     )
+
+
+@pytest.mark.slow
+def test_without_a_trial_the_config_is_written_nevertheless(project, run_tool, tmp_path):
+    """ShapeClassifier takes labels besides images, and its linear layer is as wide as before."""
+    out = tmp_path / 'out.py'
+    command = ('swap_backbone.py', 'plain.py', '--arch', 'hardnet39ds', '--out', out)
+    output = run_tool(*command, fails=True, cwd=project)
+    assert 'With --no-trial the config is written' in output and not out.exists()
+    output = run_tool(*command, '--no-trial', cwd=project)
+    assert f'not tried, written to {out}' in output
+    cfg = Config.fromfile(out, import_custom_modules=False)
+    assert cfg.model.backbone.type == 'HarDNet' and cfg.model.channels == 16
 
 
 def test_a_config_without_a_scope(project, write):

@@ -27,12 +27,12 @@ def test_each_change_and_its_reason():
     )
     lines = told(changes, cfg).splitlines()
     assert lines[0] == (
-        'model.backbone: Pyramid -> HarDNet. It gave 8, 16 channels at strides 4, 8, seen on images'
-        ' of 256 x 256 (the usual); HarDNet gives 96, 320 channels at strides 4, 8'
+        'model.backbone: Pyramid -> HarDNet. Old outputs: 8, 16 channels at strides 4, 8, run on '
+        'images of 256 x 256 (the default); HarDNet outputs: 96, 320 channels at strides 4, 8'
     )
     assert "model.head.in_channels: [8, 16] -> [96, 320]: reads the backbone's outputs" in lines
     assert "load_from: 'old.pth' -> None: has weights of the old backbone" in lines
-    assert 'data_preprocessor.bgr_to_rgb: False -> True: the ImageNet weights take RGB' in lines
+    assert 'data_preprocessor.bgr_to_rgb: False -> True: the ImageNet weights expect RGB' in lines
     assert "custom_imports.imports: ['hardnet_mm']: registers HarDNet" in lines
     assert len(lines) == 7  # the mean and the deviation, too
 
@@ -46,7 +46,7 @@ def test_what_is_not_decided():
     head = dict(type='H', feat_channels=16)
     text = told(undecided, config(model=dict(head=head, other_backbone=dict(type='B'))))
     assert 'nothing in M reads 8, 16 channels' in text
-    assert 'model.head.feat_channels = 16: as many as an output of the old backbone' in text
+    assert 'model.head.feat_channels = 16: the channels of an output of the old' in text
     assert 'it must be 320' in text
     assert 'model.other_backbone: another backbone' in text
 
@@ -56,8 +56,8 @@ def test_what_to_check_in_training():
     cfg = config(optim_wrapper=dict(optimizer=optimizer))
     text = told(to_check, cfg)
     assert 'AdamW with lr 0.0001, weight_decay 0.05 was chosen for Pyramid' in text
-    assert 'frozen stages: the stem and 1 stage stay as ImageNet left them' in text
-    assert 'norm: BN learns its statistics' in text
+    assert 'frozen stages: the stem and 1 stage keep their ImageNet weights' in text
+    assert 'norm: BN computes its statistics' in text
     assert 'initial weights' not in text
     text = told(to_check, cfg, pretrained=False)
     assert 'frozen stages: none' in text and 'initial weights: random' in text

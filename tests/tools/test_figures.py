@@ -59,7 +59,7 @@ def test_the_same_figure_is_the_same_file(run_tool, tmp_path):
     ('config', 'wanted'),
     [
         ('centernet_hardnet', 'block: 8 layers, k 16 → 142|142|16 of them to the output|→ 10'),
-        ('ssd_hardnet', 'L2 norm of the channels|4 boxes a cell|192|stride 16'),
+        ('ssd_hardnet', 'L2 norm of the channels|4 boxes per position|192|stride 16'),
         ('rfb_hardnet', 'RFB-s: 4 branches → 128|RFB: 2 branches → 192|3 × 3 → 128|stride 16'),
         ('fchardnet70', '48|78|160|214|320|1 × 1 → 11|stride 64|block: 4 layers, k 10 → 48'),
         ('hardnet39ds', 'block, depthwise: 16 layers, k 20 → 292|1024|linear → 10|dropout 0.05'),

@@ -34,5 +34,6 @@ def test_callers_import_a_name_or_build_it(operators, tmp_path):
     assert found['carafe_forward'] == {('toolbox', 'CARAFEPack'): 1}
     assert 'softnms' in found and 'psamask_forward' not in found
     lines = tool.table(found, operators)
-    assert f'| {OPERATORS["nms_match"].made_of} |' in next(x for x in lines if '`nms_match`' in x)
+    row = next(line for line in lines if '`nms_match`' in line)
+    assert f'| {OPERATORS["nms_match"].computed_by} |' in row
     assert '`knn_forward`' in lines[-1]

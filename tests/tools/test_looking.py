@@ -92,7 +92,9 @@ def test_a_config_is_printed(look, toolbox):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('toolbox', MODELS)
-def test_work_is_counted(look, toolbox):
+def test_macs_are_counted(look, toolbox):
+    if toolbox == 'mmseg' and importlib.import_module(toolbox).__version__ == '1.2.2':
+        pytest.skip('it gives a shape and inputs, and mmengine takes one of them')
     arguments = ['--num-images', 1] if toolbox == 'mmdet' else ['--shape', 128, 128]
     output = look(toolbox, 'get_flops', *arguments)
     assert 'Flops' in output and 'Params' in output

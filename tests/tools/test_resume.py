@@ -47,5 +47,5 @@ def test_the_latest_whole_checkpoint(tmp_path, capsys):
     assert find_latest(tmp_path) == tmp_path / 'epoch_1.pth'
     for path in tmp_path.glob('*.pth'):
         path.write_bytes(b'PK')
-    with pytest.raises(InputError, match='no checkpoint .* is whole'):
+    with pytest.raises(InputError, match='no checkpoint .* is complete'):
         find_latest(tmp_path)

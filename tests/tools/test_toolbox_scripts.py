@@ -3,6 +3,7 @@
 None of them imports hardnet_mm before a config does: ``python -m hardnet_mm.compat install``.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -171,11 +172,14 @@ def mmdet_jobs(config, options, out, data):
 
 def mmseg_jobs(config, options, out, data):
     weights = out / 'train/epoch_1.pth'
+    flops = ('get_flops', [config, '--shape', 64, 64, *options], 'Flops')
+    # mmseg 1.2.2's gives a shape and inputs, and mmengine takes one of them
+    works = importlib.import_module('mmseg').__version__ != '1.2.2'
     return [
         ('train', [config, '--work-dir', out / 'train', *options], 'mIoU'),
         ('test', [config, weights, '--work-dir', out / 'test', *options], 'mIoU'),
         ('print_config', [config, *options], 'HarDNet'),
-        ('get_flops', [config, '--shape', 64, 64, *options], 'Flops'),
+        *([flops] if works else []),
         ('publish_model', [out / 'weights.pth', out / 'published.pth'], 'published[-_]*.pth'),
     ]
 

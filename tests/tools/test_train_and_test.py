@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import time
@@ -120,7 +121,9 @@ def test_a_signal_ends_training_and_its_workers(root, options, tmp_path, number)
     assert process.exitcode == 128 + number
     output = (tmp_path / 'output.txt').read_text()
     assert output.splitlines()[-1] == f'train.py: stopped by {number.name}'
-    assert 'Traceback' not in output
+    # a worker that was handing over a batch may say that nobody took it
+    starts = re.findall(r'Traceback .*\n.*?([^/"]+)", line', output)
+    assert set(starts) <= {'resource_sharer.py'}
     assert workers and not any(map(is_running, workers))
 
 

@@ -51,7 +51,7 @@ def parse_args():
 
 
 def check_figure(parser, args):
-    """Refuse what a figure cannot be drawn of."""
+    """Refuse arguments from which no figure can be drawn."""
     if args.figure == 'links':
         if not 1 <= args.layers <= 32:
             parser.error(f'--layers must be 1 to 32, got {args.layers}')

@@ -1,4 +1,4 @@
-"""Print what a measurement on a GPU depends on: the card, the driver, the versions of packages."""
+"""Print the environment of a measurement on a GPU: card, driver, versions of packages."""
 
 import importlib.metadata
 import os
@@ -14,7 +14,7 @@ PACKAGES = (
 
 
 def lines():
-    """Yield the lines of a list in Markdown, then what the driver's own tool says."""
+    """Yield the lines of a list in Markdown, then the output of the driver's own tool."""
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(0)
         yield f'- GPU {card.name}, {card.total_memory / 2**30:.0f} GiB, sm_{card.major}{card.minor}'
@@ -28,7 +28,7 @@ def lines():
 
 
 def query(field):
-    """Return a field of nvidia-smi's of the first GPU, or a dash."""
+    """Return a field of nvidia-smi for the first GPU, or a dash."""
     command = ['nvidia-smi', f'--query-gpu={field}', '--format=csv,noheader']
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)

@@ -1,8 +1,8 @@
-"""How fast HarDNets are on this machine's GPU, beside the networks that they are compared with.
+"""Measure the speed of HarDNets and of comparable networks on this machine's GPU.
 
-Networks are their inference forms (hardnet_mm.deploy.to_deploy) in float16, with what the toolboxes
-compute up to logits, raw outputs or label maps, launched as one CUDA graph. A HarDNet stands there
-a second time with its blocks as cuDNN's convolutions and concatenations.
+Each network is measured in its inference form (hardnet_mm.deploy.to_deploy) in float16, up to
+logits, raw outputs or label map, as one CUDA graph. HarDNets are also measured with cuDNN's
+convolutions and concatenations instead of this project's kernels.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def parse_args():
 
 
 class Report:
-    """Tables that are on the disk after each row.
+    """Tables that are written to the disk after each row.
 
     Args:
         folder (Path): A new folder.
@@ -127,7 +127,7 @@ class Report:
 
 
 def machine():
-    """Return the card, the versions, and two rates that bound what it can do."""
+    """Return the card, the versions, and two measured rates that bound the speed."""
     command = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader']
     driver = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     import triton
@@ -149,7 +149,7 @@ def machine():
 
 
 def time_of(function, runs=40):
-    """Return the median milliseconds of runs in a row, by the GPU's own events."""
+    """Return the median time of consecutive runs in milliseconds, by CUDA events."""
     for _ in range(5):
         function()
     events = [torch.cuda.Event(enable_timing=True) for _ in range(runs + 1)]
@@ -178,7 +178,7 @@ def graphed(function):
 
 
 def build(name):
-    """Return a network on the GPU, its norms' statistics those of random images."""
+    """Return a network on the GPU, with norm statistics from random images."""
     cfg = read_config(NETWORKS[name][0], None)
     subject = Subject(build_model(cfg), cfg.default_scope).cuda()
     norms = [module for module in subject.modules() if isinstance(module, _BatchNorm)]
@@ -193,7 +193,7 @@ def build(name):
 
 
 def deployed(subject, linked=True):
-    """Return the inference form, with or without this project's kernels for GPUs."""
+    """Return the inference form, with or without this project's GPU kernels."""
     subject = copy.deepcopy(subject)
     subject.model = to_deploy(subject.model, torch.float16, cuda_graphs=False)
     for module in subject.modules():
@@ -221,7 +221,7 @@ def traffic(subject, images):
 
 
 def compile_variants(path, index, count):
-    """Compile the kernel in every way of a file that is this process's, on tiny maps."""
+    """Compile this process's share of the kernel variants in a file, on tiny maps."""
     for kernel, stride, act, padded, values in json.loads(Path(path).read_text())[index::count]:
         blocks = Blocks(*values)
         weight = torch.zeros(32, 64, kernel, kernel, dtype=torch.float16, device='cuda')
@@ -235,7 +235,7 @@ def compile_variants(path, index, count):
 
 
 def tune(report, subjects):
-    """Measure the blocks of every convolution of some networks, use the best, and write them."""
+    """Measure block sizes for all convolutions of some networks, use the best, and write them."""
     noted = {}
     for name, subject in subjects.items():
         _, images, height, width = NETWORKS[name]
@@ -278,7 +278,7 @@ def tune(report, subjects):
 
 
 def measure(report, name, subject, compiled):
-    """Time a network in its forms."""
+    """Time a network in all forms."""
     _, number, height, width = NETWORKS[name]
     images = torch.rand(number, 3, height, width, device='cuda')
     rates = report.results['machine']
@@ -308,7 +308,7 @@ def measure(report, name, subject, compiled):
 
 
 def train(report, name, **backbone):
-    """Time a training step in float16 and channels-last, and note its memory."""
+    """Measure time and memory of a training step in float16 and channels-last."""
     cfg = read_config(NETWORKS[name][0], None)
     cfg.model.backbone.update(backbone)
     torch.cuda.empty_cache()
@@ -343,7 +343,7 @@ def train(report, name, **backbone):
 
 
 def attempt(report, function, *args, **kwargs):
-    """Call a function; what fails is said and does not stop the rest."""
+    """Call a function. An error is reported, and the run continues."""
     try:
         return function(*args, **kwargs)
     except Exception:

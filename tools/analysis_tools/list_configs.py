@@ -16,7 +16,7 @@ from hardnet_mm.checkpoints.published import WEIGHTS
 from hardnet_mm.utils.configs import build_model, read_config
 from hardnet_mm.utils.datasets import leaf_datasets
 from hardnet_mm.utils.files import written_whole
-from hardnet_mm.utils.own_files import OWN_FILES
+from hardnet_mm.utils.own_files import OWN_FILES, own_models
 
 CONFIGS = OWN_FILES / 'configs'
 LIST = CONFIGS / 'README.md'
@@ -63,14 +63,22 @@ def facts(path, cfg):
     size = size or resized(leaf.pipeline)
     weights = {name: record for name, record in WEIGHTS.items() if record.config == path.stem}
     published = [
-        f'{", ".join(f"{metric} {value}" for metric, value in record.metrics.items())}, '
-        f'{record.data} {record.split}'
-        for record in weights.values()
+        described(record.metrics, f'{record.data} {record.split}') for record in weights.values()
+    ] or [
+        described(result['Metrics'], result['Dataset'])
+        for model in own_models()
+        if model['Name'] == path.stem
+        for result in model['Results']
     ]
     links = [f'[{name}]({record.address})' for name, record in weights.items()]
     name = path.relative_to(CONFIGS)
     row = (f'[{name}]({name})', data, '; '.join(published), ', '.join(links))
     return [*row, f'{size[0]} x {size[1]}'], size
+
+
+def described(metrics, data):
+    """Return a published result as text: the metrics, then the data set and split."""
+    return f'{", ".join(f"{metric} {value}" for metric, value in metrics.items())}, {data}'
 
 
 def resized(pipeline):

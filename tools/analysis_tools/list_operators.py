@@ -136,9 +136,9 @@ def callers(folders, operators):
 
 
 def table(found, operators):
-    """Return the lines of a Markdown table, an operator a row."""
+    """Return the lines of a Markdown table with a row per operator."""
     lines = [
-        '| operator of mmcv | reached by (files) | made of | compared with |',
+        '| operator of mmcv | used by (files) | computed by | compared with |',
         '|---|---|---|---|',
     ]
     for name in sorted(found):
@@ -147,13 +147,13 @@ def table(found, operators):
             by_toolbox[toolbox].append(f'{public} ({files})')
         users = '; '.join(f'{toolbox}: {", ".join(to)}' for toolbox, to in by_toolbox.items())
         own = OPERATORS.get(name)
-        made, compared = (own.made_of, own.compared_with) if own else ('**none**', '')
-        lines.append(f'| `{name}` | {users} | {made} | {compared} |')
+        by, compared = (own.computed_by, own.compared_with) if own else ('**none**', '')
+        lines.append(f'| `{name}` | {users} | {by} | {compared} |')
     unreached = sorted(operators.all - set(found) - set(OPERATORS))
     present = sorted(set(OPERATORS) - set(found))
     if present:
-        lines += ['', f'There, and reached by none of these: {_code(present)}.']
-    lines += ['', f'Reached by none of these, and raising an error: {_code(unreached)}.']
+        lines += ['', f'Computed here, but used by none of these toolboxes: {_code(present)}.']
+    lines += ['', f'Used by none of them, and an error when called: {_code(unreached)}.']
     return lines
 
 
@@ -162,7 +162,7 @@ def _code(names):
 
 
 def write(lines, path, begin=BEGIN, end=END):
-    """Put a table between the marks of a page."""
+    """Write a table between the marks of a page."""
     before, begins, rest = path.read_text(encoding='utf-8').partition(begin)
     _, ends, after = rest.partition(end)
     if not begins or not ends:

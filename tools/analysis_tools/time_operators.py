@@ -1,8 +1,8 @@
-"""Time the stand-ins of mmcv's operators beside the compiled ones, where mmcv has those of the CPU.
+"""Compare the CPU times of mmcv's compiled operators and of their stand-ins.
 
-Both compute the same, forward and backward where there is a gradient, in one thread. What is told
-is the processor's time, of the fastest of some runs: other programs lengthen it little. Needs an
-mmcv with compiled operators, as the OpenMMLab stack's is.
+Both compute the same in one thread, forward and, if there is a gradient, backward. The reported
+time is the CPU time of the fastest run, on which other programs have little influence. This needs
+an mmcv with compiled operators for the CPU, such as that of the OpenMMLab stack.
 """
 
 import argparse
@@ -40,12 +40,12 @@ def rotated(count, size=512):
 
 
 def regions(found):
-    """Return boxes as regions of the first image."""
+    """Return boxes as RoIs of the first image."""
     return torch.cat([torch.zeros(len(found), 1), found], dim=1)
 
 
 def cases():
-    """Yield the module of mmcv.ops, what is done, and a function that does it."""
+    """Yield the module of mmcv.ops, a description, and a function to be timed."""
     from mmcv import ops
     from mmcv.ops.psa_mask import psa_mask
 
@@ -87,7 +87,7 @@ def cases():
 
 
 def dense_cases(ops, psa_mask):
-    """Yield those that work on whole feature maps, as :func:`cases`."""
+    """Yield the cases of operators on complete feature maps, as :func:`cases` does."""
     small = torch.randn(1, 256, 32, 32, requires_grad=True)
     weight = torch.randn(256, 256, 3, 3, requires_grad=True)
     offset, mask = torch.randn(1, 18, 32, 32, requires_grad=True), torch.rand(1, 9, 32, 32)
@@ -120,7 +120,7 @@ def dense_cases(ops, psa_mask):
 
 @contextmanager
 def stand_in(module):
-    """Let a module of mmcv.ops call the stand-in."""
+    """A context in which a module of mmcv.ops calls the stand-in."""
     module = importlib.import_module(f'mmcv.ops.{module}')
     compiled = module.ext_module
     module.ext_module = make_extension()
@@ -131,7 +131,7 @@ def stand_in(module):
 
 
 def seconds(function, runs):
-    """Return the processor's time of the fastest run."""
+    """Return the CPU time of the fastest run."""
     times = []
     for _ in range(runs + 1):  # the first one is not counted
         start = time.process_time()
@@ -143,7 +143,7 @@ def seconds(function, runs):
 
 
 def table(runs):
-    """Return the lines of a table in Markdown, a case a row."""
+    """Return the lines of a Markdown table with a row per case."""
     lines = [
         f'mmcv {mmcv.__version__}, torch {torch.__version__}, one thread of a {platform.machine()} '
         'CPU; forward and backward where there is a gradient.',

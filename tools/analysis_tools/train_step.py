@@ -47,7 +47,7 @@ def parse_args():
 
 
 def work(args):
-    """Print the memory of the first steps. Then, for each line of input, print a step's seconds."""
+    """Print the memory of the first steps. Then print the seconds of a step for each input line."""
     torch.manual_seed(0)
     layout = torch.channels_last if 'channels-last' in args.way else torch.contiguous_format
     if args.way == 'hub':

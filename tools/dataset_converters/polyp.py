@@ -1,9 +1,10 @@
-"""Bring images and masks of polyps, or of another foreground, into one layout, and check them.
+"""Convert images and masks of polyps, or of another foreground, to one layout, and check them.
 
-OUT_DIR/NAME/images has the images, byte for byte, and OUT_DIR/NAME/masks a PNG file of one channel
-for each: 0 is background, what exceeds 128 foreground, and edges stay as soft as they are. Masks
-may be grey, coloured, of a palette, of one bit, JPEG files; hardnet_mm.seg.binary_masks tells how
-they are read. Nothing is written unless each image has a mask of its size, and each mask an image.
+OUT_DIR/NAME/images gets copies of the images. OUT_DIR/NAME/masks gets a PNG file with one channel
+for each image: 0 is background, values above 128 are foreground, and soft edges stay soft. Masks
+may be grey, coloured, with a palette, 1-bit or JPEG files; hardnet_mm.seg.binary_masks describes
+how they are read. Nothing is written unless each image has a mask of its size, and each mask an
+image.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from command_line import make_parser, run, user_path  # noqa: E402
 
-# What the sets of docs/train_polyps.md hold, by the names that the configs look for.
+# Numbers of images in the sets of docs/train_polyps.md, by the names that the configs expect.
 EXPECTED = {
     'kvasir-880': 880,
     'kvasir-120': 120,
@@ -53,7 +54,7 @@ def parse_args():
 
 
 def obstacle(folder, overwrite):
-    """Say in one sentence why the set can't be put at folder; None if it can."""
+    """Return a sentence on why the set cannot be written to a folder; None if it can."""
     if not folder.exists():
         return None
     if not overwrite:
@@ -65,7 +66,7 @@ def obstacle(folder, overwrite):
 
 
 def read_pairs(args):
-    """Return the images and their masks by name, once it is known that there are all."""
+    """Return the images and their masks by name, after checking that none is missing."""
     from hardnet_mm.seg.binary_dataset import BinaryMaskDataset, image_files
     from hardnet_mm.utils.errors import InputError
 
@@ -107,7 +108,7 @@ def read_mask(image, path):
 
 
 def write_set(folder, args):
-    """Write all into an empty folder; return how many images, and how many masks are empty."""
+    """Write all files to an empty folder; return the numbers of images and of empty masks."""
     from PIL import Image
 
     pairs, empty = read_pairs(args), 0

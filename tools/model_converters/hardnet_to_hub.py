@@ -1,6 +1,7 @@
-"""Write a model's weights as safetensors, with the card that Hugging Face's hub shows.
+"""Write a model's weights as safetensors, with a model card for Hugging Face's hub.
 
-A published name has all that the card says on record. Of a checkpoint of yours, say what it is.
+For a published name, the facts for the card are known. For your own checkpoint, state them by
+options.
 """
 
 import argparse
@@ -12,7 +13,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from command_line import check_file, expanded_path, make_parser, run, user_path  # noqa: E402
 
 FILES = ('model.safetensors', 'config.json', 'README.md')
-OF_OWN = ('name', 'data', 'license', 'split', 'metrics')  # options of a person's checkpoint
+OF_OWN = ('name', 'data', 'license', 'split', 'metrics')  # options for the user's own checkpoint
 EXTRA = "this needs {}, which is not installed: pip install 'hardnet_mm[hub]'"
 
 
@@ -86,7 +87,7 @@ def read(args):
 
 
 def read_own(args):
-    """Return the card, the state dict and the meta of a person's checkpoint."""
+    """Return the card, the state dict and the meta of the user's own checkpoint."""
     from hardnet_mm.checkpoints.card import Card
     from hardnet_mm.checkpoints.published import PublishedWeights
     from hardnet_mm.checkpoints.reading import read_checkpoint
@@ -115,7 +116,7 @@ def read_own(args):
 
 
 def architecture_of(source, state):
-    """Return the published variant that a checkpoint is of."""
+    """Return the name of a checkpoint's published variant."""
     from hardnet_mm.backbones.official_keys import describe_stem, recognise
     from hardnet_mm.utils.errors import InputError
 
@@ -128,7 +129,7 @@ def architecture_of(source, state):
 
 
 def task_of(state):
-    """Return a model's task by its head, as mm's metafiles call it."""
+    """Return a model's task from its head, under the name of mm's metafiles."""
     if any(key.startswith('decode_head.') for key in state):
         return 'Semantic Segmentation'
     heads = ('bbox_head.', 'roi_head.', 'rpn_head.')
@@ -140,7 +141,7 @@ def task_of(state):
 
 
 def count_classes(state):
-    """Return a classifier's number of classes, 0 of any other model."""
+    """Return a classifier's number of classes; 0 for any other model."""
     bias = state.get('head.fc.bias')
     return 0 if bias is None else len(bias)
 

@@ -1,9 +1,9 @@
-"""A stand-in for mmcv's compiled operators, ``mmcv._ext``, where mmcv was installed without them.
+"""A stand-in for mmcv's compiled operators, ``mmcv._ext``, if mmcv was installed without them.
 
-:data:`OPERATORS` has those that a config of mmdet, mmseg, mmpretrain or mmrotate reaches
-(``tools/analysis_tools/list_operators.py`` finds them), each of the same arguments, on any
-device. Any other name is present too, so that mmcv.ops imports, and raises an error when called.
-torchvision takes seconds to import, so what needs it imports it once it is called.
+:data:`OPERATORS` has the operators that configs of mmdet, mmseg, mmpretrain or mmrotate use
+(``tools/analysis_tools/list_operators.py`` finds them). They take the same arguments as compiled
+ones, on any device. All other names exist too, so that mmcv.ops can be imported, but raise an error
+when called. torchvision takes seconds to import, and is therefore imported when first needed.
 """
 
 import importlib.machinery
@@ -42,13 +42,13 @@ __all__ = ['OPERATORS', 'Operator', 'install', 'make_extension', 'missing_operat
 
 
 def install():
-    """Put the stand-in in the place of compiled operators that are not there."""
+    """Install the stand-in, if mmcv has no compiled operators."""
     if not importlib.util.find_spec('mmcv._ext') and importlib.util.find_spec('torchvision'):
         sys.modules['mmcv._ext'] = make_extension()
 
 
 def make_extension():
-    """Return the stand-in module; mmcv and mmengine find it by its name and its spec."""
+    """Return the stand-in module, with the name and spec by which mmcv and mmengine find it."""
     extension = types.ModuleType('mmcv._ext', __doc__)
     extension.__spec__ = importlib.machinery.ModuleSpec('mmcv._ext', loader=None)
     extension.__getattr__ = missing_operator
@@ -58,7 +58,7 @@ def make_extension():
 
 
 def missing_operator(name):
-    """Return a function that says how to get the operator, as a module's ``__getattr__``."""
+    """Module ``__getattr__``: return a function whose error says how to get the operator."""
     if name.startswith('__'):
         raise AttributeError(name)
 

@@ -4,17 +4,17 @@ import torch
 
 from .operator import operator, widened
 
-MADE_OF = 'gather, scatter'
+USING = 'gather, scatter'
 
 
-@operator(MADE_OF, 'compiled, CPU', input='O I D H W', output='P Q H W')
+@operator(USING, 'compiled, CPU', input='O I D H W', output='P Q H W')
 def active_rotated_filter_forward(input, indices, output):
     """Fill ``output`` ``(O R, I D, H, W)`` with each filter in R rotations.
 
     Args:
         input (Tensor): ``(O, I, D, H, W)``, filters of D orientations.
-        indices (Tensor): ``(D, H, W, R)``, int32: where a number goes in each rotation, from 1.
-        output (Tensor): What is filled.
+        indices (Tensor): ``(D, H, W, R)``, int32: destination of a value in each rotation, from 1.
+        output (Tensor): Filled in place.
     """
     places = _places('active_rotated_filter_forward', indices, input, output)
     filters = input.flatten(2)[:, None].expand(-1, len(places), -1, -1)  # O, R, I, D H W
@@ -23,7 +23,7 @@ def active_rotated_filter_forward(input, indices, output):
     output.copy_(turned.reshape(output.shape))
 
 
-@operator(MADE_OF, 'compiled, CPU', grad_out='P Q H W', grad_in='O I D H W')
+@operator(USING, 'compiled, CPU', grad_out='P Q H W', grad_in='O I D H W')
 def active_rotated_filter_backward(grad_out, indices, grad_in):
     """Fill ``grad_in`` with the gradient of :func:`active_rotated_filter_forward`."""
     places = _places('active_rotated_filter_backward', indices, grad_in, grad_out)
@@ -35,7 +35,7 @@ def active_rotated_filter_backward(grad_out, indices, grad_in):
 
 
 def _places(name, indices, filters, turned):
-    """Return where the numbers of a filter go in each rotation, ``(R, D H W)``, from 0."""
+    """Return the destinations of a filter's values in each rotation, ``(R, D H W)``, from 0."""
     out, into, *entries = filters.shape
     if indices.dtype != torch.int32 or tuple(indices.shape[:-1]) != tuple(entries):
         raise RuntimeError(

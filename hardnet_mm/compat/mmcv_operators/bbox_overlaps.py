@@ -12,9 +12,9 @@ def bbox_overlaps(bboxes1, bboxes2, ious, mode, aligned, offset):
     Args:
         bboxes1 (Tensor): ``(N, 4)``, x1 y1 x2 y2.
         bboxes2 (Tensor): ``(M, 4)``.
-        ious (Tensor): What is filled.
-        mode (int): Index in :data:`MODES`: over the union, or over the first box.
-        aligned (bool): Whether boxes are paired, rather than each with each.
+        ious (Tensor): Filled in place.
+        mode (int): Index in :data:`MODES`: relative to the union, or to the first box.
+        aligned (bool): Whether boxes are compared in pairs, not all with all.
         offset (int): 0, or 1 where the box's last pixel counts: width is ``x2 - x1 + 1``.
     """
     from mmcv.ops.bbox import _bbox_overlaps_cpu

@@ -1,4 +1,4 @@
-"""Bilinear samples of feature maps, as mmcv's operators on regions take them."""
+"""Bilinear samples of feature maps, as in mmcv's region operators."""
 
 import torch
 
@@ -8,14 +8,14 @@ MAX_NUMBERS = 2**24  # that a step of a long computation gathers
 def corners(y, x, height, width):
     """Return the four pixels around each position, and their weights.
 
-    A position up to one pixel outside of the map is moved to its border; farther out every weight
-    is zero.
+    A position up to one pixel outside the map is moved to its border. Farther out, all weights are
+    zero.
 
     Args:
-        y (Tensor): Any shape, in pixels, whose centres have whole numbers.
+        y (Tensor): Positions in pixels, of any shape. The centres of pixels have integer positions.
         x (Tensor): The same.
-        height (int): The map's.
-        width (int): The map's.
+        height (int): Height of the map.
+        width (int): Width of the map.
 
     Returns:
         list[tuple[Tensor, Tensor]]: Indices into the flattened map, and weights.
@@ -57,7 +57,7 @@ def sample(features, image, y, x):
 
 
 def pooled(features, image, y, x):
-    """Return the averages of samples, nothing of them kept for each.
+    """Return averages of samples, without storing the single samples.
 
     Args:
         features (Tensor): ``(N, C, H, W)``.
@@ -82,7 +82,7 @@ def pooled(features, image, y, x):
 
 
 def in_steps(count, numbers_each):
-    """Yield slices of ``range(count)`` that keep what is gathered at once small."""
+    """Yield slices of ``range(count)``, small enough to limit the memory of a step."""
     step = max(1, MAX_NUMBERS // max(1, numbers_each))
     for start in range(0, count, step):
         yield slice(start, start + step)

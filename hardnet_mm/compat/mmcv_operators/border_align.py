@@ -5,23 +5,23 @@ import torch
 from .bilinear import corners, in_steps, sample
 from .operator import operator, widened
 
-MADE_OF = 'bilinear samples, max'
+USING = 'bilinear samples, max'
 REFERENCE = 'float64 from the paper; gradcheck'
 # Sides in mmcv's order: top, left, bottom, right. The first two start at a box's first corner and
 # go right and down, the others at its second and go left and up.
 SIDES = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
-@operator(MADE_OF, REFERENCE, slow=True, input='N C H W', boxes='N K 4', output='N D K 4')
+@operator(USING, REFERENCE, slow=True, input='N C H W', boxes='N K 4', output='N D K 4')
 def border_align_forward(input, boxes, output, argmax_idx, pool_size):
-    """Fill ``output`` ``(N, C / 4, K, 4)`` with the largest features along each side of each box.
+    """Fill ``output`` ``(N, C / 4, K, 4)`` with the maximum features along each side of each box.
 
     Args:
-        input (Tensor): ``(N, C, H, W)``, a quarter of the channels for a side.
+        input (Tensor): ``(N, C, H, W)``, with a quarter of the channels for each side.
         boxes (Tensor): ``(N, K, 4)``, x1 y1 x2 y2, in pixels of the map.
-        output (Tensor): What is filled.
-        argmax_idx (Tensor): As ``output``, int32, filled with which sample it was.
-        pool_size (int): A side has one sample more.
+        output (Tensor): Filled in place.
+        argmax_idx (Tensor): Shape of ``output``, int32, filled with the index of the sample.
+        pool_size (int): Number of samples along a side, minus one.
     """
     input_, boxes = widened(input, boxes)
     channels = output.shape[1]
@@ -37,7 +37,7 @@ def border_align_forward(input, boxes, output, argmax_idx, pool_size):
                 argmax_idx[image, :, part, side] = index.t().to(argmax_idx)
 
 
-@operator(MADE_OF, REFERENCE, slow=True, grad_output='N D K 4', boxes='N K 4', grad_input='N C H W')
+@operator(USING, REFERENCE, slow=True, grad_output='N D K 4', boxes='N K 4', grad_input='N C H W')
 def border_align_backward(grad_output, boxes, argmax_idx, grad_input, pool_size):
     """Fill ``grad_input`` with the gradient of :func:`border_align_forward`."""
     wide, boxes = widened(grad_output, boxes)
@@ -52,7 +52,7 @@ def border_align_backward(grad_output, boxes, argmax_idx, grad_input, pool_size)
 
 
 def _positions(boxes, side, steps, pool_size):
-    """Return x and y of samples of one side, ``boxes.shape[:-1]`` and that of ``steps``."""
+    """Return x and y of samples of one side, of shape ``(*boxes.shape[:-1], *steps.shape)``."""
     first, last = boxes[..., :2], boxes[..., 2:]
     start = (first if side < 2 else last)[..., None]
     size = (last - first)[..., None] / pool_size

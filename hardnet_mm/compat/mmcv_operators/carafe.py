@@ -1,7 +1,7 @@
 """CARAFE: Wang et al., Content-Aware ReAssembly of FEatures, ICCV 2019.
 
-Each pixel of the larger map is a weighted sum of a square of pixels of the smaller one, with
-weights of its own. Both of mmcv's operators compute it.
+Each pixel of the larger map is a weighted sum of a square of pixels of the smaller map, with its
+own weights. mmcv has two operators for this.
 """
 
 import torch
@@ -9,35 +9,35 @@ from torch.nn.functional import pad
 
 from .operator import operator, widened
 
-MADE_OF = 'a sum over the taps'
+USING = 'a sum over the taps'
 REFERENCE = 'float64 from the paper; gradcheck'
 
 
-@operator(MADE_OF, REFERENCE, slow=True, features='N C H W', masks='N M P Q', output='N C P Q')
+@operator(USING, REFERENCE, slow=True, features='N C H W', masks='N M P Q', output='N C P Q')
 def carafe_naive_forward(features, masks, output, kernel_size, group_size, scale_factor):
     """Fill ``output`` ``(N, C, scale_factor H, scale_factor W)``.
 
     Args:
         features (Tensor): ``(N, C, H, W)``.
         masks (Tensor): ``(N, group_size kernel_size^2, scale_factor H, scale_factor W)``.
-        output (Tensor): What is filled.
-        kernel_size (int): Odd, of the square.
-        group_size (int): Groups of channels, each with weights of its own.
-        scale_factor (int): How many times larger the output is.
+        output (Tensor): Filled in place.
+        kernel_size (int): Side of the square, odd.
+        group_size (int): Number of groups of channels, each with its own weights.
+        scale_factor (int): Factor by which the output is larger.
     """
     output.copy_(reassembled(features, masks, kernel_size, group_size, scale_factor))
 
 
-@operator(MADE_OF, REFERENCE, slow=True, features='N C H W', masks='N M P Q', output='N C P Q')
+@operator(USING, REFERENCE, slow=True, features='N C H W', masks='N M P Q', output='N C P Q')
 def carafe_forward(
     features, masks, rfeatures, routput, rmasks, output, kernel_size, group_size, scale_factor
 ):
-    """Fill ``output`` as :func:`carafe_naive_forward` does, and ``rfeatures`` for the backward."""
+    """Fill ``output`` as :func:`carafe_naive_forward` does, and ``rfeatures`` for the gradient."""
     output.copy_(reassembled(features, masks, kernel_size, group_size, scale_factor))
     rfeatures.copy_(features)
 
 
-@operator(MADE_OF, REFERENCE, slow=True, top_grad='N C P Q', features='N C H W', masks='N M P Q')
+@operator(USING, REFERENCE, slow=True, top_grad='N C P Q', features='N C H W', masks='N M P Q')
 def carafe_naive_backward(
     top_grad, features, masks, bottom_grad, mask_grad, kernel_size, group_size, scale_factor
 ):
@@ -47,7 +47,7 @@ def carafe_naive_backward(
     )
 
 
-@operator(MADE_OF, REFERENCE, slow=True, top_grad='N C P Q', rfeatures='N C H W', masks='N M P Q')
+@operator(USING, REFERENCE, slow=True, top_grad='N C P Q', rfeatures='N C H W', masks='N M P Q')
 def carafe_backward(
     top_grad,
     rfeatures,
@@ -105,7 +105,7 @@ def fill_gradients(
 
 
 def check_sizes(name, features, masks, kernel_size, group_size, scale_factor):
-    """Raise an error where sizes do not fit each other."""
+    """Raise an error if sizes do not match."""
     if min(kernel_size, group_size, scale_factor) < 1 or kernel_size % 2 == 0:
         raise RuntimeError(
             f'{name}: the kernel must be odd, groups and scale at least 1, got {kernel_size}, '
@@ -121,7 +121,7 @@ def check_sizes(name, features, masks, kernel_size, group_size, scale_factor):
 
 
 def _taps(features, masks, kernel_size, group_size, scale_factor):
-    """Yield each tap's place, features and weights, which are multiplied as they are.
+    """Yield the index of each tap, and its features and weights, which can be multiplied.
 
     Both have seven dimensions: image, group, channel in it, height, its part, width, its part.
     """

@@ -1,4 +1,4 @@
-"""The chamfer distance of point sets in the plane, squared: as Oriented RepPoints has it.
+"""The squared chamfer distance of point sets in the plane, as in Oriented RepPoints.
 
 Li et al., Oriented RepPoints for Aerial Object Detection, CVPR 2022.
 """
@@ -13,14 +13,14 @@ REFERENCE = 'its CUDA kernel, compiled for a CPU; gradcheck'
 
 @operator('differences, min', REFERENCE, slow=True, xyz1='B N 2', xyz2='B M 2')
 def chamfer_distance_forward(xyz1, xyz2, dist1, dist2, idx1, idx2):
-    """Fill in, for each point, the squared distance to the nearest one of the other set.
+    """Fill in the squared distance of each point to the nearest point of the other set.
 
     Args:
         xyz1 (Tensor): ``(B, N, 2)``.
         xyz2 (Tensor): ``(B, M, 2)``.
-        dist1 (Tensor): ``(B, N)``, filled; left as it is if there is no other point.
+        dist1 (Tensor): ``(B, N)``, filled; unchanged if the other set is empty.
         dist2 (Tensor): ``(B, M)``, filled.
-        idx1 (Tensor): ``(B, N)``, int32, filled with which one is the nearest.
+        idx1 (Tensor): ``(B, N)``, int32, filled with the index of the nearest point.
         idx2 (Tensor): ``(B, M)``, int32, filled.
     """
     first, second = widened(xyz1, xyz2)

@@ -6,21 +6,22 @@ from .polygons import cross
 
 
 def precise(tensor):
-    """Return a tensor in double precision, where its device has that."""
+    """Return a tensor in double precision, if its device supports it."""
     return tensor.float() if tensor.device.type == 'mps' else tensor.double()
 
 
 def convex_hull(points):
-    """Return which points are the corners of each set's convex hull, in order.
+    """Return the corners of each set's convex hull, in order.
 
-    Jarvis's march: from each corner to the point that has all others on one side. It starts at the
-    lowest y, and turns from x to y.
+    This is Jarvis's march: after each corner comes the point that has all other points on one side.
+    It starts at the lowest y, and turns from x to y.
 
     Args:
         points (Tensor): ``(P, A, 2)``.
 
     Returns:
-        Tensor: ``(P, A)``, int64; after the last corner, the first one again and again.
+        Tensor: Indices of the corners, ``(P, A)``, int64; after the last corner, the first one is
+        repeated.
     """
     count = points.shape[1]
     lowest = points[..., 1] == points[..., 1].amin(dim=1, keepdim=True)

@@ -11,19 +11,19 @@ from .convex import convex_hull, precise, taken
 from .operator import gradients, operator
 from .polygons import near, shared_area, signed_area
 
-MADE_OF = 'corners sorted by angle'
+USING = 'corners sorted by angle'
 REFERENCE = 'its CUDA kernel, compiled for a CPU; gradcheck'
 SETS = 2**13  # whose hulls, or overlaps, are computed at once
 
 
-@operator(MADE_OF, REFERENCE, slow=True, pointsets='N 18', polygons='K 8', ious='N K')
+@operator(USING, REFERENCE, slow=True, pointsets='N 18', polygons='K 8', ious='N K')
 def convex_iou(pointsets, polygons, ious):
     """Fill ``ious`` ``(N, K)`` with the overlap of each hull with each quadrilateral.
 
     Args:
         pointsets (Tensor): ``(N, 18)``, x1 y1 to x9 y9.
         polygons (Tensor): ``(K, 8)``, x1 y1 to x4 y4, convex or not.
-        ious (Tensor): What is filled; zero where neither has an area.
+        ious (Tensor): Filled in place; zero where neither has an area.
     """
     sets, quadrilaterals = precise(pointsets).view(-1, 9, 2), precise(polygons).view(-1, 4, 2)
     hulls = torch.cat([taken(part, convex_hull(part)) for part in sets.split(SETS)])
@@ -34,14 +34,14 @@ def convex_iou(pointsets, polygons, ious):
         ious[row, column] = _quotient(shared, union).to(ious)
 
 
-@operator(MADE_OF, REFERENCE, slow=True, pointsets='N 18', polygons='N 8', output='N 19')
+@operator(USING, REFERENCE, slow=True, pointsets='N 18', polygons='N 8', output='N 19')
 def convex_giou(pointsets, polygons, output):
     """Fill ``output`` ``(N, 19)`` with the gradient of each point, and with the generalised IoU.
 
     Args:
         pointsets (Tensor): ``(N, 18)``, x1 y1 to x9 y9.
         polygons (Tensor): ``(N, 8)``, of the same row: x1 y1 to x4 y4, convex or not.
-        output (Tensor): What is filled; zero where neither has an area.
+        output (Tensor): Filled in place; zero where neither has an area.
     """
     sets, quadrilaterals = precise(pointsets).view(-1, 9, 2), precise(polygons).view(-1, 4, 2)
     for part in in_steps(len(sets), 2**11):
@@ -64,10 +64,10 @@ def _generalised(points, quadrilaterals):
 
 
 def _areas(hulls, quadrilaterals):
-    """Return the areas that hulls share with quadrilaterals, and those that either covers.
+    """Return the areas of intersection and union of hulls and quadrilaterals.
 
-    A quadrilateral is two triangles with its first corner; if it is not convex, one of them counts
-    less than nothing.
+    A quadrilateral is divided into two triangles at its first corner. If it is not convex, the area
+    of one of them is negative.
     """
     middle = hulls.detach().mean(dim=1, keepdim=True)  # small numbers have more digits to spare
     hulls, quadrilaterals = hulls - middle, quadrilaterals - middle
@@ -78,6 +78,6 @@ def _areas(hulls, quadrilaterals):
 
 
 def _quotient(part, whole):
-    """Return a quotient, zero where there is no whole."""
+    """Return the quotient, zero where the denominator is zero."""
     there = whole > 0
     return torch.where(there, part / torch.where(there, whole, torch.ones_like(whole)), 0 * part)

@@ -1,19 +1,20 @@
-"""Deformable convolution: Dai et al., ICCV 2017, and Zhu et al., CVPR 2019, which weighs samples.
+"""Deformable convolution: Dai et al., ICCV 2017; with weighted samples: Zhu et al., CVPR 2019.
 
-torchvision computes both. Two things it does otherwise than mmcv: an offset that is no number makes
-it read anywhere, where mmcv samples zero; and a sample exactly on the line a pixel above or left of
-the image, where mmcv's offsets have no gradient, as where they start from zero.
+torchvision computes both, with two differences from mmcv. With an offset that is not finite it
+reads from undefined memory, where mmcv samples zero. And it gives a gradient to the offset of a
+sample that is exactly one pixel above or left of the image, where mmcv gives none. Offsets that
+start from zero have such samples.
 """
 
 import torch
 
 from .operator import operator, widened
 
-FAR = 1e6  # pixels; any sample as far out is zero
-MADE_OF = 'torchvision deform_conv2d'
+FAR = 1e6  # pixels; a sample this far outside is zero
+USING = 'torchvision deform_conv2d'
 
 
-@operator(MADE_OF, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q')
+@operator(USING, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q')
 def deform_conv_forward(
     input,
     weight,
@@ -36,15 +37,15 @@ def deform_conv_forward(
     """Fill ``output`` with the convolution of ``input`` ``(N, C, H, W)``.
 
     ``weight`` is ``(O, C / group, kH, kW)``; ``offset`` is
-    ``(N, 2 deformable_group kH kW, H', W')``, y before x. ``columns`` and ``ones`` are buffers of
-    compiled code.
+    ``(N, 2 deformable_group kH kW, H', W')``, y before x. ``columns`` and ``ones`` are buffers that
+    compiled code uses.
     """
     layout = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
     check_shapes('deform_conv_forward', input, weight, offset, None, layout)
     output.copy_(_forward(input, weight, offset, None, None, layout))
 
 
-@operator(MADE_OF, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q')
+@operator(USING, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q')
 def deform_conv_backward_input(
     input,
     offset,
@@ -67,8 +68,8 @@ def deform_conv_backward_input(
 ):
     """Fill ``gradInput`` and ``gradOffset`` with gradients of :func:`deform_conv_forward`.
 
-    The weights' gradient comes with them, and is left in ``columns``, the buffer that mmcv hands to
-    :func:`deform_conv_backward_parameters` next.
+    The gradient of the weights is computed together with them, and stored in ``columns``, the
+    buffer that mmcv passes to :func:`deform_conv_backward_parameters` next.
     """
     layout = ((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
     check_shapes('deform_conv_backward_input', input, weight, offset, None, layout)
@@ -78,7 +79,7 @@ def deform_conv_backward_input(
     columns.resize_(weight.shape).copy_(grads[1])
 
 
-@operator(MADE_OF, 'compiled, CPU', input='N C H W', gradWeight='O I A B', offset='N G P Q')
+@operator(USING, 'compiled, CPU', input='N C H W', gradWeight='O I A B', offset='N G P Q')
 def deform_conv_backward_parameters(
     input,
     offset,
@@ -112,7 +113,7 @@ def deform_conv_backward_parameters(
 
 
 @operator(
-    MADE_OF, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
+    USING, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
 )
 def modulated_deform_conv_forward(
     input,
@@ -135,7 +136,7 @@ def modulated_deform_conv_forward(
     deformable_group,
     with_bias,
 ):
-    """Fill ``output`` with the convolution of samples that ``mask`` weighs.
+    """Fill ``output`` with the convolution of samples that are weighted by ``mask``.
 
     ``mask`` is ``(N, deformable_group kernel_h kernel_w, H', W')``, ``bias`` is ``(O,)`` or empty;
     the others are those of :func:`deform_conv_forward`.
@@ -153,7 +154,7 @@ def modulated_deform_conv_forward(
 
 
 @operator(
-    MADE_OF, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
+    USING, 'compiled, CPU', input='N C H W', weight='O I A B', offset='N G P Q', mask='N M R S'
 )
 def modulated_deform_conv_backward(
     input,
@@ -201,10 +202,10 @@ def modulated_deform_conv_backward(
 
 
 def check_shapes(name, input, weight, offset, mask, layout):
-    """Return the output's height and width, where sizes fit each other.
+    """Return the output's height and width.
 
     Raises:
-        RuntimeError: As mmcv's compiled operators do, where they do not.
+        RuntimeError: If sizes do not match; mmcv's compiled operators raise the same type.
     """
     (stride, padding, dilation, group, offset_groups), kernel = layout, weight.shape[2:]
     if min(*stride, *dilation, group, offset_groups, *kernel) < 1 or min(padding) < 0:
@@ -239,10 +240,11 @@ def check_shapes(name, input, weight, offset, mask, layout):
 
 
 def _as_read(tensor, size):
-    """Return offsets or masks as compiled code reads them: the first numbers, in the output's rows.
+    """Return the offsets or masks that compiled code reads from a tensor.
 
-    mmdet's DyHead hands over maps that are larger than the output, and its published weights were
-    trained with what is read of them.
+    It reads as many values as the output needs from the start of the tensor, in the output's
+    layout. mmdet's DyHead passes maps that are larger than the output, and its published weights
+    were trained in this way.
     """
     images, channels = tensor.shape[:2]
     count = channels * size[0] * size[1]
@@ -277,7 +279,7 @@ def _backward(grad_output, input, weight, offset, mask, layout):
 
 
 def _operands(input, weight, offset, mask, bias):
-    """Return the operands in one precision, with what stands for a mask and a bias not there."""
+    """Return the operands in one precision, with placeholders for a missing mask and bias."""
     (input,) = widened(input)
     offset = torch.nan_to_num(offset.to(input), nan=-FAR, posinf=FAR, neginf=-FAR).clamp(-FAR, FAR)
     mask = input.new_zeros(len(input), 1) if mask is None else mask.to(input)
@@ -292,7 +294,7 @@ def _flat(layout):
 
 
 def _has_gradient(offset, weight, layout):
-    """Tell of each offset whether its sample lies below and right of the line outside the image."""
+    """Return for each offset whether both coordinates of its sample exceed -1."""
     (stride, padding, dilation, _, groups), kernel = layout, weight.shape[2:]
     size = offset.shape[2:]
     grouped = offset.unflatten(1, (groups, *kernel, 2))  # N, groups, kh, kw, 2, H', W'

@@ -6,11 +6,11 @@ from .bilinear import in_steps, sample
 from .operator import gradients, operator, widened
 from .rois import along, by_grid, check_rois
 
-MADE_OF = 'bilinear samples, mean'
+USING = 'bilinear samples, mean'
 REFERENCE = 'float64 from the paper; gradcheck'
 
 
-@operator(MADE_OF, REFERENCE, slow=True, input='N C H W', rois='K 5', output='K C P Q')
+@operator(USING, REFERENCE, slow=True, input='N C H W', rois='K 5', output='K C P Q')
 def deform_roi_pool_forward(
     input,
     rois,
@@ -22,18 +22,18 @@ def deform_roi_pool_forward(
     sampling_ratio,
     gamma,
 ):
-    """Fill ``output`` ``(K, C, pooled_height, pooled_width)`` with the averages over moved bins.
+    """Fill ``output`` ``(K, C, pooled_height, pooled_width)`` with averages over shifted bins.
 
     Args:
         input (Tensor): ``(N, C, H, W)``.
         rois (Tensor): ``(K, 5)``: index in the batch, x1 y1 x2 y2.
-        offset (Tensor): ``(K, 2, pooled_height, pooled_width)``, x and y by which a bin moves, in
-            RoIs; or empty.
-        output (Tensor): What is filled.
-        pooled_height (int): Bins.
-        pooled_width (int): Bins.
-        spatial_scale (float): Pixels of the map for a pixel of the image.
-        sampling_ratio (int): Samples along a bin's side, 0: a sample a pixel.
+        offset (Tensor): ``(K, 2, pooled_height, pooled_width)``, shifts of the bins in x and y,
+            relative to the size of the RoI; or empty.
+        output (Tensor): Filled in place.
+        pooled_height (int): Number of bins along the height.
+        pooled_width (int): Number of bins along the width.
+        spatial_scale (float): Scale of the map relative to the image.
+        sampling_ratio (int): Samples along the side of a bin; 0 for one sample per pixel.
         gamma (float): Factor of the offsets.
     """
     settings = (pooled_height, pooled_width), spatial_scale, sampling_ratio, gamma
@@ -41,7 +41,7 @@ def deform_roi_pool_forward(
         output[part] = pool(*operands).to(output)
 
 
-@operator(MADE_OF, REFERENCE, slow=True, grad_output='K C P Q', input='N C H W', rois='K 5')
+@operator(USING, REFERENCE, slow=True, grad_output='K C P Q', input='N C H W', rois='K 5')
 def deform_roi_pool_backward(
     grad_output,
     input,
@@ -67,7 +67,7 @@ def deform_roi_pool_backward(
 
 
 def _pools(input, rois, offset, settings):
-    """Yield functions that pool some of the RoIs, which ones, and what to call them with."""
+    """Yield functions that pool some of the RoIs, the indices of these, and the arguments."""
     pooled, scale, ratio, gamma = settings
     if offset.numel() and tuple(offset.shape) != (len(rois), 2, *pooled):
         raise RuntimeError(

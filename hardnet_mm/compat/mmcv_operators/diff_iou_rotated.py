@@ -1,4 +1,4 @@
-"""The order of the corners of what two rotated boxes share, for an IoU with gradients."""
+"""Sorts the corners of the intersection of two rotated boxes, for a differentiable IoU."""
 
 import math
 
@@ -12,17 +12,17 @@ REFERENCE = 'its CUDA kernel, compiled for a CPU; gradcheck'
 
 @operator('angles, sorted', REFERENCE, slow=True, vertices='B N M 2')
 def diff_iou_rotated_sort_vertices_forward(vertices, mask, num_valid):
-    """Return which corners follow each other around the shared polygon.
+    """Return the corners of the intersection in order.
 
     Args:
         vertices (Tensor): ``(B, N, M, 2)``, the corners of both boxes and the crossings of their
-            edges, their mean taken off.
-        mask (Tensor): ``(B, N, M)``, bool, which of them are corners of what is shared.
-        num_valid (Tensor): ``(B, N)``, int32, how many they are, for compiled code.
+            edges, minus their mean.
+        mask (Tensor): ``(B, N, M)``, bool, which of them are corners of the intersection.
+        num_valid (Tensor): ``(B, N)``, int32, their number, for compiled code.
 
     Returns:
-        Tensor: ``(B, N, 9)``, int32: indices by angle, the first one again, and then a crossing
-        that is none. Of vertices in one place the first one is taken.
+        Tensor: ``(B, N, 9)``, int32: indices in the order of angles, then the first index again,
+        then the index of an invalid crossing as filling. Of equal vertices the first one is used.
     """
     name = 'diff_iou_rotated_sort_vertices_forward'
     if tuple(mask.shape) != tuple(vertices.shape[:3]) or mask.dtype != torch.bool:
@@ -49,21 +49,21 @@ def diff_iou_rotated_sort_vertices_forward(vertices, mask, num_valid):
 
 
 def _sorted(vertices, there):
-    """Return indices by angle, from 0 to 2 pi, those that are not there last, and the angles."""
+    """Return indices by angle, from 0 to 2 pi, with invalid vertices last; and the angles."""
     angle = torch.atan2(vertices[..., 1], vertices[..., 0]) % (2 * math.pi)
     angle = torch.where(there, angle, torch.full_like(angle, torch.inf)).sort(dim=-1)
     return angle.indices, angle.values
 
 
 def _distinct(vertices, mask):
-    """Return the mask without vertices that have an earlier one in their place."""
+    """Return the mask without vertices that equal an earlier one."""
     same = (vertices[..., :, None, :] == vertices[..., None, :, :]).all(dim=-1)
     same = same & mask[..., None, :]
     return mask & ~same.tril(diagonal=-1).any(dim=-1)
 
 
 def _spread(vertices, index, count):
-    """Return the eight that are farthest from the one before them, where rounding left more."""
+    """Return the eight vertices that are farthest from their predecessors, if there are more."""
     places = torch.arange(index.shape[-1], device=index.device)
     there = places < count
     sorted_ = vertices.gather(2, index[..., None].expand(-1, -1, -1, 2))

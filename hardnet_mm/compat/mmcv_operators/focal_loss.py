@@ -9,7 +9,7 @@ REFERENCE = 'float64 from the paper; gradcheck'
 
 
 def _class_weight(weight, target):
-    """Return the weight of each row's class, ``(N, 1)``, or 1 where there are no weights."""
+    """Return the weight of each row's class, ``(N, 1)``, or 1 without weights."""
     if not weight.numel():
         return 1
     if not ((target >= 0) & (target < len(weight))).all():
@@ -30,11 +30,11 @@ def sigmoid_focal_loss_forward(input, target, weight, output, gamma, alpha):
 
     Args:
         input (Tensor): ``(N, C)``, before the sigmoid.
-        target (Tensor): ``(N,)``, int64; what is no class, as C is, is background.
-        weight (Tensor): ``(C,)``, or empty: no class has a weight.
+        target (Tensor): ``(N,)``, int64. Values that are not a class, such as C, are background.
+        weight (Tensor): ``(C,)``, or empty for no class weights.
         output (Tensor): ``(N, C)``.
-        gamma (float): Exponent of the probability to be wrong.
-        alpha (float): Weight of the target's score; the others have ``1 - alpha``.
+        gamma (float): Exponent of the error probability.
+        alpha (float): Weight of the target's score; the other scores have ``1 - alpha``.
     """
     (score,) = widened(input)
     probability = score.sigmoid()
@@ -61,12 +61,12 @@ def softmax_focal_loss_forward(input, target, weight, output, gamma, alpha):
     """Fill ``output`` ``(N,)`` with the loss of each row.
 
     Args:
-        input (Tensor): ``(N, C)``, probabilities: mmcv has taken the softmax.
-        target (Tensor): ``(N,)``, int64; a row of a negative one has no loss.
-        weight (Tensor): ``(C,)``, or empty: no class has a weight.
+        input (Tensor): ``(N, C)``, probabilities, since mmcv applies the softmax itself.
+        target (Tensor): ``(N,)``, int64. A row with a negative target has no loss.
+        weight (Tensor): ``(C,)``, or empty for no class weights.
         output (Tensor): ``(N,)``.
-        gamma (float): Exponent of the probability to be wrong.
-        alpha (float): Weight of all.
+        gamma (float): Exponent of the error probability.
+        alpha (float): Weight of all losses.
     """
     counts, probability, log = _of_target(input, target)
     loss = -alpha * (1 - probability) ** gamma * log
@@ -75,7 +75,7 @@ def softmax_focal_loss_forward(input, target, weight, output, gamma, alpha):
 
 @operator('gather', REFERENCE, input='N C', buff='N', grad_input='N C')
 def softmax_focal_loss_backward(input, target, weight, buff, grad_input, gamma, alpha):
-    """Fill ``grad_input`` ``(N, C)`` with the derivative of the loss by what the softmax was of.
+    """Fill ``grad_input`` ``(N, C)`` with the derivative of the loss by the softmax's input.
 
     ``buff`` ``(N,)`` gets the derivative by the logarithm of the target's probability.
     """
@@ -88,7 +88,7 @@ def softmax_focal_loss_backward(input, target, weight, buff, grad_input, gamma, 
 
 
 def _of_target(probabilities, target):
-    """Return whether each row counts, its target's probability and that one's logarithm."""
+    """Return whether each row counts, its target's probability, and the logarithm of that."""
     classes = probabilities.shape[1]
     if probabilities.device.type == 'cpu' and (target >= classes).any():
         raise RuntimeError(

@@ -1,17 +1,17 @@
-"""What mmcv tells of its compiler, in the toolboxes' reports of an environment."""
+"""mmcv's information on its compiler, for the toolboxes' reports of an environment."""
 
 from .operator import operator
 
-MADE_OF = 'a word'
+USING = 'a word'
 
 
-@operator(MADE_OF, 'its type')
+@operator(USING, 'its type')
 def get_compiler_version():
     """Return the compiler's name."""
     return 'none: hardnet_mm computes the operators'
 
 
-@operator(MADE_OF, 'its type')
+@operator(USING, 'its type')
 def get_compiling_cuda_version():
-    """Return what mmcv compiled without CUDA does."""
+    """Return the same string as an mmcv that was compiled without CUDA."""
     return 'not available'

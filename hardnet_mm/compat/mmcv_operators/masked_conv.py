@@ -1,4 +1,4 @@
-"""The two halves of mmcv's masked convolution, which has no gradient there."""
+"""The two parts of mmcv's masked convolution, which has no gradient in mmcv."""
 
 from torch.nn.functional import pad
 
@@ -9,7 +9,7 @@ REFERENCE = 'a convolution, masked'
 
 @operator('indexing', REFERENCE, im='1 C H W', col='L K')
 def masked_im2col_forward(im, mask_h_idx, mask_w_idx, col, kernel_h, kernel_w, pad_h, pad_w):
-    """Fill ``col`` ``(C kernel_h kernel_w, K)`` with the squares around ``K`` pixels.
+    """Fill ``col`` ``(C kernel_h kernel_w, K)`` with the kernel windows around ``K`` pixels.
 
     ``im`` is ``(1, C, H, W)``; the indices ``(K,)`` are the pixels' rows and columns in the output.
     """
@@ -22,7 +22,7 @@ def masked_im2col_forward(im, mask_h_idx, mask_w_idx, col, kernel_h, kernel_w, p
 
 @operator('indexing', REFERENCE, col='C K', im='1 C H W')
 def masked_col2im_forward(col, mask_h_idx, mask_w_idx, im, height, width, channels):
-    """Put ``col`` ``(C, K)`` into ``im`` ``(1, C, height, width)`` at ``K`` pixels."""
+    """Write ``col`` ``(C, K)`` to ``K`` pixels of ``im`` ``(1, C, height, width)``."""
     im[0][:, mask_h_idx, mask_w_idx] = col
 
 

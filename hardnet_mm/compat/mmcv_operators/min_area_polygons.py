@@ -1,4 +1,4 @@
-"""The smallest rectangle around a point set: one of its sides lies on one of the hull's."""
+"""The smallest rectangle around a point set. One of its sides is on an edge of the convex hull."""
 
 import math
 
@@ -17,7 +17,7 @@ def min_area_polygons(pointsets, polygons):
 
     Args:
         pointsets (Tensor): ``(N, 18)``, x1 y1 to x9 y9.
-        polygons (Tensor): What is filled.
+        polygons (Tensor): Filled in place.
     """
     sets = precise(pointsets).view(-1, 9, 2)
     for part, filled in zip(sets.split(SETS), polygons.split(SETS)):
@@ -32,7 +32,7 @@ def _rectangles(hulls):
     axes = axes.unflatten(-1, (2, 2))  # P, edge, axis, number
     turned = (axes[:, :, None] * hulls[:, None, :, None]).sum(dim=-1)  # P, edge, corner, axis
     low, high = turned.amin(dim=2), turned.amax(dim=2)
-    # Behind the last corner stand edges without a length: they are none, unless all are.
+    # Edges after the last corner have no length, and are ignored unless all have none.
     none = (edges == 0).all(dim=-1) & (edges != 0).flatten(1).any(dim=1, keepdim=True)
     areas = torch.where(none, torch.inf, (high - low).prod(dim=-1))
     best = areas.argmin(dim=1)[:, None, None]

@@ -5,12 +5,12 @@ mmcv has it in PyTorch for the CPU, and calls its compiled operator on a GPU.
 
 from .operator import gradients, operator, widened
 
-MADE_OF = "mmcv's own for the CPU: grid_sample"
+USING = "mmcv's own for the CPU: grid_sample"
 REFERENCE = 'float64 from the paper; gradcheck'
 SHAPES = dict(value='N K M D', sampling_locations='N Q M L P 2', attention_weights='N Q M L P')
 
 
-@operator(MADE_OF, REFERENCE, slow=True, **SHAPES)
+@operator(USING, REFERENCE, slow=True, **SHAPES)
 def ms_deform_attn_forward(
     value,
     value_spatial_shapes,
@@ -36,7 +36,7 @@ def ms_deform_attn_forward(
     return _attend(sizes)(*operands).to(value)
 
 
-@operator(MADE_OF, REFERENCE, slow=True, **SHAPES)
+@operator(USING, REFERENCE, slow=True, **SHAPES)
 def ms_deform_attn_backward(
     value,
     value_spatial_shapes,
@@ -51,7 +51,7 @@ def ms_deform_attn_backward(
 ):
     """Fill the gradients of :func:`ms_deform_attn_forward`.
 
-    A sample on the line a pixel outside of a level, or farther out, moves nothing, as in compiled
+    A sample exactly one pixel outside a level, or farther out, gets no gradient, as in compiled
     code.
     """
     sizes = _sizes(value, value_spatial_shapes)

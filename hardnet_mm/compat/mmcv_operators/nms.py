@@ -10,13 +10,13 @@ LANE_ROWS = 72  # of CLRNet's lanes: numbers after the first five
 
 @operator('torchvision nms', 'compiled, CPU', boxes='N 4', scores='N')
 def nms(boxes, scores, iou_threshold, offset):
-    """Return the indices of the boxes that stay, best first, as mmcv's ``nms`` does.
+    """Return the indices of the selected boxes, best first, as mmcv's ``nms`` does.
 
     Args:
         boxes (Tensor): ``(N, 4)``, x1 y1 x2 y2.
         scores (Tensor): ``(N,)``.
-        iou_threshold (float): A box goes if its IoU with a better one is above this.
-        offset (int): 0, or 1 where the box's last pixel counts: width is ``x2 - x1 + 1``.
+        iou_threshold (float): A box is suppressed if its IoU with a better one is above this.
+        offset (int): 0, or 1 for inclusive coordinates with the width ``x2 - x1 + 1``.
 
     Returns:
         Tensor: ``(K,)``, int64.
@@ -29,7 +29,7 @@ def nms(boxes, scores, iou_threshold, offset):
 
 @operator('torchvision box_iou', 'compiled, CPU', slow=True, boxes='N 4', scores='N', dets='N 5')
 def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset):
-    """Lower the scores of overlapping boxes rather than drop them, as mmcv's ``softnms`` does.
+    """Lower the scores of overlapping boxes instead of dropping them, as mmcv's ``softnms`` does.
 
     Bodla et al., Soft-NMS, ICCV 2017: weights ``1 - IoU`` (linear) or ``exp(-IoU^2 / sigma)``
     (gaussian) multiply the scores of the boxes that overlap a better one.
@@ -37,15 +37,15 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
     Args:
         boxes (Tensor): ``(N, 4)``, x1 y1 x2 y2.
         scores (Tensor): ``(N,)``.
-        dets (Tensor): ``(N, 5)``, filled with the boxes that stay and their new scores.
-        iou_threshold (float): Overlap from which naive and linear act.
+        dets (Tensor): ``(N, 5)``, filled with the selected boxes and their new scores.
+        iou_threshold (float): Minimum IoU for the methods naive and linear.
         sigma (float): Width of the gaussian.
-        min_score (float): A box goes when its score falls below this.
+        min_score (float): A box is dropped when its score falls below this.
         method (int): Index in :data:`METHODS`.
         offset (int): As in :func:`nms`.
 
     Returns:
-        Tensor: ``(K,)``, int64, indices of the boxes that stay, in the order of ``dets``.
+        Tensor: ``(K,)``, int64, indices of the selected boxes, in the order of ``dets``.
     """
     from torchvision.ops import box_iou
 
@@ -73,11 +73,11 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
 
 @operator('torchvision box_iou', 'compiled, CPU', slow=True, dets='N 5')
 def nms_match(dets, iou_threshold):
-    """Return, for each box that stays, its index and those of the boxes that it puts aside.
+    """Return, for each selected box, its index and those of the boxes that it suppresses.
 
     Args:
         dets (Tensor): ``(N, 5)``, x1 y1 x2 y2 score.
-        iou_threshold (float): A box goes if its IoU with a better one is at least this.
+        iou_threshold (float): A box is suppressed if its IoU with a better one is at least this.
 
     Returns:
         list[list[int]]: Groups, and indices in them, best first.
@@ -97,18 +97,18 @@ def nms_match(dets, iou_threshold):
 
 @operator('sums of distances', 'the loops of its CUDA kernel', slow=True, boxes='N 77', scores='N')
 def line_nms_forward(boxes, scores, overlap, top_k):
-    """Suppress lanes that run beside a better one: Zheng et al., CLRNet, CVPR 2022.
+    """Suppress lanes that are close to a better lane: Zheng et al., CLRNet, CVPR 2022.
 
     Args:
-        boxes (Tensor): ``(N, 77)``; the third number is where a lane starts, 0 to 1, the fifth how
-            many rows it has, those after are its places in 72 rows.
+        boxes (Tensor): ``(N, 77)``. The third value is the start of a lane, 0 to 1, and the fifth
+            its number of rows. The values after that are its positions in 72 rows.
         scores (Tensor): ``(N,)``.
-        overlap (float): A lane goes if it lies on average nearer than this to a better one.
-        top_k (int): Most lanes that stay.
+        overlap (float): A lane is suppressed if its mean distance to a better lane is below this.
+        top_k (int): Maximum number of selected lanes.
 
     Returns:
-        tuple[Tensor]: Indices of those that stay, best first, filled up to ``(N,)``; their number;
-        for each lane the number, from 1, of the one that put it aside.
+        tuple[Tensor]: Indices of the selected lanes, best first, padded to ``(N,)``; their number;
+        and for each lane the number, from 1, of the lane that suppressed it.
     """
     (lanes,) = widened(boxes)
     order = scores.sort(descending=True).indices

@@ -1,7 +1,7 @@
-"""What all operators share: a table of them, checks of what they are given, one word of warning.
+"""What all operators share: their table, checks of arguments, and a warning at the first call.
 
-Sums of products are written as such, not as matrix products: an operator of mmcv computes in the
-precision of its input, and autocast would take a matrix product for one of the model's.
+Sums of products are written as elementwise products and sums, not as matrix products. An operator
+of mmcv computes in the precision of its input, and autocast would lower that of a matrix product.
 """
 
 import functools
@@ -20,26 +20,27 @@ class Operator:
     """An operator of ``mmcv._ext`` that is computed without compiled code.
 
     Attributes:
-        function (Callable): What is called in its place.
-        made_of (str): What computes it.
-        compared_with (str): What its values, and its gradients, are tested against.
+        function (Callable): The stand-in, with the compiled operator's arguments.
+        computed_by (str): The functions that compute it, as the documentation's table names them.
+        compared_with (str): The reference that tests compare its values and gradients with.
     """
 
     function: object
-    made_of: str
+    computed_by: str
     compared_with: str
 
 
-def operator(made_of, compared_with, slow=False, **shapes):
-    """Enter a function in :data:`OPERATORS` under its name.
+def operator(computed_by, compared_with, slow=False, **shapes):
+    """Register a function in :data:`OPERATORS` under its name.
 
-    Tensors must lie on one device. Those named in ``shapes`` must have floating-point numbers, and
-    a shape like ``'N C H W'``: the same letter is the same size everywhere, a number is that size.
+    A call checks its tensors, which must be on one device. The tensors named in ``shapes`` must be
+    floating-point and have a shape such as ``'N C H W'``. A letter stands for the same size in all
+    shapes. A number stands for itself.
 
     Args:
-        made_of (str): What computes it, for the table in the docs.
-        compared_with (str): What it is tested against, for the same.
-        slow (bool): Whether to say, at the first call, that this is a stand-in. Defaults to False.
+        computed_by (str): The functions that compute it, for the documentation's table.
+        compared_with (str): The reference that it is tested against, for the same table.
+        slow (bool): Whether the first call warns that this is a slow stand-in. Defaults to False.
         **shapes (str): Shapes of arguments.
     """
 
@@ -56,17 +57,18 @@ def operator(made_of, compared_with, slow=False, **shapes):
             with torch.no_grad():
                 return function(*given.args, **given.kwargs)
 
-        OPERATORS[function.__name__] = Operator(call, made_of, compared_with)
+        OPERATORS[function.__name__] = Operator(call, computed_by, compared_with)
         return call
 
     return enter
 
 
 def check(name, given, shapes):
-    """Raise an error for tensors that an operator cannot work on.
+    """Check an operator's tensors: one device, floating-point numbers, the declared shapes.
 
     Raises:
-        RuntimeError: As mmcv's compiled operators do, and what is wrong with which argument.
+        RuntimeError: If a tensor does not fit; mmcv's compiled operators raise the same type. The
+            message names the argument and its fault.
     """
     tensors = {key: value for key, value in given.items() if isinstance(value, torch.Tensor)}
     devices = {key: value.device for key, value in tensors.items() if value.numel()}
@@ -90,9 +92,9 @@ def check(name, given, shapes):
 
 
 def _fits(wanted, shape, sizes):
-    """Tell whether a shape is the wanted one, and note the sizes of new letters if it is.
+    """Return whether a shape is the wanted one; if so, store the sizes of new letters.
 
-    ``5+`` is five or more.
+    ``5+`` means five or more.
     """
     found = {}
     for token, size in zip(wanted, shape):
@@ -110,24 +112,24 @@ def _fits(wanted, shape, sizes):
 def say_once(name):
     """Warn, at the first call in this process, that an operator is a slow stand-in."""
     warnings.warn(
-        f"mmcv was installed without compiled operators: '{name}' is computed by PyTorch, which "
-        'gives the same and is slower',
+        f"mmcv was installed without compiled operators: '{name}' is computed by PyTorch, with the "
+        'same result but slower',
         stacklevel=4,
     )
 
 
 def widened(*tensors):
-    """Return tensors in single precision at least: 16-bit ones are computed in 32."""
+    """Return tensors in single precision at least: 16-bit ones are converted to float32."""
     return [tensor.float() if tensor.dtype in LOW_PRECISION else tensor for tensor in tensors]
 
 
 def gradients(function, inputs, grad_output):
-    """Return the gradients of a function's inputs, from computing it again.
+    """Return the gradients with respect to a function's inputs, by recomputing the function.
 
     Args:
         function (Callable): Takes the tensors of ``inputs`` and returns a tensor.
-        inputs (Sequence[Tensor]): Where to differentiate.
-        grad_output (Tensor): Gradient of what the function returns.
+        inputs (Sequence[Tensor]): The function's inputs.
+        grad_output (Tensor): Gradient with respect to the function's output.
     """
     with torch.enable_grad():
         leaves = [tensor.detach().requires_grad_() for tensor in inputs]

@@ -1,4 +1,4 @@
-"""Which points lie in which quadrilaterals, by the crossings of a ray."""
+"""Tests which points are in which quadrilaterals, by counting the crossings of a ray."""
 
 import torch
 
@@ -15,8 +15,8 @@ def points_in_polygons_forward(points, polygons, output):
     Args:
         points (Tensor): ``(B, 2)``, x and y.
         polygons (Tensor): ``(M, 8)``, x1 y1 to x4 y4, convex or not.
-        output (Tensor): What is filled. A point on the border counts as mmcv counts it: edges after
-            the one that it lies on do not count.
+        output (Tensor): Filled in place. A point on an edge is treated as in mmcv, which ignores
+            the edges after that one.
     """
     points, polygons = widened(points, polygons)
     corners = polygons.unflatten(1, (4, 2))
@@ -25,7 +25,7 @@ def points_in_polygons_forward(points, polygons, output):
 
 
 def _inside(points, corners):
-    """Return whether points lie in polygons, ``(B, M)``, their corners ``(M, 4, 2)``."""
+    """Return whether points are in quadrilaterals, ``(B, M)``; ``corners`` are ``(M, 4, 2)``."""
     x, y = points[:, :1], points[:, 1:]
     count = torch.zeros(len(points), len(corners), dtype=torch.long, device=points.device)
     on_border = torch.zeros_like(count, dtype=torch.bool)

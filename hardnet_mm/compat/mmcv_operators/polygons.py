@@ -1,20 +1,19 @@
-"""Areas that convex polygons share, many pairs at a time."""
+"""Areas of the intersections of convex polygons, for many pairs at a time."""
 
 import torch
 
-ON_EDGE = 1e-6  # of the polygons' size: how far out a corner may lie and count as inside
+ON_EDGE = 1e-6  # relative to the polygons' size: a corner this far outside still counts as inside
 
 
 def shared_area(first, second):
-    """Return the area that two convex polygons share.
+    """Return the area of the intersection of two convex polygons.
 
-    Its corners are those of either that lie in the other, and the points where edges cross. Sorted
-    by their angle around their middle, they give the area, whatever their rounding, and however
-    often a corner is among them.
+    The corners of the intersection are the corners of each polygon that are inside the other, and
+    the crossings of edges. They are sorted by their angle around their mean. The area is then
+    robust to rounding and to repeated corners.
 
     Args:
-        first (Tensor): ``(P, A, 2)``, corners in order, either way round; the same corner may stand
-            more than once.
+        first (Tensor): ``(P, A, 2)``, corners in order, clockwise or not. Corners may be repeated.
         second (Tensor): ``(P, B, 2)``.
 
     Returns:
@@ -31,7 +30,7 @@ def shared_area(first, second):
     points = points - middle
     angle = torch.atan2(points[..., 1], points[..., 0]).detach()
     order = torch.where(there, angle, torch.full_like(angle, torch.inf)).argsort(dim=1)
-    # Points that are not there come last, as the first one again: that adds no area.
+    # Invalid points come last, and are replaced by the first point, which adds no area.
     count = there.sum(dim=1, keepdim=True)
     ranks = torch.arange(order.shape[1], device=order.device)
     order = torch.where(ranks < count, order, order[:, :1])
@@ -44,12 +43,12 @@ def area(corners):
 
 
 def signed_area(corners):
-    """Return the areas of polygons by the shoelace formula, below zero if they turn y to x."""
+    """Return the areas of polygons by the shoelace formula; negative if they turn from y to x."""
     return cross(corners, corners.roll(-1, dims=-2)).sum(dim=-1) / 2
 
 
 def near(first, second):
-    """Tell which upright boxes around polygons touch, ``(N, M)``: the others share nothing."""
+    """Return which polygons have touching bounding boxes, ``(N, M)``; others do not intersect."""
     low = torch.maximum(first.amin(dim=1)[:, None], second.amin(dim=1))
     high = torch.minimum(first.amax(dim=1)[:, None], second.amax(dim=1))
     return (low <= high).all(dim=-1)
@@ -61,7 +60,7 @@ def cross(a, b):
 
 
 def _crossings(first, second):
-    """Return where each edge crosses each other one, ``(P, A B, 2)``, and whether it does."""
+    """Return the crossings of each pair of edges, ``(P, A B, 2)``, and whether they exist."""
     start1, start2 = first[:, :, None], second[:, None]
     edge1 = (first.roll(-1, dims=1) - first)[:, :, None]
     edge2 = (second.roll(-1, dims=1) - second)[:, None]
@@ -75,7 +74,7 @@ def _crossings(first, second):
 
 
 def _inside(points, polygon):
-    """Tell whether points ``(P, A, 2)`` lie in a convex polygon ``(P, B, 2)``, edges included."""
+    """Return whether points ``(P, A, 2)`` are in a convex polygon ``(P, B, 2)`` or on its edges."""
     edge = (polygon.roll(-1, dims=1) - polygon)[:, None]
     to_point = points[:, :, None] - polygon[:, None]
     side = cross(edge, to_point)

@@ -4,20 +4,20 @@ import torch
 
 from .operator import operator
 
-MADE_OF = 'gather, scatter'
+USING = 'gather, scatter'
 COLLECT = 0  # mmcv's number of the type; the other one distributes
 
 
-@operator(MADE_OF, 'compiled, CPU', input='N M H W', output='N L H W')
+@operator(USING, 'compiled, CPU', input='N M H W', output='N L H W')
 def psamask_forward(
     input, output, psa_type, num_, h_feature, w_feature, h_mask, w_mask, half_h_mask, half_w_mask
 ):
-    """Fill ``output`` ``(N, H W, H, W)``: what each pixel gives to, or takes from, each other.
+    """Fill ``output`` ``(N, H W, H, W)`` with the attention from or to every other pixel.
 
     Args:
-        input (Tensor): ``(N, h_mask w_mask, H, W)``, each pixel's mask of what is around it.
-        output (Tensor): What is filled; zero where a mask does not reach.
-        psa_type (int): 0: a pixel's mask lies in its column, else in its row.
+        input (Tensor): ``(N, h_mask w_mask, H, W)``, each pixel's mask over its neighbourhood.
+        output (Tensor): Filled in place; zero where a mask does not reach.
+        psa_type (int): 0 if a pixel's mask is in its column of ``output``, else in its row.
         num_ (int): N.
         h_feature (int): H.
         w_feature (int): W.
@@ -33,7 +33,7 @@ def psamask_forward(
     output.copy_((pairs if psa_type == COLLECT else pairs.transpose(1, 2)).reshape(output.shape))
 
 
-@operator(MADE_OF, 'compiled, CPU', grad_output='N L H W', grad_input='N M H W')
+@operator(USING, 'compiled, CPU', grad_output='N L H W', grad_input='N M H W')
 def psamask_backward(
     grad_output,
     grad_input,
@@ -58,7 +58,7 @@ def psamask_backward(
 
 
 def _places(masks, height, width, size, half):
-    """Return where in a pixel's mask another pixel lies, and whether there: ``(other, pixel)``."""
+    """Return the index of each other pixel in a pixel's mask, and whether it is in the mask."""
     if tuple(masks.shape[1:]) != (size[0] * size[1], height, width):
         raise RuntimeError(
             f'psamask: masks must have the shape {(len(masks), size[0] * size[1], height, width)}, '

@@ -1,7 +1,7 @@
 """RoIAlign: He et al., Mask R-CNN, ICCV 2017.
 
-torchvision averages the samples of a bin, as mmcv does. For their maximum it is asked for one
-sample a bin, of finer bins.
+torchvision averages the samples of a bin, as mmcv does. For the maximum, torchvision computes finer
+bins with one sample each.
 """
 
 import torch
@@ -9,12 +9,12 @@ import torch
 from .operator import operator, widened
 from .rois import by_grid, check_rois
 
-MADE_OF = 'torchvision roi_align'
+USING = 'torchvision roi_align'
 MAX = 0  # mmcv's number of the pooling; 1 averages
 NO_SAMPLE = -10000.0  # what mmcv's maximum of no samples is
 
 
-@operator(MADE_OF, 'compiled, CPU', input='N C H W', rois='K 5', output='K C P Q')
+@operator(USING, 'compiled, CPU', input='N C H W', rois='K 5', output='K C P Q')
 def roi_align_forward(
     input,
     rois,
@@ -33,15 +33,15 @@ def roi_align_forward(
     Args:
         input (Tensor): ``(N, C, H, W)``.
         rois (Tensor): ``(K, 5)``: index in the batch, x1 y1 x2 y2.
-        output (Tensor): What is filled.
-        argmax_y (Tensor): As ``output`` where it has maxima: filled with the sample's row in its
-            bin, for :func:`roi_align_backward`.
-        argmax_x (Tensor): The same, the column.
-        aligned_height (int): Bins.
-        aligned_width (int): Bins.
-        spatial_scale (float): Pixels of the map for a pixel of the image.
-        sampling_ratio (int): Samples along a bin's side, 0: a sample a pixel.
-        pool_mode (int): 0: the largest sample rather than the average.
+        output (Tensor): Filled in place.
+        argmax_y (Tensor): Shape of ``output``; for maxima, filled with the row of the sample in
+            its bin, for :func:`roi_align_backward`.
+        argmax_x (Tensor): The same for the column.
+        aligned_height (int): Number of bins along the height.
+        aligned_width (int): Number of bins along the width.
+        spatial_scale (float): Scale of the map relative to the image.
+        sampling_ratio (int): Samples along the side of a bin; 0 for one sample per pixel.
+        pool_mode (int): 0 for the maximum of the samples, 1 for their average.
         aligned (bool): Whether pixels' centres lie at their middle.
     """
     from torchvision.ops import roi_align
@@ -67,7 +67,7 @@ def roi_align_forward(
         argmax_x[part] = (index % grid[1]).to(argmax_x)
 
 
-@operator(MADE_OF, 'compiled, CPU', grad_output='K C P Q', rois='K 5', grad_input='N C H W')
+@operator(USING, 'compiled, CPU', grad_output='K C P Q', rois='K 5', grad_input='N C H W')
 def roi_align_backward(
     grad_output,
     rois,
@@ -106,7 +106,7 @@ def roi_align_backward(
 
 
 def _scattered(grad_output, rois, scale, size, shape, ratio, aligned):
-    """Return the gradient of torchvision's averages, 16-bit numbers added up in 32."""
+    """Return the gradient of torchvision's averages; 16-bit values are summed in float32."""
     import torchvision  # noqa: F401, brings the operator
 
     grads, rois = _alike(grad_output, rois)
@@ -116,7 +116,7 @@ def _scattered(grad_output, rois, scale, size, shape, ratio, aligned):
 
 
 def _alike(features, rois):
-    """Return both in one precision: coordinates in 16 bits would move a RoI by pixels."""
+    """Return both in one precision. Coordinates in 16 bits would be off by pixels."""
     (features,) = widened(features)
     return features, rois.to(features)
 

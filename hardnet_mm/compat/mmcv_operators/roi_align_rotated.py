@@ -12,11 +12,11 @@ from .bilinear import in_steps, pooled
 from .operator import gradients, operator, widened
 from .rois import OUTSIDE, along, by_grid, check_rois
 
-MADE_OF = 'bilinear samples, embedding_bag'
+USING = 'bilinear samples, embedding_bag'
 REFERENCE = 'its CUDA kernel, compiled for a CPU; gradcheck'
 
 
-@operator(MADE_OF, 'compiled, CPU', slow=True, input='N C H W', rois='K 6', output='K C P Q')
+@operator(USING, 'compiled, CPU', slow=True, input='N C H W', rois='K 6', output='K C P Q')
 def roi_align_rotated_forward(
     input,
     rois,
@@ -34,11 +34,11 @@ def roi_align_rotated_forward(
         input (Tensor): ``(N, C, H, W)``.
         rois (Tensor): ``(K, 6)``: index in the batch, centre x and y, width, height, angle in
             radians.
-        output (Tensor): What is filled.
-        pooled_height (int): Bins.
-        pooled_width (int): Bins.
-        spatial_scale (float): Pixels of the map for a pixel of the image.
-        sampling_ratio (int): Samples along a bin's side, 0: a sample a pixel.
+        output (Tensor): Filled in place.
+        pooled_height (int): Number of bins along the height.
+        pooled_width (int): Number of bins along the width.
+        spatial_scale (float): Scale of the map relative to the image.
+        sampling_ratio (int): Samples along the side of a bin; 0 for one sample per pixel.
         aligned (bool): Whether pixels' centres lie at their middle.
         clockwise (bool): Whether angles turn from x to y, as in an image.
     """
@@ -48,7 +48,7 @@ def roi_align_rotated_forward(
 
 
 @operator(
-    MADE_OF, 'compiled, CPU', slow=True, grad_output='K C P Q', rois='K 6', grad_input='N C H W'
+    USING, 'compiled, CPU', slow=True, grad_output='K C P Q', rois='K 6', grad_input='N C H W'
 )
 def roi_align_rotated_backward(
     grad_output,
@@ -70,7 +70,7 @@ def roi_align_rotated_backward(
     grad_input.copy_(total)
 
 
-@operator(MADE_OF, REFERENCE, slow=True, features='N C H W', rois='K 6', output='K C P Q')
+@operator(USING, REFERENCE, slow=True, features='N C H W', rois='K 6', output='K C P Q')
 def riroi_align_rotated_forward(
     features,
     rois,
@@ -82,18 +82,18 @@ def riroi_align_rotated_forward(
     num_orientations,
     clockwise,
 ):
-    """Fill ``output`` as :func:`roi_align_rotated_forward`, orientations turned with the region.
+    """Do the same as :func:`roi_align_rotated_forward`, with orientations relative to the region.
 
     Args:
-        features (Tensor): ``(N, C, H, W)``; each ``num_orientations`` channels are one feature
-            in as many directions.
-        rois (Tensor): ``(K, 6)``, as there.
-        output (Tensor): ``(K, C, pooled_height, pooled_width)``, what is filled.
-        pooled_height (int): Bins.
-        pooled_width (int): Bins.
-        spatial_scale (float): Pixels of the map for a pixel of the image.
-        num_samples (int): Samples along a bin's side, 0: a sample a pixel.
-        num_orientations (int): Directions.
+        features (Tensor): ``(N, C, H, W)``. Each group of ``num_orientations`` channels is one
+            feature in as many orientations.
+        rois (Tensor): ``(K, 6)``, as in that function.
+        output (Tensor): ``(K, C, pooled_height, pooled_width)``, filled in place.
+        pooled_height (int): Number of bins along the height.
+        pooled_width (int): Number of bins along the width.
+        spatial_scale (float): Scale of the map relative to the image.
+        num_samples (int): Samples along the side of a bin; 0 for one sample per pixel.
+        num_orientations (int): Number of orientations.
         clockwise (bool): Whether angles turn from x to y, as in an image.
     """
     name = 'riroi_align_rotated'
@@ -104,7 +104,7 @@ def riroi_align_rotated_forward(
         output[part] = _turned(pool(wide), boxes[part, 5], num_orientations).to(output)
 
 
-@operator(MADE_OF, REFERENCE, slow=True, top_grad='K C P Q', rois='K 6', bottom_grad='N C H W')
+@operator(USING, REFERENCE, slow=True, top_grad='K C P Q', rois='K 6', bottom_grad='N C H W')
 def riroi_align_rotated_backward(
     top_grad,
     rois,
@@ -132,7 +132,7 @@ def riroi_align_rotated_backward(
 
 
 def _pools(name, features, rois, settings):
-    """Yield functions that pool some of the regions, and which ones."""
+    """Yield functions that pool some of the regions, and the indices of these."""
     bins, scale, ratio, aligned, clockwise = settings
     rois = check_rois(name, rois, len(features), bins, scale, ratio, rotated=True).to(features)
     sizes = rois[:, 3:5] * scale
@@ -177,7 +177,7 @@ def _check_orientations(name, features, orientations):
 
 
 def _turned(values, angles, orientations):
-    """Return pooled features ``(K, C, P, Q)`` with their orientations counted from the region's."""
+    """Return pooled features ``(K, C, P, Q)``, with orientations relative to the region's."""
     values = values.unflatten(1, (-1, orientations))
     steps = angles * orientations / (2 * math.pi)
     whole = steps.floor()

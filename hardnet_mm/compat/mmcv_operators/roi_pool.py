@@ -1,4 +1,4 @@
-"""RoIPool: Girshick, Fast R-CNN, ICCV 2015, with mmcv's bins, which torchvision's are not."""
+"""RoIPool: Girshick, Fast R-CNN, ICCV 2015. The bins are mmcv's, which torchvision's are not."""
 
 import torch
 
@@ -10,19 +10,19 @@ REFERENCE = 'float64 from the definition; gradcheck'
 
 @operator('max over slices', REFERENCE, slow=True, input='N C H W', rois='K 5', output='K C P Q')
 def roi_pool_forward(input, rois, output, argmax, pooled_height, pooled_width, spatial_scale):
-    """Fill ``output`` ``(K, C, pooled_height, pooled_width)`` with the largest feature of each bin.
+    """Fill ``output`` ``(K, C, pooled_height, pooled_width)`` with the maximum of each bin.
 
-    A bin has every pixel that it touches; the RoI ends a pixel after its second corner.
+    A bin includes every pixel that it touches. The RoI ends one pixel after its second corner.
 
     Args:
         input (Tensor): ``(N, C, H, W)``.
         rois (Tensor): ``(K, 5)``: index in the batch, x1 y1 x2 y2.
-        output (Tensor): What is filled.
-        argmax (Tensor): As ``output``, int32, filled with the pixel's number in the map; -1 where a
-            bin has none.
-        pooled_height (int): Bins.
-        pooled_width (int): Bins.
-        spatial_scale (float): Pixels of the map for a pixel of the image.
+        output (Tensor): Filled in place.
+        argmax (Tensor): Shape of ``output``, int32, filled with the index of the pixel in the map;
+            -1 for an empty bin.
+        pooled_height (int): Number of bins along the height.
+        pooled_width (int): Number of bins along the width.
+        spatial_scale (float): Scale of the map relative to the image.
     """
     rois = check_rois('roi_pool', rois, len(input))
     height, width = input.shape[2:]
@@ -52,7 +52,7 @@ def roi_pool_forward(input, rois, output, argmax, pooled_height, pooled_width, s
 def roi_pool_backward(
     grad_output, rois, argmax, grad_input, pooled_height, pooled_width, spatial_scale
 ):
-    """Add each bin's gradient to ``grad_input`` at the pixel that was the largest."""
+    """Add each bin's gradient to ``grad_input`` at the pixel with the maximum."""
     rois = check_rois('roi_pool', rois, len(grad_input))
     channels, pixels = grad_input.shape[1], grad_input.shape[2] * grad_input.shape[3]
     chosen = argmax.flatten(2).long()
@@ -76,7 +76,7 @@ def _bins(start, end, bins, size):
 
 
 def _largest(features, dim, first, last):
-    """Return the largest features of a range and their indices, None of an empty one."""
+    """Return the maximum features of a range and their indices; None for an empty range."""
     if first >= last:
         return None
     values, index = features.narrow(dim, first, last - first).max(dim=dim)

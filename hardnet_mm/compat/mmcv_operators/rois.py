@@ -1,4 +1,4 @@
-"""Regions of interest: which can be pooled at all."""
+"""Regions of interest (RoIs): checks, and positions of their samples."""
 
 import torch
 
@@ -9,23 +9,24 @@ OUTSIDE = -1e4  # farther from any feature map than a sample that counts
 def check_rois(
     name, rois, images, pooled=(1, 1), spatial_scale=1.0, sampling_ratio=1, rotated=False
 ):
-    """Return regions that compiled code can be given: others make it read or write anywhere.
+    """Check regions, and return them without invalid coordinates.
 
-    A region with a coordinate that is no finite number becomes an empty one outside of the image.
+    With other regions, compiled code would read or write out of bounds. A region with a coordinate
+    that is not finite becomes an empty region outside the image.
 
     Args:
-        name (str): The operator's.
+        name (str): Name of the operator.
         rois (Tensor): ``(K, 5)``: index in the batch, x1 y1 x2 y2; or ``(K, 6)``: index, centre x
             and y, width, height, angle.
         images (int): Number of images in the batch.
         pooled (tuple[int]): Height and width of the output.
-        spatial_scale (float): Pixels of the feature map for a pixel of the image.
-        sampling_ratio (int): Samples along a bin's side, 0: a sample a pixel.
-        rotated (bool): Whether they are the latter. Defaults to False.
+        spatial_scale (float): Scale of the feature map relative to the image.
+        sampling_ratio (int): Samples along the side of a bin; 0 for one sample per pixel.
+        rotated (bool): Whether regions are rotated. Defaults to False.
 
     Raises:
-        RuntimeError: If a region is of no image of the batch, or too large to be counted. Told on
-            the CPU alone, where asking costs nothing.
+        RuntimeError: If the image index of a region is out of range, or a region has too many
+            pixels. This is only checked on the CPU, where no synchronisation is needed.
     """
     finite = rois.isfinite().all(dim=1)
     if rois.device.type == 'cpu' and len(rois):
@@ -46,12 +47,12 @@ def check_rois(
 
 
 def by_grid(rois, pooled, sampling_ratio, sizes):
-    """Yield regions that are sampled alike: ``((grid height, grid width), their indices)``.
+    """Group regions by their sampling grid: ``((grid height, grid width), their indices)``.
 
     Args:
         rois (Tensor): ``(K, ...)``.
         pooled (tuple[int]): Height and width of the output.
-        sampling_ratio (int): Samples along a bin's side, 0: a sample a pixel.
+        sampling_ratio (int): Samples along the side of a bin; 0 for one sample per pixel.
         sizes (Tensor): ``(K, 2)``, heights and widths in pixels of the feature map.
     """
     everything = torch.arange(len(rois), device=rois.device)
@@ -67,10 +68,10 @@ def along(start, size, bins, samples):
     """Return positions of samples along one axis, ``(K, bins, samples)``.
 
     Args:
-        start (Tensor): ``(K,)``.
-        size (Tensor): ``(K,)``.
-        bins (int): Equal parts of the size.
-        samples (int): Of each bin.
+        start (Tensor): Start of each region, ``(K,)``.
+        size (Tensor): Size of each region, ``(K,)``.
+        bins (int): Number of equal parts of the size.
+        samples (int): Number of samples of each bin.
     """
     count = bins * samples
     middles = (torch.arange(count, device=start.device, dtype=start.dtype) + 0.5) / count

@@ -1,7 +1,7 @@
 """Overlaps and suppression of rotated boxes and quadrilaterals.
 
-Compiled code takes the corners of a quadrilateral for inside of another one as if that were a
-rectangle; here it is not, so quadrilaterals that are no rectangles have their true overlap.
+To find which corners are inside a quadrilateral, compiled code assumes that it is a rectangle. The
+code here does not, so the overlaps of quadrilaterals that are not rectangles are exact.
 """
 
 import torch
@@ -10,14 +10,14 @@ from .bilinear import in_steps
 from .operator import operator, widened
 from .polygons import area, near, shared_area
 
-MADE_OF = 'corners sorted by angle'
+USING = 'corners sorted by angle'
 MODES = ('iou', 'iof')  # mmcv's numbers of them
 SMALLEST = 1e-14  # area below which a box overlaps nothing, as in mmcv
 BLOCK = 64  # boxes whose overlaps with all others are computed at once
 NUMBERS = 500  # that a pair takes in shared_area, about
 
 
-@operator(MADE_OF, 'compiled, CPU', slow=True, boxes1='N 5+', boxes2='M 5+')
+@operator(USING, 'compiled, CPU', slow=True, boxes1='N 5+', boxes2='M 5+')
 def box_iou_rotated(boxes1, boxes2, ious, mode_flag, aligned):
     """Fill ``ious`` ``(N M,)``, or ``(N,)`` of pairs where ``aligned``.
 
@@ -25,9 +25,9 @@ def box_iou_rotated(boxes1, boxes2, ious, mode_flag, aligned):
         boxes1 (Tensor): ``(N, 5)``: centre x and y, width, height, angle in radians, clockwise.
             More columns, as the scores that mmrotate's metrics leave there, are ignored.
         boxes2 (Tensor): ``(M, 5)``.
-        ious (Tensor): What is filled.
-        mode_flag (int): Index in :data:`MODES`: over the union, or over the first box.
-        aligned (bool): Whether boxes are paired, rather than each with each.
+        ious (Tensor): Filled in place.
+        mode_flag (int): Index in :data:`MODES`: relative to the union, or to the first box.
+        aligned (bool): Whether boxes are compared in pairs, not all with all.
     """
     _fill(
         'box_iou_rotated',
@@ -40,31 +40,31 @@ def box_iou_rotated(boxes1, boxes2, ious, mode_flag, aligned):
 
 
 @operator(
-    MADE_OF,
+    USING,
     'compiled, CPU, of rectangles; float64 clipping',
     slow=True,
     boxes1='N 8+',
     boxes2='M 8+',
 )
 def box_iou_quadri(boxes1, boxes2, ious, mode_flag, aligned):
-    """Fill ``ious`` as :func:`box_iou_rotated`, of convex quadrilaterals: x1 y1 to x4 y4."""
+    """Do the same as :func:`box_iou_rotated` for convex quadrilaterals, x1 y1 to x4 y4."""
     corners = widened(boxes1[:, :8], boxes2[:, :8])
     first, second = (boxes.unflatten(1, (4, 2)) for boxes in corners)
     _fill('box_iou_quadri', first, second, ious, mode_flag, aligned)
 
 
-@operator(MADE_OF, 'compiled, CPU', slow=True, scores='N')
+@operator(USING, 'compiled, CPU', slow=True, scores='N')
 def nms_rotated(dets, scores, order, dets_sorted, labels, iou_threshold, multi_label):
-    """Return the indices of the boxes that stay, best first.
+    """Return the indices of the selected boxes, best first.
 
     Args:
-        dets (Tensor): ``(N, 5)`` as of :func:`box_iou_rotated`, or ``(N, 6)`` with a label, which
-            boxes must share for one to put the other aside.
+        dets (Tensor): ``(N, 5)`` as in :func:`box_iou_rotated`, or ``(N, 6)`` with a label. Boxes
+            only suppress boxes with the same label.
         scores (Tensor): ``(N,)``.
         order (Tensor): ``(N,)``, for compiled code.
         dets_sorted (Tensor): As ``dets``, for compiled code.
         labels (Tensor): ``(N,)`` or empty, for compiled code.
-        iou_threshold (float): A box goes if its IoU with a better one is at least this.
+        iou_threshold (float): A box is suppressed if its IoU with a better one is at least this.
         multi_label (bool): Whether there are labels.
 
     Returns:
@@ -74,9 +74,9 @@ def nms_rotated(dets, scores, order, dets_sorted, labels, iou_threshold, multi_l
     return _suppress(corners_of(boxes[:, :5]), scores, iou_threshold, boxes[:, 5:])
 
 
-@operator(MADE_OF, 'compiled, CPU, of rectangles', slow=True, scores='N')
+@operator(USING, 'compiled, CPU, of rectangles', slow=True, scores='N')
 def nms_quadri(dets, scores, order, dets_sorted, iou_threshold, multi_label):
-    """Return the indices of the quadrilaterals that stay, as :func:`nms_rotated` does of boxes."""
+    """Return the indices of the selected quadrilaterals, as :func:`nms_rotated` for boxes."""
     boxes = _numbers('nms_quadri', dets, 8, multi_label)
     return _suppress(boxes[:, :8].unflatten(1, (4, 2)), scores, iou_threshold, boxes[:, 8:])
 
@@ -111,7 +111,7 @@ def overlaps(first, second, mode='iou'):
 
 
 def each_with_each(first, second, mode='iou'):
-    """Return the overlaps of each polygon with each, ``(N, M)``, as of :func:`overlaps`."""
+    """Return the overlaps of all polygons with all others, ``(N, M)``, by :func:`overlaps`."""
     result = first.new_zeros(len(first), len(second))
     rows, columns = near(first, second).nonzero(as_tuple=True)
     for part in in_steps(len(rows), NUMBERS):
@@ -155,7 +155,7 @@ def _suppress(polygons, scores, iou_threshold, labels):
 
 
 def _staying(goes):
-    """Return which boxes no better one puts aside, of ``goes[one][other]``, best first."""
+    """Return the boxes that no better box suppresses, best first, from ``goes[one][other]``."""
     gone, stay = set(), []
     for one, others in enumerate(goes):
         if one not in gone:

@@ -6,27 +6,27 @@ from .bilinear import in_steps, pooled
 from .operator import gradients, operator, widened
 from .rotated import corners_of
 
-MADE_OF = 'bilinear samples, embedding_bag'
+USING = 'bilinear samples, embedding_bag'
 POINTS = (1, 5)  # a box's centre, or that and its corners
 
 
 @operator(
-    MADE_OF,
+    USING,
     'compiled, CPU',
     slow=True,
     features='N C H W',
     output='N C H W',
 )
 def rotated_feature_align_forward(features, best_bboxes, output, spatial_scale, points):
-    """Fill ``output`` with the features, and with those at points of each pixel's box added.
+    """Fill ``output`` with the features plus the features at some points of each pixel's box.
 
     Args:
         features (Tensor): ``(N, C, H, W)``.
-        best_bboxes (Tensor): ``(N, H, W, 5)``, or the same numbers in another shape, as R3Det gives
-            them: centre **y and x**, width, height, angle in radians, as mmcv reads them.
-        output (Tensor): ``(N, C, H, W)``, what is filled.
-        spatial_scale (float): Pixels of the map for a pixel of the image.
-        points (int): 1: a box's centre, 5: its corners, too.
+        best_bboxes (Tensor): ``(N, H, W, 5)``, or the same numbers in another shape, as in R3Det:
+            centre **y and x**, width, height, angle in radians. This is mmcv's order.
+        output (Tensor): ``(N, C, H, W)``, filled in place.
+        spatial_scale (float): Scale of the map relative to the image.
+        points (int): 1 for the centre of a box, 5 for its centre and corners.
     """
     (wide,) = widened(features)
     total = wide.clone(memory_format=torch.contiguous_format)
@@ -36,7 +36,7 @@ def rotated_feature_align_forward(features, best_bboxes, output, spatial_scale, 
 
 
 @operator(
-    MADE_OF,
+    USING,
     'compiled, CPU',
     slow=True,
     top_grad='N C H W',
@@ -53,7 +53,7 @@ def rotated_feature_align_backward(top_grad, best_bboxes, bottom_grad, spatial_s
 
 
 def _sums(features, boxes, scale, points):
-    """Yield functions that sum features at points of boxes, the image, and for which pixels."""
+    """Yield functions that sum features at points of boxes, the image's index, and the pixels."""
     if points not in POINTS:
         raise RuntimeError(f'rotated_feature_align: points must be 1 or 5, got {points}')
     count, _, height, width = features.shape

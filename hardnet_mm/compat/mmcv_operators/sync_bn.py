@@ -1,24 +1,24 @@
-"""mmcv's own synchronized BatchNorm, ``MMSyncBN``; mmcv exchanges the means itself."""
+"""The operators of mmcv's synchronized BatchNorm, ``MMSyncBN``. mmcv itself exchanges the means."""
 
 from .operator import operator
 
-MADE_OF = 'mean, sum'
+USING = 'mean, sum'
 REFERENCE = 'torch BatchNorm, float64'
 
 
-@operator(MADE_OF, REFERENCE, input='N C L', mean='C')
+@operator(USING, REFERENCE, input='N C L', mean='C')
 def sync_bn_forward_mean(input, mean):
     """Fill ``mean`` ``(C,)`` with that of ``input`` ``(N, C, L)``."""
     mean.copy_(input.to(mean).mean(dim=(0, 2)))
 
 
-@operator(MADE_OF, REFERENCE, input='N C L', mean='C', var='C')
+@operator(USING, REFERENCE, input='N C L', mean='C', var='C')
 def sync_bn_forward_var(input, mean, var):
     """Fill ``var`` ``(C,)`` with the variance around ``mean``."""
     var.copy_((input.to(mean) - mean[:, None]).square().mean(dim=(0, 2)))
 
 
-@operator(MADE_OF, REFERENCE, input='N C L', mean='C', var='C', norm='N C L', output='N C L')
+@operator(USING, REFERENCE, input='N C L', mean='C', var='C', norm='N C L', output='N C L')
 def sync_bn_forward_output(
     input,
     mean,
@@ -34,7 +34,7 @@ def sync_bn_forward_output(
     momentum,
     group_size,
 ):
-    """Fill ``norm``, ``std`` and ``output``, and move the running statistics."""
+    """Fill ``norm``, ``std`` and ``output``, and update the running statistics."""
     std.copy_((var + eps).sqrt())
     norm.copy_((input.to(mean) - mean[:, None]) / std[:, None])
     affine = norm * weight[:, None] + bias[:, None] if weight.numel() else norm
@@ -46,7 +46,7 @@ def sync_bn_forward_output(
             running.copy_(momentum * new + (1 - momentum) * running)
 
 
-@operator(MADE_OF, REFERENCE, grad_output='N C L', norm='N C L', grad_weight='C', grad_bias='C')
+@operator(USING, REFERENCE, grad_output='N C L', norm='N C L', grad_weight='C', grad_bias='C')
 def sync_bn_backward_param(grad_output, norm, grad_weight, grad_bias):
     """Fill the gradients of weight and bias."""
     grads = grad_output.to(norm)
@@ -54,7 +54,7 @@ def sync_bn_backward_param(grad_output, norm, grad_weight, grad_bias):
     grad_bias.copy_(grads.sum(dim=(0, 2)))
 
 
-@operator(MADE_OF, REFERENCE, grad_output='N C L', norm='N C L', grad_input='N C L')
+@operator(USING, REFERENCE, grad_output='N C L', norm='N C L', grad_input='N C L')
 def sync_bn_backward_data(grad_output, weight, grad_weight, grad_bias, norm, std, grad_input):
     """Fill the gradient of the input."""
     count = grad_output.shape[0] * grad_output.shape[2]

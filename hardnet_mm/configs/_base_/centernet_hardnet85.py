@@ -1,4 +1,4 @@
-# CenterNet on HarDNet85, as PingoLH/CenterNet-HarDNet has it: model, normalisation, augmentation.
+# CenterNet on HarDNet85, as in PingoLH/CenterNet-HarDNet: model, normalisation, augmentation.
 #
 # From configs/_base_/centernet_hardnet85.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

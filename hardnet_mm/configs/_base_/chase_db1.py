@@ -1,5 +1,5 @@
 # CHASE_DB1, retinal vessels: 28 images of 960 x 999, in crops of 128 x 128, as in mmseg's
-# chase_db1.py, but for its repetition: batches of 4 are drawn without end.
+# chase_db1.py. Instead of repeating the data set, batches of 4 are drawn from an infinite sampler.
 #
 # From configs/_base_/chase_db1.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

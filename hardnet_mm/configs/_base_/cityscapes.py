@@ -1,6 +1,6 @@
-# Cityscapes in crops of 1024 x 1024, as PingoLH/FCHarDNet has them: reduced by Pillow, which
-# averages, and padded in black on both sides where they are too small. Tested as whole images of
-# 1024 x 2048.
+# Cityscapes in crops of 1024 x 1024, as in PingoLH/FCHarDNet. Pillow downscales images with
+# antialiasing. Images smaller than a crop are padded with black on all sides. Tests use complete
+# images of 1024 x 2048.
 #
 # From configs/_base_/cityscapes.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

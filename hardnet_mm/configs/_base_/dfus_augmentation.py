@@ -1,5 +1,5 @@
-# HarDNet-DFUS's augmentation, but for its crops: flips, turns, holes, other colours. (Half of the
-# images have holes or noise there; here a quarter have holes, and none noise.)
+# HarDNet-DFUS's augmentation without its crops: flips, rotations, holes and colour changes. (In the
+# original half of the images have holes or noise. Here a quarter have holes, and none have noise.)
 #
 # From configs/_base_/dfus_augmentation.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,6 +1,6 @@
-# HarDNet-DFUS, as kytimmylai/DFUC2022 has it: model, normalisation and losses. It starts from
-# ImageNet weights, as the original does. --cfg-options model.backbone.init_cfg=None leaves them
-# out.
+# HarDNet-DFUS, as in kytimmylai/DFUC2022: model, normalisation and losses. Training starts from
+# ImageNet weights, as in the original. --cfg-options model.backbone.init_cfg=None starts from
+# random weights.
 #
 # From configs/_base_/dfus_hardnetv2-53.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,4 +1,4 @@
-# FC-HarDNet-70, as PingoLH/FCHarDNet has it: model, normalisation and loss.
+# FC-HarDNet-70, as in PingoLH/FCHarDNet: model, normalisation and loss.
 #
 # From configs/_base_/fchardnet70.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

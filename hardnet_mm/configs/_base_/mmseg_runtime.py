@@ -1,7 +1,7 @@
-# What mmseg's own configs take from its default_runtime.py and from their schedules, with the
-# labels checked. It is written out, as ade20k.py, chase_db1.py and schedule_80k.py are, because
-# `mim train mmsegmentation CONFIG` reads a config before hardnet_mm is imported. Until then
-# mmengine does not find 'mmseg::' in the toolbox's continuation, whose package has another name.
+# The settings of mmseg's default_runtime.py and schedules, with a check of labels. This file,
+# ade20k.py, chase_db1.py and schedule_80k.py do not inherit from 'mmseg::', because `mim train
+# mmsegmentation CONFIG` reads a config before hardnet_mm is imported. Until then mmengine does not
+# find 'mmseg::' in the toolbox's continuation, whose package has another name.
 #
 # From configs/_base_/mmseg_runtime.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

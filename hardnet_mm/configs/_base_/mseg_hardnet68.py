@@ -1,4 +1,4 @@
-# HarDNet-MSEG, as james128333/HarDNet-MSEG has it: model, normalisation and loss.
+# HarDNet-MSEG, as in james128333/HarDNet-MSEG: model, normalisation and loss.
 #
 # From configs/_base_/mseg_hardnet68.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

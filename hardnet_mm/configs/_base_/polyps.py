@@ -1,5 +1,5 @@
-# Colonoscopy images, as tools/dataset_converters/polyp.py lays them out: stretched to 352 x 352,
-# reduced by Pillow, which averages, with soft masks.
+# Colonoscopy images, in the layout of tools/dataset_converters/polyp.py. They are resized to 352 x
+# 352 by Pillow, with antialiasing, and have soft masks.
 #
 # From configs/_base_/polyps.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,4 +1,4 @@
-# RFBNet512's neck, as lzx1413/PytorchSSD has it, in a config of SSD512 on HarDNet68
+# RFBNet512's neck, as in lzx1413/PytorchSSD, for a config of SSD512 on HarDNet68
 #
 # From configs/_base_/rfb512.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,4 +1,5 @@
-# CenterNet-HarDNet's optimiser and first epoch; a config gives the epochs and where the rate drops.
+# CenterNet-HarDNet's optimiser and first epoch. A config sets the epochs and the learning-rate
+# steps.
 #
 # From configs/_base_/schedule_centernet.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,5 +1,5 @@
-# HarDNet-DFUS's schedule: a step at a random size for each batch, AdamW at a rate that falls from
-# epoch to epoch, float16. A config sets the side, the epochs and the batch.
+# HarDNet-DFUS's schedule: one step per batch at a random size, AdamW with a learning rate that
+# decays every epoch, float16. A config sets the image size, the epochs and the batch size.
 #
 # From configs/_base_/schedule_dfus.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,5 +1,5 @@
-# 99 epochs of HarDNet-MSEG: a step at each of three sizes for a batch, a constant rate, gradients
-# clamped value by value. The last epoch's file is what its program keeps.
+# 99 epochs of HarDNet-MSEG: a step at each of three sizes for every batch, a constant learning
+# rate, and clamped gradient values. The original program uses the checkpoint of the last epoch.
 #
 # From configs/_base_/schedule_mseg.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

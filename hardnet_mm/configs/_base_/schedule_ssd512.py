@@ -1,6 +1,7 @@
-# A schedule for SSD512. What the published models used is not recorded. The original program has
-# this optimizer and these steps, 300 epochs at most, and batches of 8 images on two GPUs; of 32 in
-# earlier versions. Its warm-up epoch never acts: it counts epochs from 1.
+# A schedule for SSD512. The schedule of the published models is not recorded. The original program
+# has this optimizer and these steps, at most 300 epochs, and batches of 8 images on two GPUs;
+# earlier versions have batches of 32. Its warm-up epoch never takes effect, since it counts epochs
+# from 1.
 #
 # From configs/_base_/schedule_ssd512.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,4 +1,4 @@
-# SSD512 on HarDNet68, as lzx1413/PytorchSSD has it: model, normalisation and augmentation.
+# SSD512 on HarDNet68, as in lzx1413/PytorchSSD: model, normalisation and augmentation.
 #
 # From configs/_base_/ssd512_hardnet68.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

@@ -1,4 +1,4 @@
-# What SSD512 on HarDNet85 changes in a config of HarDNet68's: model = _base_.ssd512_hardnet85
+# The differences of SSD512 on HarDNet85 from HarDNet68: model = _base_.ssd512_hardnet85
 #
 # From configs/_base_/ssd512_hardnet85.py
 # by tools/pure_python_configs.py: change the former, then run the latter.

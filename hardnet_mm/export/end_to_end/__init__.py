@@ -1,10 +1,10 @@
-"""An end-to-end model is one function of the images as they are read: to be exported.
+"""End-to-end models for export: one function from images to outputs.
 
-Images come as ``(N, 3, H, W)`` float32, 0..255, BGR as OpenCV reads them, at the size that the
-model is tested at. Normalisation is inside; so is what follows the network, as far as a file format
-can hold it: ``'nms'`` all of it, ``'decode'`` all but NMS, ``'network'`` nothing. The rest is done
-by :meth:`EndToEndModel.attach`, on the outputs as NumPy arrays. What a config asks for and no file
-can hold is refused when the end-to-end model is made.
+Images are ``(N, 3, H, W)`` float32, 0..255, BGR as OpenCV reads them, at the size of testing.
+Normalisation is part of the function. So are the steps after the network, as far as a file format
+supports them: ``'nms'`` contains all steps, ``'decode'`` all but NMS, and ``'network'`` none.
+:meth:`EndToEndModel.attach` applies the remaining steps to the outputs as NumPy arrays. A setting
+that no file can contain is refused when the end-to-end model is created.
 """
 
 from .build import build_end_to_end

@@ -1,4 +1,4 @@
-"""From a model to its end-to-end model."""
+"""Builds the end-to-end model of a model."""
 
 from ...utils.errors import InputError
 from .classifier import EndToEndClassifier
@@ -10,16 +10,17 @@ def build_end_to_end(model, inside='nms', classes=None):
 
     Args:
         model (nn.Module): A classifier of mmpretrain, a segmentor of mmseg, or a one-stage detector
-            of mmdet whose head declares what it decodes, or predicts as ``BaseDenseHead`` or
-            ``YOLOXHead`` does.
-        inside (str): As of :class:`EndToEndModel`. Defaults to 'nms'.
-        classes (Sequence[str], optional): As of :class:`EndToEndModel`.
+            of mmdet. The detector's head must declare its maps and decode them, or predict as
+            ``BaseDenseHead`` or ``YOLOXHead`` does.
+        inside (str): As in :class:`EndToEndModel`. Defaults to 'nms'.
+        classes (Sequence[str], optional): As in :class:`EndToEndModel`.
 
     Returns:
-        EndToEndModel: It shares the model's weights.
+        EndToEndModel: The end-to-end model, which shares the model's weights.
 
     Raises:
-        InputError: If it is another kind, or its ``test_cfg`` asks for what no file holds.
+        InputError: If the model is of another type, or its ``test_cfg`` has settings that a file
+            cannot contain.
     """
     kind = _find_kind(model)
     if kind is None:
@@ -35,7 +36,7 @@ def build_end_to_end(model, inside='nms', classes=None):
 
 
 def _find_kind(model):
-    """Return the class that makes a model one function, by what its head can do; or None."""
+    """Return the end-to-end class that fits the methods of a model's head, or None."""
     if hasattr(model, 'bbox_head'):
         return _find_detector(model)
     if hasattr(model, 'decode_head'):

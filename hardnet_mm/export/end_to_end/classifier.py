@@ -1,11 +1,12 @@
-"""A classifier as one function of the images."""
+"""The end-to-end model of classifiers."""
 
 import torch
 
 from ...utils.errors import InputError
 from .model import EndToEndModel
 
-# What a classification head may make of its logits, and back: (N, classes) to (N, classes).
+# The activations that a classification head may apply to logits, and their inverses, both from
+# (N, classes) to (N, classes).
 ACTIVATIONS = dict(
     softmax=(lambda logits: logits.softmax(dim=1), torch.log),
     sigmoid=(torch.sigmoid, torch.logit),
@@ -14,15 +15,17 @@ ACTIVATIONS = dict(
 
 
 class EndToEndClassifier(EndToEndModel):
-    """``scores`` (N, classes), as the head gives them: softmax, sigmoid or none, which it is asked.
+    """A classifier as one function of the images.
+
+    The output is ``scores`` (N, classes), with the head's own activation: softmax, sigmoid or none.
 
     Args:
         model (nn.Module): The model.
-        inside (str): As of :class:`EndToEndModel`.
-        classes (Sequence[str], optional): As of :class:`EndToEndModel`.
+        inside (str): As in :class:`EndToEndModel`.
+        classes (Sequence[str], optional): As in :class:`EndToEndModel`.
 
     Raises:
-        ValueError: If the head makes something else of its logits.
+        ValueError: If the head has another activation.
     """
 
     raw_names = final_names = ('scores',)
@@ -36,7 +39,7 @@ class EndToEndClassifier(EndToEndModel):
         return (self.activate(self.model(images, mode='tensor')),)
 
     def attach(self, outputs, samples):
-        """Return the data samples with the predictions of a batch, labels as the head decides."""
+        """Return the data samples with the predictions of a batch, with the head's own labels."""
         scores = torch.from_numpy(outputs['scores'])
         samples = self.model.head._get_predictions(self.invert(scores), samples)
         for sample, row in zip(samples, scores):

@@ -1,4 +1,4 @@
-"""Detections of a file as the toolbox has them."""
+"""Conversion of a file's detections to the toolbox's data structures."""
 
 import numpy as np
 import torch
@@ -6,10 +6,10 @@ from mmengine.structures import InstanceData
 
 
 def set_instances(sample, boxes, scores, labels):
-    """Set a sample's predictions, their boxes moved from the tested image to its own pixels.
+    """Set a sample's predictions, with boxes converted to pixels of the original image.
 
-    The tested image is the own one scaled, and then, as mmdet's test pipeline of CenterNet does,
-    put on a larger canvas: ``border`` is top, bottom, left and right of it there.
+    The tested image is the original image, scaled and, in mmdet's test pipeline of CenterNet,
+    placed on a larger canvas. ``border`` has the top, bottom, left and right of the image there.
     """
     boxes = torch.from_numpy(np.ascontiguousarray(boxes))
     scale = boxes.new_tensor(sample.get('scale_factor', (1.0, 1.0))).repeat(2)

@@ -1,4 +1,4 @@
-"""What every end-to-end model does: normalisation, network, and outputs by name."""
+"""The base class of end-to-end models: normalisation, network, and named outputs."""
 
 import torch
 from torch import nn
@@ -7,18 +7,19 @@ from ...utils.errors import InputError
 
 
 class EndToEndModel(nn.Module):
-    """Normalisation, network, and outputs by name.
+    """A model as one function of the images: normalisation, network, and named outputs.
 
     Args:
         model (nn.Module): The model, as :func:`to_deploy` returns it.
-        inside (str): What is inside: 'nms', 'decode' or 'network'. Defaults to 'nms'.
-        classes (Sequence[str], optional): Names of the classes, which a file then holds.
+        inside (str): The last step that the function contains: 'network', 'decode' or 'nms'.
+            Defaults to 'nms'.
+        classes (Sequence[str], optional): Names of the classes, which are stored in the file.
 
     Attributes:
         raw_names (tuple[str]): Names of the network's outputs.
-        final_names (tuple[str]): Names of the outputs with all that follows the network.
-        names (tuple[str]): Names of what it returns, in their order.
-        any_size (bool): Whether height and width are free.
+        final_names (tuple[str]): Names of the outputs after all steps.
+        names (tuple[str]): Names of the outputs of this model, in order.
+        any_size (bool): Whether height and width of the images are free.
     """
 
     raw_names: tuple[str, ...] = ()
@@ -50,22 +51,22 @@ class EndToEndModel(nn.Module):
         return self.finish(images.shape[2:], *outputs)
 
     def normalized(self, images):
-        """Return the images as the network takes them."""
+        """Return the normalised images, the network's input."""
         images = images.flip(1) if self.swap else images
         return (images - self.mean) / self.std
 
     def raw(self, images):
-        """Return the outputs of the network alone, a tuple by ``raw_names``."""
+        """Return the outputs of the network alone, in the order of ``raw_names``."""
         return self.network(self.normalized(images))
 
     def check_input(self, item):
-        """Refuse an image that the model's preprocessor treats otherwise than a file does.
+        """Refuse an image that the model's preprocessor changes in a way that a file does not.
 
         Args:
-            item (dict): ``inputs`` and ``data_samples`` of an image, as a data set gives them.
+            item (dict): ``inputs`` and ``data_samples`` of an image, as a data set returns them.
 
         Raises:
-            ValueError: If the preprocessor pads it, or changes its values in another way.
+            ValueError: If the preprocessor pads the image, or does more than normalise it.
         """
         batch = dict(inputs=[item['inputs']], data_samples=[item['data_samples'].clone()])
         wanted = self.model.data_preprocessor(batch, False)['inputs']
@@ -86,14 +87,14 @@ class EndToEndModel(nn.Module):
             )
 
     def tested_as(self, sample):
-        """Take from a data sample how images are resized for testing, where an output tells."""
+        """Set the ratio of image size and tested size from a data sample, if outputs need it."""
 
     def resizes_otherwise(self, sample):
-        """Tell if an image is resized for testing by another ratio than :meth:`tested_as` took."""
+        """Return whether an image's resize ratio differs from that set by :meth:`tested_as`."""
         return False
 
     def finished(self, outputs, samples):
-        """Return the outputs of a file, arrays by name, with what the file does not hold done."""
+        """Apply the steps that a file does not contain to its outputs, a dict of arrays."""
         if set(outputs) != set(self.raw_names) or self.raw_names == self.final_names:
             return outputs
         raw = (torch.from_numpy(outputs[name]) for name in self.raw_names)

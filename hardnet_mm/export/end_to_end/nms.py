@@ -7,13 +7,13 @@ from ...utils.errors import InputError
 
 
 def check_nms_settings(test_cfg):
-    """Refuse test settings that no file holds.
+    """Refuse test settings that a file cannot contain.
 
     Args:
-        test_cfg (dict): The head's.
+        test_cfg (dict): The head's test settings.
 
     Raises:
-        ValueError: If it has one.
+        ValueError: If there is such a setting.
     """
     nms = test_cfg.get('nms') or {}
     found = nms.get('type', 'nms')
@@ -45,11 +45,11 @@ def check_nms_settings(test_cfg):
 
 
 class NonMaxSuppression(torch.autograd.Function):
-    """ONNX's operator of that name, here computed by torchvision."""
+    """ONNX's operator ``NonMaxSuppression``; PyTorch computes it with torchvision."""
 
     @staticmethod
     def forward(ctx, boxes, scores, max_per_class, iou_threshold, score_thr):
-        """Return the boxes that stay, ``(M, 3)`` int64: image, class, number of the box."""
+        """Return the selected boxes, ``(M, 3)`` int64: indices of image, class and box."""
         kept = [torch.zeros(0, 3, dtype=torch.int64)]
         for image in range(len(boxes)):
             label, box = (scores[image] > score_thr).nonzero(as_tuple=True)

@@ -1,4 +1,4 @@
-"""A detector whose head decides by itself, as CenterNet's, as one function of the images."""
+"""The end-to-end model of CenterNet, whose head decodes peaks itself."""
 
 import torch
 
@@ -8,13 +8,16 @@ from .model import EndToEndModel
 
 
 class EndToEndPeakDetector(EndToEndModel):
-    """``boxes`` (N, K, 4), x1 y1 x2 y2 in pixels, ``scores`` and ``labels`` (N, K), best first.
+    """A detector of peaks, such as CenterNet, as one function of the images.
+
+    The outputs are ``boxes`` (N, K, 4), x1 y1 x2 y2 in pixels, ``scores`` and ``labels`` (N, K),
+    best first.
 
     Args:
         model (nn.Module): A detector whose ``bbox_head`` has ``map_names``, ``output_names``,
             ``decode`` and ``boxes_of``: see :class:`CTHarDNetHead`.
-        inside (str): As of :class:`EndToEndModel`.
-        classes (Sequence[str], optional): As of :class:`EndToEndModel`.
+        inside (str): As in :class:`EndToEndModel`.
+        classes (Sequence[str], optional): As in :class:`EndToEndModel`.
     """
 
     def __init__(self, model, inside='nms', classes=None):
@@ -31,11 +34,11 @@ class EndToEndPeakDetector(EndToEndModel):
         return self.model.bbox_head.decode(*maps)
 
     def candidates(self, image_size, heatmap, size, offset):
-        """Return the :class:`Candidates` of one image's maps: every cell."""
+        """Return the :class:`Candidates` of one image's maps: every position."""
         test_cfg = self.model.bbox_head.test_cfg
         height, width = heatmap.shape[2:]
-        cells = torch.arange(height * width, device=heatmap.device)[None]
-        (boxes,) = self.model.bbox_head.boxes_of(cells, size, offset)
+        positions = torch.arange(height * width, device=heatmap.device)[None]
+        (boxes,) = self.model.bbox_head.boxes_of(positions, size, offset)
         decided_by = suppressed_by_neighbours(height, width, test_cfg.local_maximum_kernel)
         scores = heatmap[0].flatten(1)
         margins = torch.full_like(scores, float('inf'))

@@ -1,4 +1,4 @@
-"""A detector whose head scores priors, as SSD's, as one function of the images."""
+"""The end-to-end model of detectors with priors, such as SSD."""
 
 from functools import partial
 
@@ -14,36 +14,42 @@ from .instances import set_instances
 from .model import EndToEndModel
 from .nms import NonMaxSuppression, check_nms_settings
 
-# An nms_pre of this or more is no limit in practice, and sorting so many scores takes long: 0.1 s
-# for 100,000 of 2,000,000 in ONNX Runtime. The comparison with PyTorch shows where it is one.
+# An nms_pre of at least this number is ignored: it hardly ever limits anything, and selecting so
+# many scores is slow (0.1 s for 100,000 of 2,000,000 in ONNX Runtime). If it does limit, the
+# comparison with PyTorch fails.
 NO_LIMIT = 10_000
 
 
 class EndToEndPriorDetector(EndToEndModel):
-    """Detections, or, without NMS, the boxes and scores of all priors.
+    """A detector with priors, as one function of the images.
 
-    With NMS: ``detections`` (M, 7), each the image's number, class, score, x1 y1 x2 y2 in pixels;
-    boxes of one class do not overlap, and a class has at most ``max_per_class``. Decoded only:
-    ``boxes`` (N, priors, 4) and ``scores`` (N, classes, priors). The network alone: the head's maps
-    of each level, numbered. Scores beyond ``test_cfg.nms_pre`` of a level are 0, and so are those
-    of boxes that ``bbox_coder.clip_border`` leaves without area.
+    The outputs depend on ``inside``:
 
-    Where the head has ``inclusive_boxes``, the last pixel that boxes end after is one of the tested
-    image. :meth:`attach` makes it one of the image's own, before NMS unless that is in the file.
+    - 'nms': ``detections`` (M, 7), each with image index, class, score, and x1 y1 x2 y2 in pixels.
+      A class has at most ``max_per_class`` detections.
+    - 'decode': ``boxes`` (N, priors, 4) and ``scores`` (N, classes, priors).
+    - 'network': the head's maps of each level, numbered.
 
-    The head decodes by itself if it has ``map_names``, ``output_names`` and ``decode``, as
-    :class:`HarDNetSSDHead` has. Any other one must predict by mmdet's ``BaseDenseHead``, unchanged;
-    its maps are called ``logits``, ``deltas`` and, if there are some that scores are multiplied by,
-    ``factors``.
+    Scores beyond the ``test_cfg.nms_pre`` highest of a level are set to 0. So are the scores of
+    boxes that have no area after clipping (``bbox_coder.clip_border``).
+
+    If the head has ``inclusive_boxes``, the file adds one pixel of the tested image to boxes.
+    :meth:`attach` corrects this to one pixel of the original image; before NMS, unless NMS is in
+    the file.
+
+    A head with ``map_names``, ``output_names`` and ``decode``, such as :class:`HarDNetSSDHead`,
+    decodes its maps itself. Any other head must use the prediction code of mmdet's
+    ``BaseDenseHead``. Its maps are then called ``logits``, ``deltas``, and, if scores are
+    multiplied by a third kind of map, ``factors``.
 
     Args:
         model (nn.Module): A one-stage detector.
-        inside (str): As of :class:`EndToEndModel`.
-        classes (Sequence[str], optional): As of :class:`EndToEndModel`.
+        inside (str): As in :class:`EndToEndModel`.
+        classes (Sequence[str], optional): As in :class:`EndToEndModel`.
 
     Raises:
-        InputError: If ``test_cfg`` has another suppression than NMS by class, or drops boxes below
-            a size in the images' own pixels, which a file does not know.
+        InputError: If ``test_cfg`` asks for another suppression than NMS by class, or for a minimum
+            box size in pixels of the original image, which a file does not know.
     """
 
     final_names = ('detections',)
@@ -68,16 +74,16 @@ class EndToEndPriorDetector(EndToEndModel):
 
     @staticmethod
     def most_detections(test_cfg):
-        """Return how many detections an image has at most."""
+        """Return the maximum number of detections per image."""
         return test_cfg.max_per_img
 
     def network(self, images):
-        """Map normalised images to the head's maps, kind by kind, level by level."""
+        """Map normalised images to the head's maps: all levels of the first kind, then the next."""
         kinds = self.model(images, mode='tensor')
         return tuple(level for levels in kinds for level in levels)
 
     def kinds(self, maps):
-        """Return the maps as the head does: by kind, a list of the levels each."""
+        """Group the maps as the head returns them: for each kind, a list over levels."""
         levels = len(maps) // len(self.map_names)
         return [maps[start : start + levels] for start in range(0, len(maps), levels)]
 
@@ -89,7 +95,7 @@ class EndToEndPriorDetector(EndToEndModel):
         return self.suppress(boxes, scores)
 
     def scored(self, image_size, maps):
-        """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)``, 0 where one is dropped."""
+        """Return boxes ``(N, P, 4)`` and scores ``(N, classes, P)``; dropped scores are 0."""
         boxes, scores = self.decoded(image_size, maps)
         scores = self.kept(scores, maps)
         if self.drops_empty:
@@ -105,14 +111,14 @@ class EndToEndPriorDetector(EndToEndModel):
         return decode(*self.kinds(maps)[:2], image_size)
 
     def kept(self, scores, maps):
-        """Return the scores of what goes into NMS; the others are 0."""
+        """Set the scores of priors that do not enter NMS to 0."""
         scores = torch.cat([self._limited(level) for level in self._levels(scores, maps)], dim=2)
         if 'factors' in self.map_names:  # mmdet applies the threshold before it multiplies
             scores = scores * (scores > self.score_thr).to(scores)
         return self.weighted(scores, maps)
 
     def weighted(self, scores, maps):
-        """Return the scores by the factors of their priors, where the head has such."""
+        """Multiply scores by the factors of their priors, if the head has factors."""
         if 'factors' not in self.map_names:
             return scores
         factors = flatten_levels(self.kinds(maps)[2], 1).sigmoid()
@@ -126,7 +132,7 @@ class EndToEndPriorDetector(EndToEndModel):
         return scores.split([count // channels for count in counts], dim=2)
 
     def _limited(self, scores):
-        """Return a level's scores (N, classes, P), those beyond ``nms_pre`` set to 0."""
+        """Set a level's scores (N, classes, P) beyond the ``nms_pre`` highest to 0."""
         if not self._is_limited(scores):
             return scores
         last = scores.flatten(1).topk(self.nms_pre, dim=1).values[:, -1]
@@ -136,8 +142,8 @@ class EndToEndPriorDetector(EndToEndModel):
         return 0 < self.nms_pre < min(NO_LIMIT, int(scores.shape[1] * scores.shape[2]))
 
     def suppress(self, boxes, scores):
-        """Map all priors' boxes and scores to the detections."""
-        # where a score is a product, the threshold was applied to the first of the two
+        """Map the boxes and scores of all priors to detections, by NMS."""
+        # if a score is a product, the threshold was already applied to its first factor
         score_thr = 0 if 'factors' in self.map_names else self.score_thr
         limits = (self.max_per_class, self.iou_threshold, score_thr)
         image, label, box = NonMaxSuppression.apply(boxes, scores, *limits).unbind(1)
@@ -153,7 +159,7 @@ class EndToEndPriorDetector(EndToEndModel):
         return Candidates(boxes[0], scores[0], margins[0], *limits, decided_by)
 
     def margins(self, scores, maps):
-        """Return how far the scores ``(1, classes, P)`` are from being dropped or kept."""
+        """Return the distance of each score ``(1, classes, P)`` to the limit that drops it."""
         return torch.cat([self._margins(level) for level in self._levels(scores, maps)], dim=2)
 
     def _margins(self, scores):
@@ -179,17 +185,17 @@ class EndToEndPriorDetector(EndToEndModel):
         return samples
 
     def _scored_outputs(self, outputs, samples):
-        """Return boxes and scores, as :meth:`scored` does, of a file that does not hold NMS."""
+        """Return boxes and scores as :meth:`scored` does, from a file without NMS."""
         if 'boxes' in outputs:
             return tuple(torch.from_numpy(outputs[name]) for name in ('boxes', 'scores'))
         maps = [torch.from_numpy(outputs[name]) for name in self.raw_names]
         return self.scored(samples[0].img_shape[:2], maps)
 
     def _missing_pixels(self, samples):
-        """Return what the boxes of each image lack, ``(N, 4)``.
+        """Return the correction of each image's boxes for ``inclusive_boxes``, ``(N, 4)``.
 
-        Of a head with ``inclusive_boxes`` they end after a pixel of the tested image, all that a
-        file knows of, and should after one of the image's own.
+        A file adds a pixel of the tested image, since it knows no other. The correct value is a
+        pixel of the original image. This returns the difference.
         """
         missing = torch.zeros(len(samples), 4)
         if self.inclusive:
@@ -198,11 +204,11 @@ class EndToEndPriorDetector(EndToEndModel):
 
 
 class EndToEndYOLOX(EndToEndPriorDetector):
-    """The same for mmdet's YOLOX: a prior has one class, and an image any number of detections."""
+    """The end-to-end model of mmdet's YOLOX: one class per prior, and no limit on detections."""
 
     @staticmethod
     def most_detections(test_cfg):
-        """Return what is no limit."""
+        """Return a number that does not limit."""
         return NO_LIMIT
 
     def decoded(self, image_size, maps):
@@ -218,16 +224,16 @@ class EndToEndYOLOX(EndToEndPriorDetector):
         return boxes, (scores * flatten_levels(objectness, 1).sigmoid()).transpose(1, 2)
 
     def kept(self, scores, maps):
-        """Return the scores, 0 but for the best class of a prior."""
+        """Set all scores of a prior except that of its best class to 0."""
         labels = torch.arange(scores.shape[1], device=scores.device)[:, None]
         return scores * (scores.argmax(dim=1, keepdim=True) == labels).to(scores)
 
     def weighted(self, scores, maps):
-        """Return the scores."""
+        """Return the scores, which already contain all factors."""
         return scores
 
     def margins(self, scores, maps):
-        """Return how far the scores are from the threshold, and from another class's being best."""
+        """Return the distances of the scores to the threshold and to the score of another class."""
         margins = (scores - self.score_thr).abs()
         if scores.shape[1] == 1:
             return margins
@@ -237,9 +243,9 @@ class EndToEndYOLOX(EndToEndPriorDetector):
 
 
 def find_map_names(model):
-    """Return the names of what a detector's head returns, one of each kind.
+    """Return the names of the kinds of maps that a detector's head returns.
 
-    Other heads than this package's do not tell, so the model is run on a small image.
+    Heads of this package declare them. For other heads, the model is run on a small image.
     """
     head = model.bbox_head
     if hasattr(head, 'map_names'):
@@ -251,10 +257,10 @@ def find_map_names(model):
 
 
 def find_prior_detector(head):
-    """Return the class that exports a head as it predicts, or None.
+    """Return the end-to-end class for a head, or None.
 
-    A head that predicts in a way of its own, or is decoded by other means than those of
-    :func:`decode_priors`, has none: its file would predict otherwise.
+    None is returned for a head with its own prediction code, or with a decoding that
+    :func:`decode_priors` does not support: its file would predict other boxes.
     """
     if getattr(head, 'output_names', None) == ('boxes', 'scores'):
         return EndToEndPriorDetector
@@ -269,7 +275,7 @@ def find_prior_detector(head):
 
 
 def _predicts_as(head, kind):
-    """Tell if a head predicts by the methods of a class, none of them overridden."""
+    """Return whether a head uses the prediction methods of a class, without overriding one."""
     names = ('predict_by_feat', '_predict_by_feat_single', '_bbox_post_process')
     return isinstance(head, kind) and all(
         getattr(type(head), name) is getattr(kind, name) for name in names

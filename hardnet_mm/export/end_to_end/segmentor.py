@@ -1,4 +1,4 @@
-"""A segmentor as one function of the images."""
+"""The end-to-end model of segmentors."""
 
 import numpy as np
 import torch
@@ -10,15 +10,17 @@ from .model import EndToEndModel
 
 
 class EndToEndSegmentor(EndToEndModel):
-    """``labels`` (N, H', W') int64, the classes of the pixels.
+    """A segmentor as one function of the images.
 
-    H' and W' are the images' own size, by the ratio of :meth:`tested_as`; without it the tested
-    one. Where ``model.test_cfg.mode`` is 'slide' the windows are inside, at one size.
+    The output is ``labels`` (N, H', W') int64, the classes of the pixels. H' and W' are the size of
+    the images before resizing, by the ratio set with :meth:`tested_as`; without it, the tested
+    size. If ``model.test_cfg.mode`` is 'slide', the file contains the sliding windows and has a
+    fixed image size.
 
     Args:
         model (nn.Module): The model.
-        inside (str): As of :class:`EndToEndModel`.
-        classes (Sequence[str], optional): As of :class:`EndToEndModel`.
+        inside (str): As in :class:`EndToEndModel`.
+        classes (Sequence[str], optional): As in :class:`EndToEndModel`.
 
     Raises:
         ValueError: If ``model.test_cfg.mode`` is neither 'whole' nor 'slide'.
@@ -35,11 +37,11 @@ class EndToEndSegmentor(EndToEndModel):
         self.ratios = ((1, 1), (1, 1))
 
     def tested_as(self, sample):
-        """Take the images' own size by the tested one, height and width, from a data sample."""
+        """Set the ratio of original and tested size, in height and width, from a data sample."""
         self.ratios = tuple(zip(sample.ori_shape[:2], sample.img_shape[:2]))
 
     def resizes_otherwise(self, sample):
-        """Tell if an image is resized for testing by another ratio than :meth:`tested_as` took."""
+        """Return whether an image's resize ratio differs from that set by :meth:`tested_as`."""
         return tuple(self._own_size(sample.img_shape[:2])) != tuple(sample.ori_shape[:2])
 
     def _own_size(self, size):
@@ -49,7 +51,7 @@ class EndToEndSegmentor(EndToEndModel):
         ]
 
     def network(self, images):
-        """Map normalised images to logits at their size."""
+        """Map normalised images to logits of the same size."""
         shape = images.shape[2:]
         return (self.model.inference(images, [dict(img_shape=shape, ori_shape=shape)]),)
 

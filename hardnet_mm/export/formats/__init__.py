@@ -1,9 +1,9 @@
-"""The file formats that an end-to-end model is exported to, each with the runtime that runs it.
+"""The file formats for end-to-end models, each with its runtime.
 
-A format is a row of :data:`FORMATS` and a class of :data:`RUNTIMES`: ``convert`` writes the files,
-an instance loads them, and a call maps an image batch ``(N, 3, H, W)`` float32 to the outputs, a
-dict of NumPy arrays. ``classes`` are the names of the classes that the file holds, or None. A
-converter installs nothing, sends nothing, and writes into the folder of its file alone.
+A format is an entry of :data:`FORMATS` and a class of :data:`RUNTIMES`. ``convert`` writes the
+files, and an instance loads them. Calling the instance maps an image batch ``(N, 3, H, W)`` float32
+to the outputs, a dict of NumPy arrays. Its ``classes`` are the names of the classes in the file, or
+None. A converter installs nothing, sends nothing, and only writes to the folder of its file.
 """
 
 from pathlib import Path
@@ -27,15 +27,17 @@ def load(path, **kwargs):
 
     Args:
         path (str | Path): The main file; see :data:`FORMATS`.
-        **kwargs: ``threads`` (int) and ``dtype`` (str) to compute in, 'float32' or 'bfloat16'.
+        **kwargs: ``threads`` (int), and ``dtype`` (str), the type of the computation: 'float32' or
+            'bfloat16'.
 
     Returns:
-        callable: See this package's description.
+        callable: An instance of the format's class, as this package's docstring describes it.
 
     Raises:
-        FileNotFoundError: If it is not there, or one of the files that belong to it.
-        ImportError: If its runtime is not installed.
-        InputError: If it has another suffix, the runtime cannot read it, or has no such ``dtype``.
+        FileNotFoundError: If the file or one of its companions does not exist.
+        ImportError: If the format's runtime is not installed.
+        InputError: If the suffix is unknown, the runtime cannot read the file, or it does not
+            support ``dtype``.
     """
     name = NAMES.get(Path(path).suffix)
     if name is None:
@@ -54,5 +56,5 @@ def load(path, **kwargs):
 
 
 def is_exported(path):
-    """Tell an exported file from a checkpoint, by its suffix."""
+    """Return whether a path is that of an exported file, by its suffix."""
     return Path(path).suffix in NAMES

@@ -1,4 +1,4 @@
-"""What the formats share: their packages, what their runtimes compute in, and converters."""
+"""What the formats share: importing packages, checking types, running converters."""
 
 import importlib
 import os
@@ -10,10 +10,10 @@ from .table import install_hint
 
 
 def need(package):
-    """Import a format's package, or say how to get it.
+    """Import a format's package.
 
     Raises:
-        ImportError: If it is not installed.
+        ImportError: If the package is not installed. The message says how to install it.
     """
     # Runtimes report their use to web services unasked. OpenVINO and NNCF do by this package, and
     # work without it where it cannot be imported; for ONNX Runtime see its Privacy.md.
@@ -29,16 +29,16 @@ def need(package):
 
 
 def only_float32(dtype, name):
-    """Refuse another type than a runtime computes in."""
+    """Refuse any type but float32, for runtimes that compute in float32 only."""
     if dtype != 'float32':
         raise InputError(f'{name} runs in float32 here, got {dtype}: openvino and mnn run bfloat16')
 
 
 def run_converter(name, command, path):
-    """Run a format's converter, whose own words tell what it cannot convert.
+    """Run a format's converter.
 
     Raises:
-        InputError: If it fails, or writes nothing.
+        InputError: If it fails, or writes nothing. The message has the converter's last lines.
     """
     result = subprocess.run(
         list(map(str, command)), capture_output=True, text=True, cwd=path.parent

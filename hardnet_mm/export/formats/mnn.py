@@ -11,7 +11,7 @@ from .onnx import Onnx
 
 
 class Mnn:
-    """MNN, for phones and small boards; the names of the classes are its bizCode, as JSON."""
+    """MNN, for phones and small boards. Its bizCode has the names of the classes, as JSON."""
 
     @staticmethod
     def convert(end_to_end, images, path):
@@ -40,7 +40,7 @@ class Mnn:
         self.names, self.classes = info['outputNames'], json.loads(info['bizCode'])['classes']
 
     def __call__(self, images):
-        """Map an image batch to the outputs by name."""
+        """Map an image batch to a dict of outputs."""
         results = [self._run(image[None]) for image in images]  # it takes one shape well
         return {name: np.concatenate([r[i] for r in results]) for i, name in enumerate(self.names)}
 

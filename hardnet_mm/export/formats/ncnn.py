@@ -11,9 +11,9 @@ from .table import FORMATS
 
 
 class Ncnn:
-    """ncnn, a .param with an .ncnn.bin beside it; one image at a time, at the size exported.
+    """ncnn: a .param file and an .ncnn.bin file. It runs one image at a time, at a fixed size.
 
-    It has no place for the names of classes.
+    The files cannot contain the names of classes.
     """
 
     classes = None
@@ -50,7 +50,7 @@ class Ncnn:
         self.names = list(self.net.output_names())
 
     def __call__(self, images):
-        """Map an image batch to the outputs by name."""
+        """Map an image batch to a dict of outputs."""
         results = [self._run(image) for image in images]
         return {name: np.stack([r[i] for r in results]) for i, name in enumerate(self.names)}
 
@@ -69,14 +69,14 @@ class Ncnn:
 
 
 def _lacking(path):
-    """Say which operators ncnn lacks: pnnx leaves their names as PyTorch has them, with a dot."""
+    """Return a message on the operators that ncnn lacks. In pnnx's file, their names have a dot."""
     kinds = {line.split()[0] for line in path.read_text().splitlines()[2:]}
     lacking = sorted(kind for kind in kinds if '.' in kind)
     return f': it has no operator for {", ".join(lacking)}' if lacking else ''
 
 
 def rename_blobs(param, names):
-    """Return the text of an ncnn .param with some blobs named otherwise.
+    """Return the text of an ncnn .param with some blobs renamed.
 
     A line is: type, name, number of inputs, of outputs, the inputs, the outputs, settings
     (https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure).

@@ -1,4 +1,4 @@
-"""ONNX, which OpenVINO and MNN convert from, too."""
+"""ONNX. The files of OpenVINO and MNN are converted from it, too."""
 
 import contextlib
 import io
@@ -14,11 +14,11 @@ OPSET = 17
 
 
 class Onnx:
-    """ONNX, run by ONNX Runtime; the names of the classes are in its metadata."""
+    """ONNX, run by ONNX Runtime. The metadata has the names of the classes."""
 
     @staticmethod
     def convert(end_to_end, images, path):
-        """Write an ONNX file; batch, height and width stay free where the model allows it."""
+        """Write an ONNX file. Batch, height and width are free if the model allows it."""
         onnx = need('onnx')
         free = {0: 'batch', **({2: 'height', 3: 'width'} if end_to_end.any_size else {})}
         rows = {name: {0: 'batch'} for name in end_to_end.names}
@@ -59,5 +59,5 @@ class Onnx:
         self.classes = json.loads(metadata.get('classes', 'null'))
 
     def __call__(self, images):
-        """Map an image batch to the outputs by name."""
+        """Map an image batch to a dict of outputs."""
         return dict(zip(self.names, self.session.run(None, dict(images=images))))

@@ -7,7 +7,7 @@ from .onnx import Onnx
 
 
 class OpenVino:
-    """OpenVINO's IR, an .xml with a .bin beside it; the names of the classes are in the .xml."""
+    """OpenVINO's IR: an .xml file, which has the names of the classes, and a .bin file."""
 
     classes_at = ['hardnet_mm', 'classes']
 
@@ -40,5 +40,5 @@ class OpenVino:
         ]
 
     def __call__(self, images):
-        """Map an image batch to the outputs by name."""
+        """Map an image batch to a dict of outputs."""
         return dict(zip(self.names, self.model(images).to_tuple()))

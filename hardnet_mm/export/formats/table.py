@@ -1,6 +1,6 @@
-"""The table of formats: what each one writes and holds, and the packages it takes.
+"""The table of formats: files, contents and required packages.
 
-It imports nothing that takes time, so that a command line is checked before anything else.
+It imports nothing that takes time, so that a command line can be checked at once.
 """
 
 import importlib.util
@@ -12,13 +12,15 @@ class Format(NamedTuple):
     """A file format.
 
     Attributes:
-        suffix (str): Of the main file, the one that users name.
-        packages (tuple[str]): What converts and runs it.
-        inside (str): How much of a model its files hold, as :class:`EndToEndModel` has it.
-        any_size (bool): Whether a file can take images of other sizes than it was exported at.
+        suffix (str): Suffix of the main file, which users name.
+        packages (tuple[str]): Packages that convert and run it.
+        inside (str): The last step of the model that its files contain, as in
+            :class:`EndToEndModel`.
+        any_size (bool): Whether a file can take images of other sizes than that of the export.
             Defaults to True.
-        companions (tuple[str]): Suffixes of the files beside, in the place of ``suffix``.
-        int8_packages (tuple[str], optional): What quantises it; None where nothing here does.
+        companions (tuple[str]): Suffixes of the other files, which replace ``suffix``.
+        int8_packages (tuple[str], optional): Packages that quantise it; None if int8 is not
+            supported.
     """
 
     suffix: str
@@ -29,7 +31,7 @@ class Format(NamedTuple):
     int8_packages: tuple | None = None
 
     def files(self, path):
-        """Return every file that is written for a main file, the main file first."""
+        """Return all files of the format for a main file, the main file first."""
         return [Path(path), *(Path(path).with_suffix(suffix) for suffix in self.companions)]
 
     def missing_packages(self, int8=False):
@@ -38,7 +40,7 @@ class Format(NamedTuple):
         return [package for package in packages if importlib.util.find_spec(package) is None]
 
 
-# OpenVINO finds its weights by this name alone; ncnn is told the name, and leaves it to OpenVINO
+# OpenVINO only finds its weights by this name. ncnn's suffix differs, so that both can be stored.
 FORMATS = dict(
     onnx=Format('.onnx', ('onnx', 'onnxruntime'), 'nms', int8_packages=()),
     openvino=Format(
@@ -51,9 +53,9 @@ FORMATS = dict(
 
 
 def existing_files(path, name, overwrite=False):
-    """Return which of a format's files are in the way, for the main file at a path.
+    """Return the existing files that prevent an export to a path.
 
-    With ``overwrite`` those are folders: nothing in them was asked to go.
+    With ``overwrite`` only folders do, which are never replaced.
     """
     files = FORMATS[name].files(path)
     if overwrite:
@@ -62,7 +64,7 @@ def existing_files(path, name, overwrite=False):
 
 
 def exists_hint(files):
-    """Return a sentence on files that are there already."""
+    """Return a message about existing files."""
     names = ', '.join(map(str, files))
     if any(file.is_dir() for file in files):
         return f'{names} is there already, and a folder among it: choose another --out'
@@ -70,7 +72,7 @@ def exists_hint(files):
 
 
 def install_hint(packages):
-    """Return a sentence on how to get packages that are missing."""
+    """Return a message that says how to install missing packages."""
     return (
         f'this needs {", ".join(packages)}, which is not installed: '
         "pip install 'hardnet_mm[export]' brings every format's packages"

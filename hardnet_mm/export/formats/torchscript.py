@@ -27,7 +27,7 @@ class TorchScript:
             torch.set_num_threads(threads)
 
     def __call__(self, images):
-        """Map an image batch to the outputs by name."""
+        """Map an image batch to a dict of outputs."""
         with torch.no_grad():
             outputs = self.module(torch.from_numpy(images))
         return {name: output.numpy() for name, output in zip(self.names, outputs)}

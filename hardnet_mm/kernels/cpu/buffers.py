@@ -13,14 +13,14 @@ ALIGNMENT = 64  # bytes: a cache line, and a register of AVX-512
 
 
 class MemoryPool:
-    """A pool of buffers. A buffer is lent again once no tensor refers to its memory any more.
+    """A pool of buffers. A buffer is reused when no tensor refers to its memory any more.
 
-    PyTorch's allocator returns a large CPU tensor to the operating system when it is freed. The
-    next tensor of that size is zeroed page by page, which was 8 % of HarDNet68's time at 1024 x
-    1024, and a quarter of it with Winograd's algorithm.
+    When a large CPU tensor is freed, PyTorch's allocator returns its memory to the operating
+    system. The operating system then zeroes the pages of the next tensor of that size. This took
+    8 % of HarDNet68's time at 1024 x 1024, and a quarter of it with Winograd's algorithm.
 
-    A model may return tensors of the pool. As long as someone holds such a tensor, or a view of it,
-    its buffer is not lent again.
+    A model may return tensors of the pool. A buffer is not reused while such a tensor, or a view of
+    it, exists.
     """
 
     def __init__(self):
@@ -72,7 +72,7 @@ def _aligned(size):
 
 
 def runs_in_pool(x):
-    """Return whether a tensor is an eager CPU computation's, channels-last, without gradients."""
+    """Return whether a tensor is channels-last, on the CPU, in eager mode, without gradients."""
     return (
         x.dtype in (torch.float32, torch.bfloat16, torch.float16)
         and not (x.requires_grad and torch.is_grad_enabled())

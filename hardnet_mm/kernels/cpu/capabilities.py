@@ -1,8 +1,8 @@
-"""What PyTorch can compute fast on this machine's CPU, found out by trying it once.
+"""Which fast operators work on this machine's CPU, found by trying them once.
 
-PyTorch has private operators by which oneDNN convolves with weights that are laid out beforehand,
-applies the activation in the same pass, and adds to what is there already. Whether they work
-depends on PyTorch's release and build (ARM, macOS), on the CPU's instructions, and on the dtype.
+PyTorch has private operators for oneDNN's convolutions with prepacked weights. They can apply the
+activation in the same pass, and add the result to a tensor. Whether they work depends on PyTorch's
+release and build (ARM, macOS), on the CPU's instructions, and on the dtype.
 """
 
 import functools
@@ -16,20 +16,19 @@ GEOMETRY = ([1, 1], [1, 1], [1, 1], 1)
 
 
 def has_onednn_convolutions(dtype):
-    """Return whether oneDNN's private convolutions compute in a dtype here.
+    """Return whether PyTorch's private oneDNN convolutions work here in a dtype.
 
-    Where they do not, plain convolutions are to be used, and the first question says so in a
-    warning.
+    If they do not, the first call warns, and the caller must use plain convolutions.
 
     Args:
-        dtype (torch.dtype): Of the input and the weights.
+        dtype (torch.dtype): Type of the input and the weights.
     """
     # oneDNN can be switched off at any time, by torch.backends.mkldnn.flags
-    return torch._C._get_mkldnn_enabled() and _tried(dtype)
+    return torch._C._get_mkldnn_enabled() and works_here(dtype)
 
 
 def try_onednn_convolutions(dtype):
-    """Try it on a small tensor, and warn if something is lacking."""
+    """Try them on a small tensor, and warn if they fail."""
     try:
         error = _onednn_error(dtype)
     except (AttributeError, RuntimeError, TypeError) as reason:  # absent, refused, other arguments
@@ -47,14 +46,14 @@ def try_onednn_convolutions(dtype):
     return False
 
 
-_tried = functools.cache(try_onednn_convolutions)
+works_here = functools.cache(try_onednn_convolutions)
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
 @torch.autocast('cpu', enabled=False)
 def _onednn_error(dtype):
-    """Return what is wrong with oneDNN's convolutions in a dtype, None if nothing is."""
+    """Return the error of oneDNN's convolutions in a dtype; None if they work."""
     generator = torch.Generator().manual_seed(0)  # the user's random numbers stay as they are
     x, weight, bias, total = (
         torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)

@@ -1,9 +1,9 @@
 """A HarDNet block computed feature by feature, without concatenations.
 
-The layers that a feature is linked to are called its readers. A convolution of concatenated
-features equals the sum of a convolution of each feature. So each feature is convolved once, with
-the kernels of all its readers stacked, and a layer's output is the sum over its links. A block then
-takes few wide convolutions in place of many thin ones.
+The layers that a feature is linked to are called its readers. The convolution of concatenated
+features equals the sum of convolutions of the single features. Each feature is therefore convolved
+once, with the stacked kernels of all its readers. The output of a layer is the sum over its links.
+A block then needs few wide convolutions instead of many narrow ones.
 """
 
 import torch
@@ -29,7 +29,7 @@ def weights_by_source(weights, links):
     """Return, for each feature but the last, the weights that its readers apply to it.
 
     Args:
-        weights (list[Tensor]): Of the layers: ``(C_out, sum of the links' widths, k, k)``.
+        weights (list[Tensor]): Weights of the layers, ``(C_out, sum of the links' widths, k, k)``.
         links (list[list[int]]): The features that each layer reads.
 
     Returns:

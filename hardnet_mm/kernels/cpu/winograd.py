@@ -2,9 +2,9 @@
 
 The algorithm is F(m, 3) of Lavin and Gray (Fast Algorithms for Convolutional Neural Networks, CVPR
 2016, section 4). It computes m rows of the output from m + 2 rows of the input, in m + 2 products
-instead of 3 m. Each product is a convolution with a 1x3 kernel, so the width is convolved as ever.
-Winograd's algorithm along both axes would save more multiplications, but its transforms would then
-take most of the time.
+instead of 3 m. Each product is a convolution with a 1x3 kernel along the width. Winograd's
+algorithm along both axes would save more multiplications, but its transforms would then take most
+of the time.
 """
 
 import torch
@@ -83,9 +83,10 @@ def is_supported(conv):
 def is_faster(weight, x):
     """Return whether Winograd's algorithm is faster than the direct convolution of ``x``.
 
-    It halves the products, but transforms every position of input and output. So it needs many
-    channels, and more of them where memory is slow beside arithmetic. The limits were measured on
-    two cores with AVX-512 and on two with AVX2.
+    The algorithm halves the multiplications, but it transforms every position of input and output.
+    It is therefore only faster with many channels. The slower memory is compared with arithmetic,
+    the more channels it needs. The limits were measured on two cores with AVX-512 and on two cores
+    with AVX2.
     """
     if x.dtype not in (torch.float32, torch.bfloat16):
         return False  # float16 has no room for the transformed values
@@ -97,7 +98,7 @@ def is_faster(weight, x):
     return products >= (2**24 if x.dtype == torch.float32 else 2**25)  # those cost less
 
 
-@torch.autocast('cpu', enabled=False)  # in float32, whoever asks first
+@torch.autocast('cpu', enabled=False)  # float32, also if the first call is under autocast
 def pack_kernels(weight, shape):
     """Return the m + 2 1x3 kernels of ``(C_out, C_in, 3, 3)`` weights, laid out for oneDNN.
 
@@ -106,7 +107,7 @@ def pack_kernels(weight, shape):
         shape (Sequence[int]): ``(N, C_in, H, W)`` of the input; m is chosen for its height.
     """
     batch, channels, height, width = shape
-    rows = _rows_of_tile(height, weight.dtype)
+    rows = rows_per_tile(height, weight.dtype)
     transform = torch.tensor(KERNEL_TRANSFORM[rows], dtype=torch.float64)
     kernels = torch.einsum('pr,oirc->poic', transform, weight.double())
     shape = [1, channels, batch * _tiles(height, rows), width]
@@ -120,8 +121,11 @@ def pack_kernels(weight, shape):
     ]
 
 
-def _rows_of_tile(height, dtype):
-    """Return the m with fewer products; bfloat16 is too coarse for the larger one."""
+def rows_per_tile(height, dtype):
+    """Return the m with fewer products for a height.
+
+    For the larger m, bfloat16 is not precise enough.
+    """
     if dtype != torch.float32:
         return 4
     return min(OUTPUT_TRANSFORM, key=lambda rows: _tiles(height, rows) * (rows + 2))

@@ -1,4 +1,4 @@
-"""The convolution of an image."""
+"""The convolution of images."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ BLOCK_ROWS = 128
 
 
 class ImageConv:
-    """A convolution of images of a few channels, and its activation.
+    """A convolution of images with few channels, and its activation.
 
     Args:
-        layer (FusedConv): The convolution, padded so that only its stride shrinks maps.
+        layer (FusedConv): The convolution, with 'same' padding.
     """
 
     def __init__(self, layer: Any) -> None:

@@ -1,8 +1,8 @@
-"""The kernels, in Triton's language: compiled where there is a GPU, interpreted elsewhere.
+"""The Triton kernels: compiled for a GPU, or interpreted without one.
 
-A row is a position of :class:`~hardnet_mm.kernels.triton.padded_maps.PaddedMaps`. Numbers that are
-multiples of 8 come as groups, divided by 8, so that the compiler sees that 16 bytes can be moved at
-a time.
+A row is a position of :class:`~hardnet_mm.kernels.triton.padded_maps.PaddedMaps`. Arguments named
+``groups`` are numbers of channels divided by 8. The compiler then knows that they are multiples of
+8, and that 16 bytes can be loaded at a time.
 """
 
 import inspect
@@ -16,7 +16,7 @@ TENSORS = ('x', 'weight', 'weight2', 'bias', 'out', 'partials', 'arrivals')
 
 
 def jit(function):
-    """Compile where there is a GPU, whatever the numbers are; interpret elsewhere, slowly."""
+    """Compile for a GPU, once for all values of integer arguments; without a GPU, interpret."""
     if not torch.cuda.is_available():
         return InterpretedFunction(function)
     arguments = inspect.signature(function).parameters.values()
@@ -25,7 +25,7 @@ def jit(function):
     return triton.jit(function, do_not_specialize=numbers)
 
 
-# What follows a convolution.
+# The activation after a convolution.
 NO_ACT, RELU, RELU6 = (tl.constexpr(number) for number in range(3))
 
 
@@ -73,12 +73,13 @@ def linked_conv(
     BLOCK_OUT2: tl.constexpr,
     BLOCK_IN: tl.constexpr,
 ):
-    """Convolve some links of padded maps, as a product of matrices whose rows are shifted.
+    """Convolve some links of padded maps, as matrix products with shifted rows.
 
-    A step takes a window of channels, at the positions that one tap of the kernel reads: since maps
-    are padded, these are the rows of the output's positions, all shifted by the same number. Up to
-    six runs of windows hold the links; a run is taken from its end, window by window. A program has
-    two blocks of output channels, since a block is a power of two.
+    A step multiplies a window of channels at the rows that one tap of the kernel reads. Because the
+    maps are padded, these are the rows of the output positions, shifted by a constant number. The
+    links are covered by up to six runs of windows. The windows of a run are read from its end to
+    its start. A program has two blocks of output channels, because the size of a block must be a
+    power of two.
     """
     tile_out, tile_rows, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     first_row, first_out = tile_rows * BLOCK_ROWS, tile_out * (BLOCK_OUT + BLOCK_OUT2)
@@ -154,7 +155,7 @@ def linked_conv(
 
 @jit
 def locate(row, images, height, width, halo):
-    """Return the image, y and x of rows, and which are positions of an image: others are zeros."""
+    """Return image, y and x of rows, and which rows are positions of an image, not padding."""
     line, column = row // (width + halo), row % (width + halo)
     image, y = line // (height + halo), line % (height + halo) - halo
     return image, y, column, (column < width) & (y >= 0) & (image < images)
@@ -171,7 +172,7 @@ def take_weights(
     BLOCK_OUT: tl.constexpr,
     BLOCK_IN: tl.constexpr,
 ):
-    """Return a step's weights, output channels by input channels."""
+    """Load a step's weights, output channels by input channels."""
     if ACCELERATOR:
         kernel = weight.load([first_out, first_in])
     else:
@@ -185,9 +186,9 @@ def take_weights(
 def add_parts(
     total, parts, arrivals, split, splits, BLOCK_ROWS: tl.constexpr, BLOCK_OUT: tl.constexpr
 ):
-    """Put a part of a sum down; whoever comes last adds all of them up, in their order.
+    """Store a partial sum. The last program to arrive adds all partial sums, in fixed order.
 
-    Returns whether this program is the last, and the sum, which others do not have.
+    Returns whether this program is the last one, and the total, which is only valid in that one.
     """
     size = BLOCK_ROWS * BLOCK_OUT
     inside = tl.arange(0, BLOCK_ROWS)[:, None] * BLOCK_OUT + tl.arange(0, BLOCK_OUT)[None, :]
@@ -202,7 +203,7 @@ def add_parts(
 
 @jit
 def store(total, bias, out, channels, out_groups, place, real, wanted, ACT: tl.constexpr):
-    """Add the bias, activate, and write; 0 where a row is no position of an image."""
+    """Add the bias, apply the activation, and write; write 0 to the rows of the padding."""
     inside = channels < out_groups * 8
     value = total + tl.load(bias + channels, mask=inside, other=0.0)[None, :]
     if ACT == RELU:
@@ -239,9 +240,9 @@ def pool(
     BLOCK_ROWS: tl.constexpr,
     BLOCK_CHANNELS: tl.constexpr,
 ):
-    """Pool channels-last maps into some channels of padded maps; a pool of 1 x 1 copies.
+    """Pool channels-last maps into some channels of padded maps; a 1 x 1 pool copies.
 
-    The channels and strides of what is read are divided by ``GROUP``, 8 where all of them can be.
+    The input's channels and strides are divided by ``GROUP``, which is 8 if all are multiples of 8.
     """
     row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     channel = tl.program_id(1) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)
@@ -300,7 +301,7 @@ def image_conv(
     BLOCK_ROWS: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
 ):
-    """Convolve images of a few channels, of any type and layout, into padded maps."""
+    """Convolve images with few channels, of any type and layout, into padded maps."""
     row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     outer = tl.program_id(1) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
     image, y, column, real = locate(row, images, height, width, halo)

@@ -1,4 +1,4 @@
-"""A HarDNet block whose layers read their links where they are, without concatenations."""
+"""A HarDNet block whose layers read their links in place, without concatenations."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ class LinkedBlock:
 
     Args:
         layers (list[FusedConv]): The block's layers.
-        links (list[list[int]]): Numbers of the features that each reads, as the block has them.
-        out_layers (list[int]): Numbers of the features that the block puts out.
-        transition (FusedConv, optional): What reads the output. Defaults to None: the features are
-            concatenated.
+        links (list[list[int]]): Indices of the features that each layer reads.
+        out_layers (list[int]): Indices of the features in the block's output.
+        transition (FusedConv, optional): The convolution that reads the output. Defaults to None:
+            the output is the concatenation.
     """
 
     def __init__(
@@ -41,19 +41,20 @@ class LinkedBlock:
         return LinkedConv(layer.weight, layer.bias, layer.act, places, slot=SLOT)
 
     def maps(self, shape: tuple, like: Tensor) -> PaddedMaps:
-        """Return padded maps for a block's features: of images, height and width."""
+        """Return padded maps for the block's features; ``shape`` is images, height and width."""
         return PaddedMaps(shape, self.halo, self.channels, like)
 
     def compute(self, maps: PaddedMaps, out: Tensor | None = None) -> Tensor | None:
-        """Compute all layers; the input is in its place.
+        """Compute all layers. The block's input must already be in the padded maps.
 
         Args:
-            maps (PaddedMaps): Of :meth:`maps`.
-            out (Tensor, optional): Where a transition writes to, among the padded maps of the next
-                block. Defaults to None: a new tensor.
+            maps (PaddedMaps): Padded maps from :meth:`maps`.
+            out (Tensor, optional): Output tensor of the transition, a part of the next block's
+                padded maps. Defaults to None: a new tensor.
 
         Returns:
-            Tensor: ``(N, C, H, W)``: the transition's output, or the block's. None with ``out``.
+            Tensor: The output of the transition or of the block, ``(N, C, H, W)``; None if ``out``
+            is given.
         """
         for layer, conv in enumerate(self.convs, start=1):
             place = maps.buffer[:, self.starts[layer] :]

@@ -1,4 +1,4 @@
-"""A convolution that reads its links where they are."""
+"""A convolution that reads its links in place."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ NEVER = 2**30
 
 
 class Blocks(NamedTuple):
-    """How the work is cut into pieces: what is tuned."""
+    """Sizes of the blocks that a program computes: the parameters that are tuned."""
 
     rows: int  # positions of a program
     out: int  # output channels of a program
@@ -34,15 +34,16 @@ class Blocks(NamedTuple):
 
 
 def cover(links: list[tuple[int, int]], window: int) -> list[tuple[int, int]]:
-    """Return runs of windows that hold the links, from the last one on.
+    """Return runs of windows that cover the links, the last one first.
 
     Args:
-        links (list[tuple[int, int]]): First channel and end of each, ascending.
+        links (list[tuple[int, int]]): First channel and end of each link, ascending.
         window (int): Channels of a window.
 
     Returns:
-        list[tuple[int, int]]: End of each run, and its windows; they go down from the end. No
-        window ends above the links, since what is there may not be written yet.
+        list[tuple[int, int]]: End of each run and its number of windows, which extend downwards
+        from the end. No window extends above the links, because those channels may not have been
+        written yet.
     """
     joined: list[list[int]] = []
     for first, end in links:
@@ -65,17 +66,18 @@ def cover(links: list[tuple[int, int]], window: int) -> list[tuple[int, int]]:
 
 
 class LinkedConv:
-    """A convolution, its activation, and the places of its links among padded maps.
+    """A convolution with its activation, and the channels of its links in the padded maps.
 
     Args:
-        weight (Tensor): ``(out_channels, in_channels, k, k)`` with k 1 or 3; padded as its halo.
+        weight (Tensor): ``(out_channels, in_channels, k, k)`` with k 1 or 3. The padding is that of
+            the maps.
         bias (Tensor | None): ``(out_channels,)``.
-        act (nn.Module | int): A kind of :data:`ACTIVATIONS`, or its number.
-        links (list[tuple[int, int]]): First channel and channels of each link, in the order of the
-            weight's input channels.
-        stride (int): Of the convolution. Defaults to 1.
-        slot (int): What each link's channels are rounded up to, and those of the output; the rest
-            are zeros. Defaults to 8.
+        act (nn.Module | int): An activation of :data:`ACTIVATIONS`, or its index.
+        links (list[tuple[int, int]]): First channel and number of channels of each link, in the
+            order of the weight's input channels.
+        stride (int): Stride of the convolution. Defaults to 1.
+        slot (int): The channels of each link and of the output are rounded up to a multiple of
+            this; the rest are zeros. Defaults to 8.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class LinkedConv:
         self._packed: dict[int, tuple] = {}
 
     def windows(self, window: int) -> int:
-        """Return how many windows of channels hold the links."""
+        """Return the number of windows of channels that cover the links."""
         return sum(number for _, number in cover(self._spans(), window))
 
     def _spans(self):
@@ -141,14 +143,14 @@ class LinkedConv:
         """Convolve.
 
         Args:
-            maps (PaddedMaps): Where the links are.
-            out (Tensor): Where the outputs go: with ``padded``, rows as the maps' own; else
-                ``(N * H * W, channels)``. Of either, a view of as many columns as there are output
-                channels, rounded up to a multiple of 8.
+            maps (PaddedMaps): The padded maps with the links.
+            out (Tensor): The output tensor. With ``padded`` its rows are those of padded maps,
+                otherwise it is ``(N * H * W, channels)``. It has one column per output channel,
+                rounded up to a multiple of 8.
             padded (bool): Whether zeros are written around the outputs.
-            blocks (Blocks): How to compute.
-            geometry (PaddedMaps, optional): Whose rows the outputs have. Defaults to None: the
-                maps'.
+            blocks (Blocks): Sizes of the blocks.
+            geometry (PaddedMaps, optional): Padded maps whose rows the output has. Defaults to
+                None: ``maps``.
         """
         geometry = geometry or maps
         runs, weight = self.pack(blocks.inner)

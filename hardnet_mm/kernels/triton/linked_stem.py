@@ -1,4 +1,4 @@
-"""A stem, whose first convolution is the image's."""
+"""A stem whose first convolution reads the images."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +12,10 @@ from .padded_maps import SLOT, PaddedMaps
 
 
 class LinkedStem:
-    """A stem's convolutions, the first of them the image's.
+    """The convolutions of a stem. The first one reads the images in any type and layout.
 
     Args:
-        layers (list[FusedConv]): The convolutions, padded so that only their strides shrink maps.
+        layers (list[FusedConv]): The convolutions, with 'same' padding.
     """
 
     def __init__(self, layers: list) -> None:

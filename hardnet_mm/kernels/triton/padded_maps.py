@@ -1,4 +1,4 @@
-"""Feature maps with zeros around them, of all layers of a block side by side."""
+"""The feature maps of all layers of a block in one zero-padded tensor."""
 
 import torch
 from torch import Tensor
@@ -8,26 +8,26 @@ SLOT = 32
 
 
 def round_up(number, multiple):
-    """Return the next multiple, at least the number."""
+    """Return the smallest multiple that is at least the number."""
     return -(-number // multiple) * multiple
 
 
 class PaddedMaps:
-    """Channels-last maps of several features, side by side in one tensor, and zeros around them.
+    """Zero-padded, channels-last maps of several features in one tensor.
 
-    A row of :attr:`buffer` is a position, and holds every feature's channels there. Positions go
-    line by line. Each line of an image ends with ``halo`` positions of zeros, which stand to the
-    left of the next line as well; each image begins with ``halo`` lines of zeros, which stand below
-    the image before it as well, and such lines end the tensor. So what a kernel's tap reads is
-    always the same number of rows away.
+    A row of :attr:`buffer` is a position, with the channels of all features. Positions are stored
+    line by line. Each line of an image ends with ``halo`` zero positions, which are also the left
+    padding of the next line. Each image begins with ``halo`` zero lines, which are also the bottom
+    padding of the image before it. The tensor ends with such lines. The rows that a kernel's tap
+    reads therefore always have the same distance from those of the output.
 
-    Nothing is cleared beforehand: whoever writes a feature writes the zeros around it.
+    The buffer is not cleared: code that writes a feature also writes the zeros around it.
 
     Args:
-        shape (tuple): Images, height and width.
-        halo (int): Width of the zeros, the dilation of the convolutions that will read them.
-        channels (int): Of all features together, a multiple of 8.
-        like (Tensor): A tensor of the type and device wanted.
+        shape (tuple): Number of images, height and width.
+        halo (int): Width of the padding, the dilation of the convolutions that will read the maps.
+        channels (int): Total channels of all features, a multiple of 8.
+        like (Tensor): A tensor with the type and device of the buffer.
     """
 
     def __init__(self, shape: tuple[int, int, int], halo: int, channels: int, like: Tensor) -> None:
@@ -37,7 +37,7 @@ class PaddedMaps:
         self.buffer = like.new_empty(self.rows, channels)
 
     def channels(self, first: int, number: int) -> Tensor:
-        """Return ``(N, number, H, W)``, a view of some channels without the zeros around them."""
+        """Return ``(N, number, H, W)``, a view of some channels without the padding."""
         images, height, width = self.shape
         line, stride = width + self.halo, self.buffer.shape[1]
         return torch.as_strided(

@@ -1,4 +1,4 @@
-"""Pools, and copies, into padded maps."""
+"""Pooling and copying into padded maps."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ BLOCK_ROWS, BLOCK_CHANNELS = 64, 64  # of a program
 
 
 class Pool(NamedTuple):
-    """A pool; as it stands, a copy."""
+    """Parameters of a pool; the defaults are those of a copy."""
 
     kernel: int = 1
     stride: int = 1
@@ -21,14 +21,14 @@ class Pool(NamedTuple):
 
     @classmethod
     def of(cls, layer: nn.MaxPool2d | nn.AvgPool2d | None) -> 'Pool':
-        """Return the pool that a layer computes."""
+        """Return the parameters of a layer's pool."""
         if layer is None:
             return cls()
         average = isinstance(layer, nn.AvgPool2d)
         return cls(layer.kernel_size, layer.stride, layer.padding, average, layer.ceil_mode)
 
     def sides(self, sides: tuple) -> tuple[int, ...]:
-        """Return the sides of the output."""
+        """Return height and width of the output."""
         found = []
         for size in sides:
             rest = self.stride - 1 if self.ceil_mode else 0

@@ -1,4 +1,4 @@
-"""Which blocks of work a linked convolution is cut into: measured, or guessed."""
+"""Choosing the block sizes of a linked convolution, measured or estimated."""
 
 import contextlib
 import functools
@@ -21,14 +21,15 @@ _chosen: dict = {}
 
 
 def blocks_for(conv, maps, out, padded, geometry=None):
-    """Return the blocks of a convolution: those that were measured, or a guess.
+    """Return the block sizes of a convolution: measured ones, or an estimate.
 
     Args:
         conv (LinkedConv): The convolution.
-        maps, out, padded, geometry: As it will be called.
+        maps, out, padded, geometry: The arguments of its call.
 
     Returns:
-        Blocks: Of the table for GPUs of this kind, from the nearest number of rows.
+        Blocks: The entry with the nearest number of rows in the table for this kind of GPU, or an
+        estimate if the table has none.
     """
     rows = (geometry or maps).rows
     key = (*kind_of(conv, padded), rows.bit_length())
@@ -44,7 +45,7 @@ def blocks_for(conv, maps, out, padded, geometry=None):
 
 
 def kind_of(conv, padded):
-    """Return what the best blocks depend on, besides the number of rows."""
+    """Return the properties that determine the best blocks, besides the number of rows."""
     links = tuple(width for _, width in conv.links)
     return conv.kernel, conv.stride, links, conv.out_channels, padded
 
@@ -54,7 +55,7 @@ def table():
     """Return the blocks that were measured on GPUs of this compute capability.
 
     Returns:
-        dict: Blocks, by the kind of a convolution, and the binary digits of its number of rows.
+        dict: Blocks, by the kind of a convolution and the bit length of its number of rows.
     """
     found: dict = {}
     if torch.cuda.is_available():
@@ -68,7 +69,7 @@ def table():
 
 
 def candidates(conv, rows):
-    """Return blocks that may be the fastest, likely ones first."""
+    """Return candidates for the fastest blocks, likely ones first."""
     windows = {inner: conv.windows(inner) for inner in (32, 64) if inner <= conv.reach}
     least = min(number * inner for inner, number in windows.items())
     found = []
@@ -84,7 +85,7 @@ def candidates(conv, rows):
 
 
 def _outs(channels):
-    """Return the output blocks that waste the least, a tile more counting as some waste."""
+    """Return the output blocks that waste the fewest channels, with a penalty per tile."""
 
     def waste(out):
         tiles = -(-channels // sum(out))
@@ -94,7 +95,7 @@ def _outs(channels):
 
 
 def _cut(conv, sizes, tiles, steps):
-    """Yield blocks of some sizes: sums that are split, and numbers of steps that are ahead."""
+    """Yield blocks of given sizes with different numbers of splits and of prefetched steps."""
     rows, out, out2, inner = sizes
     memory = (rows + out + out2) * inner * 2
     there = shared_memory()
@@ -116,7 +117,7 @@ def _cut(conv, sizes, tiles, steps):
 
 @functools.cache
 def shared_memory():
-    """Return the bytes that a program may take on this GPU; on a CPU, a Hopper's."""
+    """Return the shared memory per program of this GPU, in bytes; on a CPU, that of a Hopper."""
     if not torch.cuda.is_available():
         return SHARED_MEMORY
     properties = torch.cuda.get_device_properties(torch.cuda.current_device())
@@ -132,20 +133,20 @@ def accelerates(conv):
 
 
 def choose(measured):
-    """Use blocks from now on, in this process.
+    """Use the given blocks from now on in this process.
 
     Args:
-        measured (dict): Blocks, by what :func:`noted` notes.
+        measured (dict): Blocks, by the keys that :func:`noted` yields.
     """
     _chosen.update(measured)
 
 
 @contextlib.contextmanager
 def noted():
-    """Note the convolutions that are computed meanwhile.
+    """Record the convolutions that are computed within the context.
 
     Yields:
-        dict: The arguments of :func:`blocks_for`, by what the blocks depend on.
+        dict: The arguments of :func:`blocks_for`, by kind of convolution and number of rows.
     """
     global _noted
     _noted = {}
@@ -156,7 +157,7 @@ def noted():
 
 
 def measure(conv, maps, out, padded, geometry=None, runs=6):
-    """Return the candidates' times on this GPU.
+    """Measure the candidates' times on this GPU.
 
     Returns:
         list[tuple[float, Blocks]]: Microseconds of a run within a CUDA graph, fastest first.

@@ -1,6 +1,7 @@
 """What finds contours on any backbone, and a pair of which one teaches the other."""
 
 from mmengine.model import BaseModel, BaseModule
+from mmengine.runner import load_checkpoint
 from torch import nn
 from torch.nn import functional
 
@@ -43,11 +44,13 @@ class ContourFinder(BaseModel):
 
 @MODELS.register_module()
 class TaughtFinder(BaseModel):
-    """The student learns what its teacher finds."""
+    """The student learns what its teacher finds. ``teacher_ckpt`` has the teacher's weights."""
 
-    def __init__(self, student, teacher, data_preprocessor=None):
+    def __init__(self, student, teacher, teacher_ckpt=None, data_preprocessor=None):
         super().__init__(data_preprocessor)
         self.student, self.teacher = MODELS.build(student), MODELS.build(teacher)
+        if teacher_ckpt is not None:
+            load_checkpoint(self.teacher, teacher_ckpt)
 
     def train(self, mode=True):  # returns nothing
         super().train(mode)

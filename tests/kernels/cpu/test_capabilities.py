@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cpu
 def untried(monkeypatch):
     """Let it be tried anew, and whatever CPU the tests are told to be on."""
     tried = functools.cache(capabilities.try_onednn_convolutions)
-    monkeypatch.setattr(capabilities, '_tried', tried)
+    monkeypatch.setattr(capabilities, 'works_here', tried)
     enabled, *_ = torch.backends.mkldnn.set_flags(_enabled=True)
     yield
     torch.backends.mkldnn.set_flags(_enabled=enabled)

@@ -70,8 +70,8 @@ def test_the_algorithm_is_exact(rows):
 def test_it_takes_the_tile_with_fewer_products():
     weight = torch.empty(1, 1, 3, 3)
     wanted = {4: 4, 6: 6, 12: 6, 32: 4, 64: 6, 128: 6}
-    assert {height: winograd._rows_of_tile(height, weight.dtype) for height in wanted} == wanted
-    assert winograd._rows_of_tile(6, torch.bfloat16) == 4
+    assert {height: winograd.rows_per_tile(height, weight.dtype) for height in wanted} == wanted
+    assert winograd.rows_per_tile(6, torch.bfloat16) == 4
 
 
 @pytest.mark.parametrize(

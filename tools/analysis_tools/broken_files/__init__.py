@@ -1,13 +1,13 @@
-"""Hostile and broken files, each tried by a tool of this repository in a process of its own.
+"""Hostile and broken files. Each is given to a tool of this repository in a separate process.
 
-A :class:`~.cases.Case` makes its file and says what must come of it; :mod:`.running` runs the tool,
-with a bound on time and memory. The tests and the table in docs/ are of one list,
+A :class:`~.cases.Case` creates its file and states the expected outcome. :mod:`.running` runs the
+tool, with limits on time and memory. The tests and the table in docs/ use the same list,
 :func:`all_cases`.
 """
 
 
 def all_cases():
-    """Return all cases, the heading of their table by the kind of their file."""
+    """Return all cases by the heading of their table, one heading for each kind of file."""
     from . import annotations, checkpoints, exported, images
 
     return {

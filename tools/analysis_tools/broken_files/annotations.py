@@ -7,7 +7,7 @@ TRAINS = 'Saving checkpoint'
 
 
 def changed(name, change, tool='train', **kwargs):
-    """Return what trains, or tests, on annotations that a function changed."""
+    """Return a command that trains or tests on annotations that a function changed."""
 
     def command(shop):
         shop.annotate(f'{name}.json', change)
@@ -17,7 +17,7 @@ def changed(name, change, tool='train', **kwargs):
 
 
 def boxes(*values):
-    """Return what gives the annotations these boxes."""
+    """Return a function that sets the annotations' boxes."""
 
     def change(content):
         for annotation, box in zip(content['annotations'], values * 2):
@@ -27,7 +27,7 @@ def boxes(*values):
 
 
 def first(**values):
-    """Return what changes the first annotation."""
+    """Return a function that changes the first annotation."""
     return lambda content: content['annotations'][0].update(values)
 
 

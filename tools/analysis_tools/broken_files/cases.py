@@ -1,4 +1,4 @@
-"""What a case is, and the place where its file is made."""
+"""A case, and the workshop in which its file is created."""
 
 import json
 from collections.abc import Callable
@@ -15,16 +15,16 @@ SIDE = 64  # of the images
 
 @dataclass(frozen=True)
 class Case:
-    """A file that is not as it should be, and a tool that is given it.
+    """A broken file, and a tool that is given this file.
 
     Attributes:
-        name (str): What is wrong, and with which tool it is tried.
-        command (callable): Gets a :class:`Workshop`, makes the file, and returns the tool's command
-            line.
-        status (int): What the tool must exit with: 0, the toolboxes' own behaviour; 1, something
-            was skipped; 2, an error in one line.
-        words (str): A pattern that must be in what it says.
-        export_format (str, optional): What must be installed. Defaults to None: nothing more.
+        name (str): The fault of the file, and the tool.
+        command (callable): Takes a :class:`Workshop`, creates the file, and returns the tool's
+            command line.
+        status (int): Expected exit status of the tool. 0: the toolboxes' own behaviour; 1:
+            something was skipped; 2: an error in one line.
+        words (str): A regular expression that the output must contain.
+        export_format (str, optional): Export format whose packages are needed. Defaults to None.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Case:
 
     @property
     def missing_packages(self):
-        """What of it is not installed."""
+        """The needed packages that are not installed."""
         from hardnet_mm.export.formats import FORMATS
 
         return FORMATS[self.export_format].missing_packages() if self.export_format else []
@@ -45,10 +45,10 @@ class Workshop:
     """A folder with a small data set, a config's settings for it, and a good checkpoint.
 
     Args:
-        folder (Path): It; made by :meth:`prepare`.
+        folder (Path): The folder, as :func:`~.running.prepare` creates it.
 
     Attributes:
-        mark (Path): What code in a hostile file would create.
+        mark (Path): The file that code in a hostile file would create.
         server (str): Address under which the folder is served.
     """
 
@@ -59,7 +59,7 @@ class Workshop:
         self.resumable = self.folder / 'trained/epoch_1.pth'
 
     def file(self, name):
-        """Return the path of a file to make."""
+        """Return the path of a file to be created."""
         path = self.folder / 'files' / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -86,7 +86,7 @@ class Workshop:
         return path
 
     def options(self, annotations='good.json', **settings):
-        """Return the settings that train or test in a second."""
+        """Return the settings with which training or testing takes about a second."""
         path = self.folder / annotations
         common = {
             'train_cfg.max_epochs': 1,
@@ -125,7 +125,7 @@ class Workshop:
         return [*command, self.new_folder() / 'out', *arguments]
 
     def new_folder(self):
-        """Return a folder that nothing was written to."""
+        """Return a new folder."""
         count = len([*self.folder.glob('work*')])
         path = self.folder / f'work{count}'
         path.mkdir()

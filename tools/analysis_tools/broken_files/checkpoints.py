@@ -13,7 +13,7 @@ RUNS = r'asks to run \w+\.system, which weights do not need: refused'
 
 
 class RunsCode:
-    """A pickle of it makes whoever reads it without care create a file."""
+    """An object whose pickle creates a file if it is loaded without restrictions."""
 
     def __init__(self, path):
         self.path = path
@@ -23,7 +23,7 @@ class RunsCode:
 
 
 class ReachesFunctions:
-    """A pickle of it asks for what leads from a class that is allowed to every function."""
+    """An object whose pickle tries to reach any function from an allowed class."""
 
     def __reduce__(self):
         from mmengine.logging import HistoryBuffer
@@ -32,14 +32,14 @@ class ReachesFunctions:
 
 
 def hostile(shop, name='hostile.pth', **kwargs):
-    """Write a checkpoint whose weights are good, and that runs code."""
+    """Write a checkpoint with good weights that also runs code."""
     content = torch.load(shop.good, weights_only=True)
     torch.save(dict(content, meta=RunsCode(shop.mark)), shop.file(name), **kwargs)
     return shop.file(name)
 
 
 def bare_pickle(shop, name):
-    """Write a pickle that is nothing but code."""
+    """Write a pickle that only runs code."""
     shop.file(name).write_bytes(pickle.dumps(RunsCode(shop.mark), protocol=4))
     return shop.file(name)
 
@@ -67,14 +67,14 @@ def by_last_checkpoint(shop):
 
 
 def published(shop):
-    """Put a hostile file where a published one would be, and ask for that by its name."""
+    """Store a hostile file under the name of a published file, and load it by its name."""
     hostile(shop, 'hardnet70_cityscapes_model.pkl')
     os.environ['HARDNET_WEIGHTS'] = str(shop.file(''))
     return shop.train(load_from='hardnet://fchardnet70_cityscapes')
 
 
 def with_config_text(shop):
-    """Write a checkpoint of a training whose config is Python that makes a file."""
+    """Write a checkpoint of a training whose config is Python code that creates a file."""
     content = torch.load(shop.resumable, weights_only=False)
     content['meta']['config'] = f'open({str(shop.mark)!r}, "w").close()'
     torch.save(content, shop.file('text.pth'))
@@ -82,7 +82,7 @@ def with_config_text(shop):
 
 
 def cut(tenths):
-    """Return what cuts a good checkpoint off, and tests it."""
+    """Return a command that truncates a good checkpoint, and tests it."""
 
     def command(shop):
         content = shop.good.read_bytes()
@@ -94,7 +94,7 @@ def cut(tenths):
 
 
 def changed(change, name='changed.pth', **arguments):
-    """Return what writes a good checkpoint whose state dict a function changed, and tests it."""
+    """Return a command that changes a good checkpoint's state dict by a function, and tests it."""
 
     def command(shop):
         state = torch.load(shop.good, weights_only=True)['state_dict']
@@ -106,7 +106,7 @@ def changed(change, name='changed.pth', **arguments):
 
 
 def holding(content):
-    """Return what writes a file that holds something else, and tests it."""
+    """Return a command that writes a file with other content, and tests it."""
 
     def command(shop):
         torch.save(content, shop.file('other.pth'))
@@ -116,12 +116,12 @@ def holding(content):
 
 
 def resumed(path):
-    """Return what resumes from a file."""
+    """Return a command that resumes from a file."""
     return lambda shop: shop.train('--resume', path(shop))
 
 
 def written(name, content):
-    """Return what writes bytes to a file, and tests it."""
+    """Return a command that writes bytes to a file, and tests it."""
 
     def command(shop):
         shop.file(name).write_bytes(content)
@@ -131,7 +131,7 @@ def written(name, content):
 
 
 def sparse(start):
-    """Return what makes a file of 10 GB that takes no place on the disk."""
+    """Return a command that creates a sparse file of 10 GB."""
 
     def command(shop):
         with open(shop.file('sparse.pth'), 'wb') as file:
@@ -143,7 +143,7 @@ def sparse(start):
 
 
 def bomb(shop):
-    """Write a checkpoint a record of which unpacks to 8 GB."""
+    """Write a checkpoint with a record that unpacks to 8 GB."""
     with (
         zipfile.ZipFile(shop.file('bomb.pth'), 'w', zipfile.ZIP_DEFLATED) as archive,
         archive.open('archive/data.pkl', 'w', force_zip64=True) as record,
@@ -154,7 +154,7 @@ def bomb(shop):
 
 
 def damaged_tensor(shop):
-    """Turn around one byte of a tensor."""
+    """Invert one byte of a tensor."""
     content = bytearray(shop.good.read_bytes())
     content[len(content) // 2] ^= 255
     shop.file('damaged.pth').write_bytes(content)

@@ -1,4 +1,4 @@
-"""Exported files that are cut off, edited, or of another model."""
+"""Exported files that are truncated, edited, or of another model."""
 
 from .cases import DETECTOR, Case
 
@@ -34,7 +34,7 @@ def _export(path, name, classes):
 
 
 def copied(shop, name, change, classes=10):
-    """Copy a format's files, the last of which a function changes; return the main one."""
+    """Copy a format's files, change the last one by a function, and return the main one."""
     files = exported(shop, name, classes)
     folder = shop.new_folder()
     for file in files:
@@ -49,7 +49,7 @@ def cut(content):
 
 
 def edited(content):
-    """Return it with 64 bytes in the middle turned around."""
+    """Return the content with 64 bytes in the middle inverted."""
     middle = len(content) // 2
     return (
         content[:middle]
@@ -64,12 +64,12 @@ def nothing(_):
 
 
 def tried(tool, name, change, classes=10):
-    """Return what tries a changed file with a tool."""
+    """Return a command that runs a tool with a changed file."""
     return lambda shop: TOOLS[tool](shop, copied(shop, name, change, classes))
 
 
 def main_file(tool, name, change):
-    """Return what tries a format's main file, changed, beside a good companion."""
+    """Return a command that runs a tool with a changed main file and a good companion."""
 
     def command(shop):
         path = copied(shop, name, lambda content: content)

@@ -1,4 +1,4 @@
-"""Images that are broken, or as photographs rarely are."""
+"""Images that are broken, or of an unusual kind."""
 
 import io
 
@@ -11,12 +11,12 @@ PREDICTED = '1 images, '
 
 
 def picture(size=(64, 64)):
-    """Return an image of noise, of Pillow."""
+    """Return a Pillow image of noise."""
     return Image.fromarray(noise(0, size))
 
 
 def saved(image, name, **kwargs):
-    """Return what writes an image to a path."""
+    """Return a function that writes an image to a path."""
 
     def write(path):
         image().save(path.with_name(name), **kwargs)
@@ -42,28 +42,28 @@ def empty(path):
 
 
 def text(path):
-    """Write a text under an image's name."""
+    """Write text to a file with an image's suffix."""
     path = path.with_name('text.png')
     path.write_text('no image')
     return path
 
 
 def bomb(path):
-    """Write a PNG of a few kB, of 30000 x 30000 pixels."""
+    """Write a PNG of a few kB with 30000 x 30000 pixels."""
     path = path.with_name('bomb.png')
     Image.new('1', (30000, 30000)).save(path)
     return path
 
 
 def deep(path):
-    """Write a PNG of 16 bits."""
+    """Write a PNG with 16 bits per channel."""
     path = path.with_name('deep.png')
     Image.fromarray(noise()[..., 0].astype(np.uint16) * 257).save(path)
     return path
 
 
 def turned(path):
-    """Write a JPEG whose EXIF says that it is turned by 90 degrees."""
+    """Write a JPEG whose EXIF data rotates it by 90 degrees."""
     path = path.with_name('turned.jpg')
     image = picture((48, 64))
     exif = image.getexif()
@@ -73,7 +73,7 @@ def turned(path):
 
 
 def animated(path):
-    """Write a GIF of three frames."""
+    """Write a GIF with three frames."""
     path = path.with_name('animated.gif')
     frames = [Image.fromarray(noise(i)) for i in range(3)]
     frames[0].save(path, save_all=True, append_images=frames[1:])
@@ -100,12 +100,12 @@ LARGE = ('a PNG of 110 kB and 900 million pixels', bomb)
 
 
 def predicted(make):
-    """Return what predicts on an image."""
+    """Return a command that predicts on an image."""
     return lambda shop: shop.predict(make(shop.file('image')))
 
 
 def in_data(make, tool):
-    """Return what trains or tests on an image."""
+    """Return a command that trains or tests on an image."""
 
     def command(shop):
         path = make(shop.file('image'))
@@ -126,7 +126,7 @@ def in_data(make, tool):
 
 
 def is_readable(path):
-    """Tell whether Pillow knows an image's size."""
+    """Return whether Pillow can read an image's size."""
     try:
         Image.open(path)
     except (OSError, Image.DecompressionBombError):
@@ -135,7 +135,7 @@ def is_readable(path):
 
 
 def named(name, tool, words):
-    """Return a case's name: what is wrong, what the toolboxes do, and the tool."""
+    """Return a case's name: the fault, the toolboxes' behaviour, and the tool."""
     return f'{name}{": " if words else ""}{words or ""}; {tool}.py'
 
 

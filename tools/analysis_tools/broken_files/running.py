@@ -1,4 +1,4 @@
-"""A tool in a process of its own, with a bound on its time and its memory."""
+"""Runs a tool in a separate process, with limits on time and memory."""
 
 import contextlib
 import http.server
@@ -24,11 +24,11 @@ PRELOADED = ['hardnet_mm.cls', 'hardnet_mm.det', 'hardnet_mm.seg', 'mmpretrain.a
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case.
+    """The outcome of a case.
 
     Attributes:
-        status (int): The exit status; negative: the signal that ended it; None: it took too long.
-        output (str): What it printed.
+        status (int): The exit status. Negative: the signal that ended the process. None: timeout.
+        output (str): The output of the process.
         ran (bool): Whether code in the file was run.
     """
 
@@ -37,7 +37,7 @@ class Outcome:
     ran: bool
 
     def fault(self, case):
-        """Return what is not as it must be, or None."""
+        """Return a description of the difference from the expected outcome, or None."""
         if self.ran:
             return 'code in the file was run'
         if self.status != case.status:
@@ -49,7 +49,7 @@ class Outcome:
         return None
 
     def words(self, case, folder):
-        """Return in one line what it said."""
+        """Return the message of the process in one line."""
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
         chosen = [line for line in lines if ': error: ' in line or line.startswith('skipped: ')]
         if case.status == 0 and (found := re.search(case.words, self.output)):
@@ -66,11 +66,11 @@ def run(heading, number, shop):
 
     Args:
         heading (str): A key of :func:`~.all_cases`.
-        number (int): Its place in that list.
-        shop (Workshop): Prepared.
+        number (int): Index of the case in its list.
+        shop (Workshop): A prepared workshop.
 
     Returns:
-        Outcome: What came of it.
+        Outcome: The outcome.
     """
     shop.mark.unlink(missing_ok=True)
     output = shop.folder / 'output.txt'
@@ -80,7 +80,7 @@ def run(heading, number, shop):
 
 
 def run_tool(command, environment, output, seconds=SECONDS):
-    """Run a tool whose command line a function makes; return its exit status."""
+    """Run a tool, and return its exit status."""
     process = _context().Process(target=_run, args=(command, environment, output))
     process.start()
     process.join(seconds)
@@ -119,7 +119,7 @@ def _run(command, environment, output):
 
 @contextlib.contextmanager
 def served(folder):
-    """Serve a folder on this machine, and give the address."""
+    """Serve a folder by HTTP on this machine, and yield the address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -133,15 +133,15 @@ def served(folder):
 
 
 def prepare(folder, server, count=1):
-    """Make workshops, each with data, a good checkpoint, and one of a training.
+    """Create workshops, each with data, a good checkpoint, and a checkpoint of a training.
 
     Args:
-        folder (Path): Where.
+        folder (Path): Parent folder of the workshops.
         server (str): Address under which it is served.
-        count (int): How many, for as many cases at once. Defaults to 1.
+        count (int): Number of workshops, for as many cases at a time. Defaults to 1.
 
     Returns:
-        list[Workshop]: They.
+        list[Workshop]: The workshops.
     """
     shops = [Workshop(folder / str(i), f'{server}/{i}') for i in range(count)]
     _fill(shops[0])

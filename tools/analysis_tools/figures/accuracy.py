@@ -20,17 +20,18 @@ PLACES = [(9, 0), (-9, 0), (0, 13), (0, -13), (8, 10), (8, -10), (-8, 10), (-8, 
 
 
 def read_panels(paths):
-    """Read the files that ``benchmark.py --out-dir`` leaves.
+    """Read the files that ``benchmark.py --out-dir`` writes.
 
     Args:
-        paths (list[str]): Of ``results.json`` files.
+        paths (list[str]): Paths of ``results.json`` files.
 
     Returns:
-        list[dict]: A panel of each: its ``title``, ``unit`` and ``dataset``, and its ``points``,
-        dicts of ``name``, ``latency`` in ms, ``result`` and whether it is ``ours``.
+        list[dict]: A panel for each file, with ``title``, ``unit``, ``dataset`` and ``points``.
+        Points are dicts with ``name``, ``latency`` in ms, ``result``, and ``ours``, which is
+        whether it is a model of this plugin.
 
     Raises:
-        InputError: If a file is none of these, or its published results are not comparable.
+        InputError: If a file is not such a file, or its published results are not comparable.
     """
     return [read_panel(path) for path in paths]
 
@@ -71,7 +72,7 @@ def read_panel(path):
 
 
 def draw_accuracy(panels):
-    """Draw a panel of each file, two side by side, and return the figure."""
+    """Draw a panel for each file, two per row, and return the figure."""
     columns = min(2, len(panels))
     lines = math.ceil(len(panels) / columns)
     figure, grid = plt.subplots(
@@ -123,7 +124,7 @@ def draw_panel(axes, panel):
 
 
 def place_labels(axes, points):
-    """Write each point's name where it covers no point, no other name and no border."""
+    """Write each point's name at a place where it covers no point, no name and no border."""
     renderer = axes.figure.canvas.get_renderer()
     frame = axes.get_window_extent()
     centres = [axes.transData.transform((p['latency'], p['result'])) for p in points]
@@ -156,7 +157,7 @@ def place_labels(axes, points):
 
 
 def overlap(box, other):
-    """Return the area that two boxes (left, bottom, right, top) share."""
+    """Return the area of the intersection of two boxes (left, bottom, right, top)."""
     width = min(box[2], other[2]) - max(box[0], other[0])
     height = min(box[3], other[3]) - max(box[1], other[1])
     return max(0, width) * max(0, height)

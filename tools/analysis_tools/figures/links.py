@@ -90,7 +90,7 @@ def draw_layer(axes, x, y, side, layer, is_output):
 
 
 def write_around(axes, block, growth_rate, growth_multiplier, height):
-    """Write the title, and what the drawing means."""
+    """Write the title and the legend."""
     links, num_layers = sum(map(len, block.links)), len(block.links)
     axes.text(
         LEFT - 15,

@@ -1,4 +1,4 @@
-"""A network as its parts: a row for each stride, a column each for backbone, neck and head."""
+"""Draws a network as boxes: a row for each stride, and columns for backbone, neck and head."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ PADDING, GAP = 9, 26  # inside and between boxes, pixels
 MARGIN, TITLE = 106, 66  # pixels for the rows' names at the left, and the title
 ARROW = dict(arrowstyle='-|>', color=FAINT, lw=1.2, shrinkA=0, shrinkB=0, mutation_scale=9)
 LINE_OF_ARROW = dict(color=FAINT, lw=1.2)
-# Receptive Field Blocks as the paper calls them, by type: mmdet need not be there for the others
+# The paper's names of Receptive Field Blocks, by type name, so that mmdet need not be imported
 RFB_NAMES = dict(RFB='RFB', RFBS='RFB-s')
 
 
@@ -31,8 +31,8 @@ class Box:
 
     Attributes:
         column (str): 'backbone', 'neck' or 'head'.
-        title (str): What it is.
-        lines (list[str]): What is computed in it, in order.
+        title (str): Name of the part.
+        lines (list[str]): Its layers, in order.
         size (tuple[int]): Height and width of its output.
     """
 
@@ -58,7 +58,7 @@ class Drawing:
 
 
 class Shapes:
-    """The output shapes of a model's modules, in the order in which one image passes them."""
+    """The output shapes of a model's modules, in the order of computation."""
 
     def __init__(self, model, scope, image):
         self.shapes, hooks = {}, []
@@ -85,7 +85,7 @@ class Shapes:
         return self.shapes[module][2:]
 
     def parts(self, module):
-        """Return the parts of a module that were run, in that order."""
+        """Return the parts of a module that were computed, in that order."""
         order = {part: number for number, part in enumerate(self.shapes)}
         return sorted(filter(order.__contains__, module.children()), key=order.get)
 
@@ -99,7 +99,7 @@ def draw_network(config, size=None):
             for a classifier, 512, 512 for the others.
 
     Raises:
-        InputError: If it is none of the models that this draws.
+        InputError: If this tool cannot draw the model.
     """
     cfg = read_config(config)
     model = build_model(cfg)
@@ -137,7 +137,7 @@ def choose(model, config):
 
 
 def lines_of(*modules, shapes):
-    """Say in a line each what modules compute: blocks, convolutions, pools, linear layers."""
+    """Describe modules in a line each: blocks, convolutions, pools, linear layers."""
     lines = []
     for module in modules:
         line = line_of(module, shapes)
@@ -149,7 +149,7 @@ def lines_of(*modules, shapes):
 
 
 def line_of(module, shapes):
-    """Say in a line what a module computes, or '' where its parts say it."""
+    """Describe a module in a line; '' if its parts are described instead."""
     if isinstance(module, HarDBlock) or type(module).__name__ in RFB_NAMES:
         return line_of_block(module, shapes)
     if isinstance(module, nn.Conv2d):
@@ -161,7 +161,7 @@ def line_of(module, shapes):
     if isinstance(module, nn.AvgPool2d):
         return f'average pool {window(module)}'
     if isinstance(module, nn.AdaptiveAvgPool2d):
-        return 'average of all cells'
+        return 'average of all positions'
     if isinstance(module, nn.Linear):
         return f'linear → {module.out_features}'
     if isinstance(module, nn.Dropout) and module.p:
@@ -172,7 +172,7 @@ def line_of(module, shapes):
 
 
 def line_of_block(module, shapes):
-    """Say in a line what a HarDNet block or a Receptive Field Block computes."""
+    """Describe a HarDNet block or a Receptive Field Block in a line."""
     channels = shapes.channels(module)
     if not isinstance(module, HarDBlock):
         name, branches = RFB_NAMES[type(module).__name__], len(module.branches)
@@ -183,7 +183,7 @@ def line_of_block(module, shapes):
 
 
 def window(module):
-    """Write a kernel, and its stride where it is not 1."""
+    """Format a kernel's size, and its stride if it is not 1."""
     kernel, stride = (
         value if isinstance(value, tuple) else (value, value)
         for value in (module.kernel_size, module.stride)
@@ -192,12 +192,12 @@ def window(module):
 
 
 def step(stride):
-    """Write a stride where it is not 1."""
+    """Format a stride; '' for 1."""
     return f', stride {stride[0]}' if stride[0] > 1 else ''
 
 
 def describe_backbone(drawing, model, shapes, image):
-    """Add the backbone's boxes; return for each of its outputs the box and its channels."""
+    """Add the backbone's boxes; return the box and the channels of each output."""
     backbone = model.backbone
     stem = drawing.add(
         'backbone',
@@ -231,7 +231,7 @@ def describe_classifier(drawing, model, shapes, image):
 
 
 def describe_ssd(drawing, model, shapes, image):
-    """Add the boxes of an SSD or RFBNet: the neck's levels, and what is predicted of each."""
+    """Add the boxes of an SSD or RFBNet: the neck's levels, and the predictions of each level."""
     neck, head = model.neck, model.bbox_head
     first, second, *rest = levels_of(neck)
     sources = [*describe_backbone(drawing, model, shapes, image), *[None] * len(rest)]
@@ -249,7 +249,7 @@ def describe_ssd(drawing, model, shapes, image):
         count = shapes.channels(boxes) // 4
         drawing.add(
             'head',
-            f'{count} boxes a cell',
+            f'{count} boxes per position',
             [
                 f'classes: {lines_of(classes, shapes=shapes)[0]}',
                 f'boxes: {lines_of(boxes, shapes=shapes)[0]}',
@@ -260,7 +260,7 @@ def describe_ssd(drawing, model, shapes, image):
 
 
 def levels_of(neck):
-    """Return the modules that make each level of an SSD's neck, or of an RFBNet's."""
+    """Return the modules that compute each level of an SSD's or RFBNet's neck."""
     if hasattr(neck, 'l2_norm'):
         own = [[neck.l2_norm], [neck.bridge]]
     else:
@@ -317,7 +317,7 @@ def describe_fchardnet(drawing, model, shapes, image):
 
 
 def render(drawing, title, facts):
-    """Lay a drawing out and draw it."""
+    """Compute the layout of a drawing, and draw it."""
     columns = [c for c in FILLS if any(box.column == c for box in drawing.boxes)]
     sizes = sorted({box.size for box in drawing.boxes}, reverse=True)
     pitch = (WIDTH - MARGIN) / max(2, len(columns))
@@ -358,7 +358,7 @@ def height_of(box):
 
 
 def place_row(axes, image, size, top, height):
-    """Draw a row's rule, and its stride and size at the left."""
+    """Draw the line above a row, and its stride and size at the left."""
     axes.plot((10, WIDTH - 10), (top + GAP / 2,) * 2, color=RULE, lw=0.8)
     stride = image[0] / size[0]
     axes.text(
@@ -373,7 +373,7 @@ def place_row(axes, image, size, top, height):
 
 
 def place_cell(boxes, left, top, height, pitch):
-    """Give the boxes of a row and column their places, one below the other."""
+    """Place the boxes of a row and column, one below the other."""
     for box in boxes:
         own = height_of(box)
         box.place = [left, top - own, pitch - 46, own]
@@ -408,7 +408,8 @@ def draw_box(axes, box):
 def draw_arrow(axes, source, target, label, number):
     """Draw an arrow between two boxes: up or down in a column, to the right between columns.
 
-    ``number`` counts the arrows to the target that turn on their way, so that none hides another.
+    ``number`` is the index of the arrow among those with a bend to the same target, so that none
+    hides another.
     """
     left, bottom, width, height = source.place
     aim_left, aim_bottom, aim_width, aim_height = target.place
@@ -434,6 +435,6 @@ def draw_arrow(axes, source, target, label, number):
 
 
 def turns(source, target):
-    """Tell whether an arrow must turn: to another column, from another height."""
+    """Return whether an arrow has a bend: it leads to another column and another height."""
     top, aim = (box.place[1] + box.place[3] for box in (source, target))
     return source.column != target.column and top != aim

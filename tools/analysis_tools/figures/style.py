@@ -1,4 +1,4 @@
-"""What the figures share: their colours, their size, and how they are saved."""
+"""The style of all figures: colours, size and saving."""
 
 import matplotlib
 
@@ -28,7 +28,7 @@ plt.rcParams.update(
 
 
 def new_canvas(height):
-    """Return a figure of the common width and a height in pixels, and its axes, in pixels."""
+    """Return a figure of the common width and a given height, and its axes, both in pixels."""
     figure = plt.figure(figsize=(WIDTH / DPI, height / DPI), facecolor='white')
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(0, height))
@@ -37,7 +37,7 @@ def new_canvas(height):
 
 
 def save(figure, path):
-    """Write a figure, whole or not at all, and without the date."""
+    """Write a figure atomically, and without the date."""
     with written_whole(path) as new:
         figure.savefig(new, dpi=DPI, metadata={'Date': None} if new.suffix == '.svg' else {})
     plt.close(figure)
