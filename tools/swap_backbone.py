@@ -86,14 +86,15 @@ def inheriting(args, differences):
 
 def try_out(cfg, swap, new):
     """Build and run the new model, and return a message about it."""
+    from hardnet_mm.swap.places import reach
     from hardnet_mm.swap.report import explain_failure
-    from hardnet_mm.swap.trial import predict
+    from hardnet_mm.swap.trial import predict_on_some_size
     from hardnet_mm.utils.configs import build_model
     from hardnet_mm.utils.errors import InputError
 
     try:
         model = build_model(new)
-        predict(model, new)
+        predict_on_some_size(model, new, reach(new.model, swap.keys))
     except Exception as error:  # whatever a project may raise
         raise InputError(explain_failure(cfg, swap, new, error)) from error
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -20,6 +20,7 @@ LICENSES = {
     SSD: 'MIT',
     CENTERNET: 'MIT',
     SEGMENTATION: 'MIT',
+    DFUS: 'MIT',
     PADDLE_SEGMENTATION: 'Apache-2.0',
 }
 IN_REPOSITORY = '{}/raw/master/{}'  # a file that a repository holds

@@ -101,7 +101,8 @@ def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
             f'the config wants strides {old.strides}, HarDNet gives {hardnet.out_strides}'
         )
 
-    was_pretrained = 'Pretrained' in str(backbone.get('init_cfg')) or model.get('pretrained')
+    around = _parts_that_load(cfg.model, keys)
+    was_pretrained = _loads(backbone) or model.get('pretrained') or around
     pretrained = bool(pretrained and was_pretrained and arch in WEIGHTS)
     if pretrained:
         new['init_cfg'] = dict(type='Pretrained', checkpoint=SCHEME + arch)
@@ -115,12 +116,30 @@ def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
     rewire(swapped, old.channels, hardnet.channels, name)
     differences = {name: dict(_delete_=True, **new), **difference(model, swapped)}
     differences = dict(custom_imports=_imports(cfg), model=outward(differences, keys[:-1]))
-    if pretrained:
+    differences['model'] = _without_weights(differences['model'], around)
+    if pretrained and new.get('in_channels', 3) % 3 == 0:
         _normalize(cfg, differences)
     _release_optimizer(cfg, hardnet, name, differences)
     if cfg.get('load_from'):
         differences['load_from'] = None  # its weights are of the old backbone
     return Swap(keys, old, hardnet, pretrained, differences)
+
+
+def _loads(part):
+    return 'Pretrained' in str(part.get('init_cfg'))
+
+
+def _parts_that_load(model, keys):
+    """Return the paths of the parts around the backbone that load weights, its own among them."""
+    paths = (keys[:depth] for depth in range(len(keys)))
+    return [path for path in paths if _loads(reach(model, path))]
+
+
+def _without_weights(differences, paths):
+    """Keep parts from loading weights of the old backbone; HarDNet's own would not be loaded."""
+    for path in paths:
+        reach(differences, path)['init_cfg'] = None
+    return differences
 
 
 def takes_tensor(model, old):

@@ -4,29 +4,62 @@ Where the targets depend on the model, as keypoints' heatmaps and texts' maps do
 goes through the config's own training pipeline, less what reads files.
 """
 
+import re
+
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import TRANSFORMS
 
+from .places import kind_of
+from .probe import preprocessor
+
 FRAMES = 32  # of a random video
+RGB = 3  # channels
 # What a transform that reads a file, or parts of a video, is called.
 READERS = ('Load', 'Decord', 'PyAV', 'RawFrame', 'SampleFrames', 'UniformSample', 'DenseSample')
 
 
+def takes_video(cfg, training):
+    """Tell whether a model takes frames of a video. Some of mmdet's trackers train on images."""
+    settings = preprocessor(cfg)
+    on_images = training and settings.get('use_det_processor')
+    return kind_of(settings) == 'TrackDataPreprocessor' and not on_images
+
+
+def tracking_batch(cfg, size):
+    """Return a video of two frames, the first of them the key frame, with boxes and masks."""
+    from mmdet.testing import demo_track_inputs
+
+    shape = (3, *size)
+    return demo_track_inputs(num_frames=2, key_frames_inds=[0], image_shapes=shape, with_mask=True)
+
+
 def mmdet_batch(cfg, size):
-    """Return two images with boxes, and with masks and a panoptic map if the config loads some."""
+    """Return two images with boxes, and with masks and a panoptic map if the config loads some.
+
+    A model that tells persons apart gets two images of each of two.
+    """
     from mmdet.testing import demo_mm_inputs
 
+    if kind_of(preprocessor(cfg)) == 'ReIDDataPreprocessor':
+        from mmdet.structures import ReIDDataSample  # mmdet 3.1 and later
+
+        samples = [ReIDDataSample().set_gt_label(person) for person in (0, 0, 1, 1)]
+        return dict(inputs=images(size) + images(size), data_samples=samples)
     annotations = str(cfg.get('train_dataloader'))
     panoptic = 'LoadPanopticAnnotations' in annotations
-    return demo_mm_inputs(
+    batch = demo_mm_inputs(
         2,
         [(3, *size)] * 2,
         num_classes=2,
         with_mask=panoptic or "'with_mask': True" in annotations,
         with_semantic=panoptic or "'with_seg': True" in annotations,
     )
+    if re.search(r"'num_classes': 1\b", str(cfg.model)):
+        for sample in batch['data_samples']:  # each box is of the second class
+            sample.gt_instances.labels.zero_()
+    return batch
 
 
 def mmseg_batch(cfg, size):
@@ -37,7 +70,7 @@ def mmseg_batch(cfg, size):
     samples = [SegDataSample(metainfo=dict(img_shape=size, ori_shape=size)) for _ in range(2)]
     for sample in samples:
         sample.gt_sem_seg = PixelData(data=torch.randint(0, 2, (1, *size)))
-    return dict(inputs=images(size), data_samples=samples)
+    return dict(inputs=images(size, image_channels(cfg)), data_samples=samples)
 
 
 def mmpretrain_batch(cfg, size):
@@ -45,27 +78,29 @@ def mmpretrain_batch(cfg, size):
     from mmpretrain.structures import DataSample
 
     samples = [DataSample().set_gt_label(1) for _ in range(2)]
-    return dict(inputs=images(size), data_samples=samples)
+    return dict(inputs=images(size, image_channels(cfg)), data_samples=samples)
 
 
 def mmrotate_batch(cfg, size):
-    """Return two images with rotated boxes, or with upright ones if the config's are."""
+    """Return two images with rotated boxes, or with quadrangles if the config's stay such."""
     from mmrotate.testing import demo_mm_inputs
 
     pipeline = str(cfg.get('train_dataloader'))
-    quadrangles = "gt_bboxes': 'qbox" in pipeline
+    quadrangles = "'box_type': 'qbox'" in pipeline and "'ConvertBoxType'" not in pipeline
     return demo_mm_inputs(
         2, [(3, *size)] * 2, num_classes=2, use_box_type=True, use_qbox=quadrangles
     )
 
 
 def mmyolo_batch(cfg, size):
-    """Return two images with boxes, stacked as the collate function of its data loaders does."""
+    """Return two images with boxes, stacked where its data loader has a collate function for it."""
     from mmdet.testing import demo_mm_inputs
     from mmyolo.datasets import yolov5_collate
 
     batch = demo_mm_inputs(2, [(3, *size)] * 2, num_classes=2, use_box_type=True)
-    return yolov5_collate([dict(inputs=i, data_samples=s) for i, s in zip(*batch.values())])
+    if 'collate_fn' not in cfg.train_dataloader:
+        return batch
+    return yolov5_collate([dict(inputs=i.float(), data_samples=s) for i, s in zip(*batch.values())])
 
 
 def mmpose_batch(cfg, size):
@@ -111,7 +146,10 @@ def mmocr_batch(cfg, size):
             gt_bboxes_labels=np.zeros(3, dtype=np.int64), gt_ignored=np.zeros(3, dtype=bool),
         )  # fmt: skip
 
-    return prepared(cfg, sample)
+    batch = prepared(cfg, sample)
+    for packed in batch['data_samples']:
+        packed.set_metainfo(dict(scale_factor=(1.0, 1.0)))  # packed in testing alone
+    return batch
 
 
 BATCHES = dict(
@@ -126,9 +164,18 @@ BATCHES = dict(
 )
 
 
-def images(size):
-    """Return two images, bytes of shape (3, H, W)."""
-    return [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for _ in range(2)]
+def image_channels(cfg):
+    """Return the channels of a config's images: as many as there are means.
+
+    A single mean may be all channels'. Then the backbone says.
+    """
+    mean = preprocessor(cfg).get('mean') or ()
+    return len(mean) if len(mean) > 1 else (cfg.model.get('backbone') or {}).get('in_channels', RGB)
+
+
+def images(size, channels=RGB):
+    """Return two images, bytes of shape (channels, H, W)."""
+    return [torch.randint(0, 256, (channels, *size), dtype=torch.uint8) for _ in range(2)]
 
 
 def prepared(cfg, sample, **more):

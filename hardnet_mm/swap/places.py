@@ -37,14 +37,30 @@ def locate(model, scope, path=None):
     ]
     found = found or [keys for keys, part in inside if _is_backbone(part, scope)]
     if not found:
-        raise InputError(
-            f'{_name(model)} has no model.backbone dict to replace, nor another part that is a '
-            f'backbone; it has {", ".join(str(key) for key in model)}'
-        )
+        raise InputError(_no_backbone(model))
     if len(found) > 1:
         names = ' or '.join('.'.join(keys) for keys in found)
         raise InputError(f'{_name(model)} has several backbones: say which, by --backbone {names}')
     return found[0]
+
+
+def _no_backbone(model):
+    """Return in words that a model has none, and which configs its parts are read from."""
+    words = (
+        f'{_name(model)} has no model.backbone dict to replace, nor another part that is a '
+        f'backbone; it has {", ".join(str(key) for key in model)}'
+    )
+    configs = [
+        f"model.{key}.cfg_path = '{part['cfg_path']}'"
+        for key, part in model.items()
+        if isinstance(part, dict) and 'cfg_path' in part
+    ]
+    if configs:
+        words += (
+            '. Parts of it are models of other configs: swap the config that is meant, and set the '
+            f'new file in its place: {"; ".join(configs)}'
+        )
+    return words
 
 
 def _checked_path(model, path):

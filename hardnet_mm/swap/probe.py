@@ -209,7 +209,7 @@ def _image_channels(cfg, backbone):
             return [backbone[key]]
     mean = preprocessor(cfg).get('mean')
     means = len(mean) if isinstance(mean, (list, tuple)) else 3
-    return [3] if means in (1, 3) else [3, means]
+    return [3] if means == 3 else [3, means]
 
 
 def _run(backbone, depths, sizes):

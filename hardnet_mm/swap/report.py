@@ -15,6 +15,7 @@ REASONS = dict(
     bgr_to_rgb='the ImageNet weights expect RGB',
     to_rgb='the ImageNet weights expect RGB',
     load_from='has weights of the old backbone',
+    init_cfg='has weights of the old backbone',
     resume='has weights of the old backbone',
     custom_imports='registers HarDNet',
     custom_keys="names the old backbone's layers",
@@ -205,6 +206,11 @@ def to_check(cfg, swap):
             f'{old["frozen_stages"]}'
         )
     lines.append(_norm_line(new, old))
+    if swap.pretrained and 'in_channels' in new:
+        lines.append(
+            'initial weights: random in the first layer, since those of ImageNet take 3 channels '
+            f'and in_channels is {new["in_channels"]}'
+        )
     if not swap.pretrained:
         published = '' if new['arch'] in WEIGHTS else f', since none of {new["arch"]} is published'
         lines.append(

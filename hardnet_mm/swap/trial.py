@@ -1,21 +1,23 @@
 """A trial of a model of any toolbox: one random batch, in training or prediction."""
 
 import copy
+import math
 
 import numpy as np
 import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
-from .batches import BATCHES, images
-from .probe import preprocessor
+from .batches import BATCHES, image_channels, images, takes_video, tracking_batch
+from .probe import LARGE, candidate_sizes
 
 SIZES = dict(mmseg=(128, 128), mmpretrain=(224, 224))
 USUAL_SIZE = (256, 256)
-# Heads that cannot take such a small image.
-LARGER = dict(
+# Heads that want an image of another size.
+HEAD_SIZES = dict(
     LRASPPHead=(400, 400),  # averages over 49 x 49 positions, at stride 8
     DDODHead=(384, 384),  # its 3 x 3 deformable convolution wants 3 x 3 positions, at stride 128
+    LinearReIDHead=(256, 128),  # its neck averages over 8 x 4 positions, at stride 32
 )
 
 
@@ -25,28 +27,36 @@ def image_size(cfg):
     if 'input_size' in anchors:  # SSD's levels have one input size
         return anchors.input_size, anchors.input_size
     types = str(cfg.model)
-    larger = [size for name, size in LARGER.items() if f"'{name}'" in types]
-    return larger[0] if larger else SIZES.get(cfg.default_scope, USUAL_SIZE)
+    wanted = [size for name, size in HEAD_SIZES.items() if f"'{name}'" in types]
+    return wanted[0] if wanted else SIZES.get(cfg.default_scope, USUAL_SIZE)
 
 
-def random_batch(cfg, views=0):
+def random_batch(cfg, views=0, training=True, size=None):
     """Return what a config's data loader gives: two images or videos and annotations, all random.
 
     Args:
         cfg (Config): A config of mmdet, mmseg or mmpretrain.
         views (int): Views of each image for self-supervised training, which has no annotations.
             Defaults to 0: images with annotations.
+        training (bool): Whether it is for training, where some trackers take single images.
+            Defaults to True.
+        size (tuple[int], optional): Height and width. Defaults to None: :func:`image_size`.
 
     Returns:
-        dict: ``inputs``, images of :func:`image_size`, values 0 to 255; and ``data_samples``.
+        dict: ``inputs``, images of that size, values 0 to 255; and ``data_samples``.
     """
-    size = image_size(cfg)
+    size = size or image_size(cfg)
     if cfg.default_scope == 'mmpretrain' and views:
         return dict(
             inputs=[torch.stack(images(size)).float() for _ in range(views)], data_samples=None
         )
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        return BATCHES[cfg.default_scope](cfg, size)
+        if takes_video(cfg, training):
+            return tracking_batch(cfg, size)
+        scope = cfg.default_scope
+        if scope == 'mmyolo' and not training:  # it stacks its batches in training alone
+            scope = 'mmdet'
+        return BATCHES[scope](cfg, size)
 
 
 def branches(batch):
@@ -77,17 +87,18 @@ def loss(model, cfg):
         return model.parse_losses(model(**batch, mode='loss'))[0]
 
 
-def predict(model, cfg):
+def predict(model, cfg, size=None):
     """Return the predictions for a random batch: a list with a data sample for each image.
 
-    A self-supervised model predicts nothing. For it, the tuple of feature maps is returned, and
-    likewise for a toolbox that no batch is known for. The model is left in evaluation mode.
+    Its images are of :func:`image_size`, unless a height and width are given. A self-supervised
+    model predicts nothing. For it, the tuple of feature maps is returned, and likewise for a
+    toolbox that no batch is known for. The model is left in evaluation mode.
     """
     with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.no_grad():
         model.eval()
         if cfg.default_scope not in BATCHES:
-            return features(model, cfg)
-        batch = random_batch(cfg)
+            return features(model, cfg, size)
+        batch = random_batch(cfg, training=False, size=size)
         if not hasattr(model, 'predict'):
             device = next(model.parameters()).device
             return model.extract_feat(torch.stack(batch['inputs']).float().to(device))
@@ -96,14 +107,32 @@ def predict(model, cfg):
         return model(**batch, mode='predict')
 
 
-def features(model, cfg):
+def predict_on_some_size(model, cfg, backbone):
+    """Return the predictions for a small size, or else for one that the config states.
+
+    Args:
+        model (nn.Module): The config's.
+        cfg (Config): The whole config.
+        backbone (ConfigDict): Its backbone.
+
+    Raises:
+        Exception: What the model raises on a small size, if it takes no other either.
+    """
+    stated = [(size.height, size.width) for size in candidate_sizes(cfg, backbone)]
+    errors = []
+    for size in (None, *(size for size in stated if math.prod(size) <= LARGE)):
+        try:
+            return predict(model, cfg, size)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def features(model, cfg, size=None):
     """Return what a model makes of an image before it decodes it to predictions."""
-    depth = len(preprocessor(cfg).get('mean') or RGB)
-    batch = torch.rand(2, depth, *image_size(cfg), device=next(model.parameters()).device)
+    shape = (2, image_channels(cfg), *(size or image_size(cfg)))
+    batch = torch.rand(shape, device=next(model.parameters()).device)
     return model(batch, mode='tensor')
-
-
-RGB = ('red', 'green', 'blue')
 
 
 def clip_boxes(model):

@@ -217,3 +217,8 @@ def test_records_are_sound():
     assert len({a for record in records for a in record.addresses}) == sum(
         len(record.addresses) for record in records
     )
+
+
+def test_every_published_file_has_a_licence():
+    """Of the repository that it belongs to; a card states it."""
+    assert {record.license for record in WEIGHTS.values()} == {'MIT', 'Apache-2.0'}

@@ -120,6 +120,16 @@ def test_images_of_a_pair_are_normalized_alike():
     assert changed['backbone']['in_channels'] == 6
 
 
+def test_grey_images_are_normalized_as_they_were():
+    """RGB's means, taken off one channel, would make three of it."""
+    backbone = dict(type='Pyramid', channels=(8,), strides=(4,), image_channels=1)
+    backbone['init_cfg'] = dict(type='Pretrained')
+    model = dict(type='M', backbone=backbone, data_preprocessor=dict(mean=[33.0], std=[79.0]))
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert changed['backbone']['in_channels'] == 1 and 'init_cfg' in changed['backbone']
+    assert 'data_preprocessor' not in changed
+
+
 def test_the_detector_of_a_semi_supervised_model():
     name = 'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py'
     model = swapped(name)['model']
@@ -127,6 +137,20 @@ def test_the_detector_of_a_semi_supervised_model():
     assert model['detector']['neck'] == dict(in_channels=[128, 320, 640, 1024])
     assert set(model) == {'detector', 'data_preprocessor'}
     assert model['data_preprocessor']['data_preprocessor']['bgr_to_rgb']
+
+
+def test_weights_of_the_whole_old_detector():
+    """As mmdet's trackers start from. They would keep HarDNet's own from being loaded."""
+    backbone = dict(type='Pyramid', channels=(8,), strides=(4,))
+    weights = dict(type='Pretrained', checkpoint='old.pth')
+    detector = dict(type='D', backbone=backbone, init_cfg=weights)
+    model = dict(type='Tracker', detector=detector, init_cfg=weights)
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert changed['init_cfg'] is None and changed['detector']['init_cfg'] is None
+    assert changed['detector']['backbone']['init_cfg']['checkpoint'] == 'hardnet://hardnet39ds'
+    model['init_cfg'] = detector['init_cfg'] = dict(type='Xavier')
+    changed = swap(Config(dict(default_scope=SCOPE, model=model)), 'hardnet39ds')['model']
+    assert 'init_cfg' not in {**changed, **changed['detector'], **changed['detector']['backbone']}
 
 
 def test_an_equal_number_elsewhere_stays():

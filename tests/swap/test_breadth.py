@@ -29,6 +29,13 @@ def test_swaps(name):
     assert name not in tool.REFUSED or outcome != 'works'
 
 
+def test_a_config_that_cannot_be_read_is_an_outcome(tmp_path):
+    path = tmp_path / 'old.py'
+    path.write_text("custom_imports = dict(imports=['nobodys.models'])\nmodel = dict(type='M')\n")
+    outcome = tool.run(str(path), 'hardnet39ds')
+    assert outcome.startswith('fails without HarDNet, too: ') and 'nobodys.models' in outcome
+
+
 PAGE = f'# Title\n\nBefore.\n\n{tool.BEGIN}\n{tool.END}\n\nAfter.\n'
 
 

@@ -46,6 +46,13 @@ def test_refuses_a_model_without_one(model):
         find(**model)
 
 
+def test_a_model_that_is_read_from_another_config():
+    """As the student and the teacher are in mmrazor's distillation."""
+    parts = dict(architecture=dict(cfg_path='mmseg::a.py'), teacher=dict(cfg_path='mmseg::b.py'))
+    with pytest.raises(ValueError, match="architecture.cfg_path = 'mmseg::a.py'; model.teacher"):
+        find(**parts)
+
+
 def test_differences_are_put_where_the_backbone_is():
     assert outward(dict(x=1), ('student', 'net')) == dict(student=dict(net=dict(x=1)))
     assert reach(dict(a=dict(b=2)), ('a', 'b')) == 2

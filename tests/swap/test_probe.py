@@ -68,9 +68,12 @@ def test_a_refusal_names_the_sizes_that_were_tried():
         probe(cfg, cfg.model.backbone)
 
 
-def test_images_have_as_many_channels_as_the_mean():
-    cfg = config(dict(image_channels=4), data_preprocessor=dict(mean=[0, 0, 0, 0]))
-    assert probe(cfg, cfg.model.backbone).channels == (8, 16)
+@pytest.mark.parametrize('channels, mean', [(4, [0] * 4), (3, [0] * 3), (3, [0]), (1, [0])])
+def test_images_have_as_many_channels_as_the_mean(channels, mean):
+    """Or three, each with the same mean."""
+    cfg = config(dict(image_channels=channels), data_preprocessor=dict(mean=mean))
+    found = probe(cfg, cfg.model.backbone)
+    assert (found.channels, found.image_channels) == ((8, 16), channels)
 
 
 def test_strides_are_powers_of_two_where_sizes_are_rounded():

@@ -63,6 +63,8 @@ def test_what_to_check_in_training():
     assert 'frozen stages: none' in text and 'initial weights: random' in text
     cfg.model.backbone.norm_eval = True
     assert 'norm: BN keeps the statistics of ImageNet' in told(to_check, cfg)
+    cfg.model.backbone.in_channels = cfg.model.backbone.image_channels = 1
+    assert 'random in the first layer' in told(to_check, cfg)
 
 
 def test_the_report_has_three_parts():

@@ -153,8 +153,16 @@ CONFIGS = {
     ],
 }
 
-# Of the toolboxes that the plugin does not install.
+# Of mmdet's tracking, and of the toolboxes that the plugin does not install.
 OTHER_CONFIGS = {
+    'mmdet': [
+        'qdtrack/qdtrack_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval',
+        'bytetrack/bytetrack_yolox_x_8xb4-80e_crowdhuman-mot17halftrain_test-mot17halfval',
+        'ocsort/ocsort_yolox_x_8xb4-amp-80e_crowdhuman-mot17halftrain_test-mot17halfval',
+        'masktrack_rcnn/masktrack-rcnn_mask-rcnn_r50_fpn_8xb1-12e_youtubevis2019',
+        'mask2former_vis/mask2former_r50_8xb2-8e_youtubevis2019',
+        'reid/reid_r50_8xb32-6e_mot17train80_test-mot17val20',
+    ],
     'mmrotate': [
         'rotated_retinanet/rotated-retinanet-hbox-le90_r50_fpn_1x_dota',
         'rotated_retinanet/rotated-retinanet-rbox-le90_r50_fpn_1x_dota',
@@ -165,10 +173,10 @@ OTHER_CONFIGS = {
         'oriented_rcnn/oriented-rcnn-le90_r50_fpn_1x_dota',
         'oriented_rcnn/oriented-rcnn-le90_swin-tiny_fpn_1x_dota',
         'roi_trans/roi-trans-le90_r50_fpn_1x_dota',
-        'gliding_vertex/gliding-vertex-rbox_r50_fpn_1x_dota',
+        'gliding_vertex/gliding-vertex-qbox_r50_fpn_1x_dota',
         's2anet/s2anet-le135_r50_fpn_1x_dota',
         'r3det/r3det-oc_r50_fpn_1x_dota',
-        'convnext/rotated-retinanet-rbox-le90_convnext-tiny_fpn_kld-stable_adamw-1x_dota',
+        'kld/rotated-retinanet-rbox-le90_r50_fpn_kld-stable_adamw-1x_dota',
         'rotated_rtmdet/rotated_rtmdet_s-3x-dota',
     ],
     'mmpose': [
@@ -193,7 +201,6 @@ OTHER_CONFIGS = {
         'textdet/dbnet/dbnet_resnet50_1200e_icdar2015',
         'textdet/dbnetpp/dbnetpp_resnet50_fpnc_1200e_icdar2015',
         'textdet/panet/panet_resnet18_fpem-ffm_600e_icdar2015',
-        'textdet/psenet/psenet_resnet50_fpnf_600e_icdar2015',
         'textdet/fcenet/fcenet_resnet50_fpn_1500e_icdar2015',
     ],
     'mmyolo': [
@@ -203,7 +210,7 @@ OTHER_CONFIGS = {
         'yolov8/yolov8_s_syncbn_fast_8xb16-500e_coco',
         'yolox/yolox_s_fast_8xb8-300e_coco',
         'rtmdet/rtmdet_s_syncbn_fast_8xb32-300e_coco',
-        'ppyoloe/ppyoloe_plus_s_fast_8xb8-80e_coco',
+        'yolov5/yolov5_n-v61_syncbn_fast_8xb16-300e_coco',
     ],
 }
 
@@ -224,13 +231,16 @@ REFUSED = (
 
 def run(name, arch):
     """Swap, train a step, predict, and return the outcome: one of :data:`KINDS`, with a reason."""
-    cfg = read_config(name)
+    try:
+        cfg = read_config(name)
+    except (ImportError, InputError) as error:
+        return f'fails without HarDNet, too: {error}'.partition('\n')[0]
     try:
         plan = plan_swap(cfg, arch)
         swapped = read_inherited(name, plan.differences)
     except ValueError as error:
         return f'refused: {error}'
-    except NotImplementedError as error:  # the old backbone needs a compiled operator to be seen
+    except (ImportError, NotImplementedError) as error:  # a package or an operator is not there
         return f'fails without HarDNet, too: {error}'.partition(': install')[0]
     # a gradient is to reach the first layer
     reach(swapped.model, plan.keys).pop('frozen_stages', None)
@@ -238,6 +248,13 @@ def run(name, arch):
     if failure and re.sub(r'\d', '', attempt(cfg)) == re.sub(r'\d', '', failure):  # but for sizes
         return f'fails without HarDNet, too: {failure}'
     return f'fails: {failure}' if failure else 'works'
+
+
+def path_of(name):
+    """Return the path of a toolbox's config. Of mmaction2's, mmengine finds none by name."""
+    toolbox, _, rest = name.partition('::')
+    folder = importlib.util.find_spec(toolbox).submodule_search_locations[0]
+    return str(Path(folder, '.mim/configs', rest))
 
 
 def attempt(cfg):
@@ -255,9 +272,10 @@ def attempt(cfg):
 
 
 def fill_zero_weights(model):
-    """Fill linear layers that start at zero, as ViT's classifier: no gradient passes one."""
+    """Fill layers that start at zero, as ViT's and YOLOv6's classifiers: no gradient passes one."""
     for module in model.modules():
-        if isinstance(module, torch.nn.Linear) and not module.weight.any():
+        layer = isinstance(module, (torch.nn.Linear, torch.nn.Conv2d))
+        if layer and not module.weight.any():
             torch.nn.init.normal_(module.weight, std=0.01)
 
 
@@ -397,7 +415,10 @@ def main():
         if importlib.util.find_spec(toolbox) is None:
             continue
         for name in (f'{toolbox}::{name}.py' for name in names):
-            column.outcomes[name] = done[name] if name in done else run(name, args.arch)
+            if name in done:
+                column.outcomes[name] = done[name]
+            else:
+                column.outcomes[name] = run(path_of(name) if args.others else name, args.arch)
             print(f'{name}: {column.outcomes[name]}', flush=True)
             both = Column(column.arch, column.versions, {**done, **column.outcomes})
             write({**columns, stack: both}, args.out)

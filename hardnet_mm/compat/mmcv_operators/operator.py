@@ -92,9 +92,14 @@ def check(name, given, shapes):
 
 
 def _fits(wanted, shape, sizes):
-    """Return whether a shape is the wanted one; if so, store the sizes of new letters."""
+    """Return whether a shape is the wanted one; if so, store the sizes of new letters.
+
+    ``5+`` means five or more.
+    """
     found = {}
     for token, size in zip(wanted, shape):
+        if token.endswith('+'):
+            token = token[:-1] if size < int(token[:-1]) else str(size)
         if size != (int(token) if token.isdigit() else {**found, **sizes}.get(token, size)):
             return False
         if not token.isdigit():

@@ -17,12 +17,13 @@ BLOCK = 64  # boxes whose overlaps with all others are computed at once
 NUMBERS = 500  # that a pair takes in shared_area, about
 
 
-@operator(USING, 'compiled, CPU', slow=True, boxes1='N 5', boxes2='M 5')
+@operator(USING, 'compiled, CPU', slow=True, boxes1='N 5+', boxes2='M 5+')
 def box_iou_rotated(boxes1, boxes2, ious, mode_flag, aligned):
     """Fill ``ious`` ``(N M,)``, or ``(N,)`` of pairs where ``aligned``.
 
     Args:
         boxes1 (Tensor): ``(N, 5)``: centre x and y, width, height, angle in radians, clockwise.
+            More columns, as the scores that mmrotate's metrics leave there, are ignored.
         boxes2 (Tensor): ``(M, 5)``.
         ious (Tensor): Filled in place.
         mode_flag (int): Index in :data:`MODES`: relative to the union, or to the first box.
@@ -30,8 +31,8 @@ def box_iou_rotated(boxes1, boxes2, ious, mode_flag, aligned):
     """
     _fill(
         'box_iou_rotated',
-        corners_of(*widened(boxes1)),
-        corners_of(*widened(boxes2)),
+        corners_of(*widened(boxes1[:, :5])),
+        corners_of(*widened(boxes2[:, :5])),
         ious,
         mode_flag,
         aligned,
@@ -42,12 +43,13 @@ def box_iou_rotated(boxes1, boxes2, ious, mode_flag, aligned):
     USING,
     'compiled, CPU, of rectangles; float64 clipping',
     slow=True,
-    boxes1='N 8',
-    boxes2='M 8',
+    boxes1='N 8+',
+    boxes2='M 8+',
 )
 def box_iou_quadri(boxes1, boxes2, ious, mode_flag, aligned):
     """Do the same as :func:`box_iou_rotated` for convex quadrilaterals, x1 y1 to x4 y4."""
-    first, second = (boxes.unflatten(1, (4, 2)) for boxes in widened(boxes1, boxes2))
+    corners = widened(boxes1[:, :8], boxes2[:, :8])
+    first, second = (boxes.unflatten(1, (4, 2)) for boxes in corners)
     _fill('box_iou_quadri', first, second, ious, mode_flag, aligned)
 
 

@@ -40,6 +40,8 @@ SETS = torch.zeros(2, 18)
         ('more than 2147483647 pixels', lambda: rotated_align(turned(0, 1e9))),
         ('must not have a negative size, got -1', lambda: rotated_align(turned(0, -1.0))),
         ('rois must have the shape', lambda: rotated_align(roi(0))),
+        ('boxes1 must have the shape', lambda: ops.box_iou_rotated(SETS[:, :4], SETS[:, :5])),
+        ('boxes2 must have the shape', lambda: ops.box_iou_quadri(SETS[:, :8], SETS[:, :7])),
         ('num_orientations must divide the 4 channels', lambda: riroi(turned(0), 3)),
         ('num_orientations must divide the 4 channels', lambda: riroi(turned(0), 0)),
         ('index of its image', lambda: riroi(turned(7), 4)),
@@ -243,3 +245,14 @@ def test_a_slow_one_says_once_that_it_is_a_stand_in():
         for _ in range(2):
             ops.carafe(features, masks, 3, 1, 2)
     assert len([one for one in said if 'without compiled' in str(one.message)]) == 1
+
+
+def test_scores_behind_rotated_boxes_are_ignored():
+    """mmrotate's metrics leave them there; compiled code reads the first columns, too."""
+    boxes = torch.tensor([[8.0, 8, 4, 6, 0.3], [9.0, 8, 4, 6, 0.3]])
+    corners = torch.tensor([[0.0, 0, 4, 0, 4, 4, 0, 4], [1.0, 0, 5, 0, 5, 4, 1, 4]])
+    for overlap, plain in ((ops.box_iou_rotated, boxes), (ops.box_iou_quadri, corners)):
+        scored = torch.cat([plain, torch.ones(2, 1)], dim=1)
+        found = overlap(scored, plain)
+        assert torch.equal(found, overlap(plain, plain)) and 0 < found[0, 1] < 1
+        assert overlap(scored[:0], plain).shape == (0, 2)
