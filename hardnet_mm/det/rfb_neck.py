@@ -12,6 +12,7 @@ from ..utils.arguments import typed
 from ..utils.errors import InputError
 from .bridge import Bridge
 from .rfb import RFB, RFB_NORM, RFBS
+from .ssd_neck import check_map, smallest_map
 
 
 @MODELS.register_module()
@@ -74,14 +75,20 @@ class RFBNeck(SSDNeck):
                 (second, *of_blocks[1:]), of_blocks[1:], block_strides, block_dilations
             )
         )
+        self.smallest_map = smallest_map(self.extra_layers)
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Map the backbone's outputs ``(N, in_channels[i], H_i, W_i)`` to all levels, a tuple."""
+        """Map the backbone's outputs ``(N, in_channels[i], H_i, W_i)`` to all levels, a tuple.
+
+        Raises:
+            InputError: If the second input is too small for the kernels of the last levels.
+        """
         first, second = inputs
         levels, x = [self.rfb_s(first)], self.bridge(second)
         for block in self.blocks:
             x = block(x)
             levels.append(x)
+        check_map(self, x)
         return super().forward(levels)
 
 
