@@ -99,7 +99,9 @@ def test_a_teachers_checkpoint_is_not_read_and_stays_in_the_config(contours, wri
         f"dict(type='TaughtFinder', student={one}, teacher={one}, teacher_ckpt='teacher.pth')"
     )
     with pytest.raises(FileNotFoundError, match=r'teacher.pth'):
-        importlib.import_module('contours.registry').MODELS.build(read_config(path).model)
+        importlib.import_module('contours.registry').MODELS.build(
+            dict(read_config(path).model, _scope_='contours')
+        )
     _, swap = swapped(path, path='student.backbone')
     try_out(path, swap)
     assert read_inherited(path, swap.differences).model.teacher_ckpt == 'teacher.pth'

@@ -152,6 +152,7 @@ def test_figures_of_the_documentation_are_of_today(root, run_tool, tmp_path, com
 def sheet_arguments(root, digits, tmp_path_factory):
     """The arguments of contact_sheet.py for a CenterNet of random weights, but for --out."""
     path = tmp_path_factory.mktemp('weights') / 'weights.pth'
+    torch.manual_seed(0)  # others cover the images with boxes
     state = build_model(read_config(str(root / DETECTOR))).state_dict()
     torch.save(dict(state_dict=state, meta={}), path)
     options = ('--cfg-options', f'test_dataloader.dataset.data_root={digits}/')
