@@ -377,3 +377,18 @@ def test_crowd_regions_of_coco_train(root, tmp_path):
         wanted = [[x, y, x + w - last, y + h - last] for (x, y, w, h), _ in boxes]
         assert sample.gt_instances.bboxes.tensor.tolist() == wanted
         assert len(sample.ignored_instances.bboxes) == 0
+
+
+@pytest.mark.parametrize(
+    'name, side', [('ssd512_hardnet68_coco', 16), ('rfb512_hardnet68_coco', 8)]
+)
+def test_a_map_too_small_for_the_last_levels(root, name, side):
+    """On one of 17 pixels, all levels have an output."""
+    cfg = Config.fromfile(root / f'configs/{name}.py')
+    neck = MODELS.build(cfg.model.neck).eval()
+    first, second = cfg.model.neck.in_channels
+    inputs = torch.rand(1, first, 64, 64), torch.rand(1, second, side, 40)
+    with pytest.raises(ValueError, match=f'at least {neck.smallest_map} x'):
+        neck(inputs)
+    larger = torch.rand(1, second, 17, 40)
+    assert len(neck((inputs[0], larger))) == len(cfg.model.neck.out_channels)
