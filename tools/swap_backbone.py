@@ -85,20 +85,28 @@ def inheriting(args, differences):
 
 
 def try_out(cfg, swap, new):
-    """Build and run the new model, and return a message about it."""
+    """Build and run the new model; return what was done, and what it leaves undecided.
+
+    If the new model fails, the old one is run. If that fails in the same way, the images of the
+    trial are the reason, not HarDNet.
+    """
     from hardnet_mm.swap.places import reach
-    from hardnet_mm.swap.report import explain_failure
-    from hardnet_mm.swap.trial import predict_on_some_size
+    from hardnet_mm.swap.report import explain_failure, explain_untried
+    from hardnet_mm.swap.trial import failure, is_same_failure, predict_on_some_size
     from hardnet_mm.utils.configs import build_model
     from hardnet_mm.utils.errors import InputError
 
+    model, done, undecided = None, 'built and run once', []
     try:
         model = build_model(new)
         predict_on_some_size(model, new, reach(new.model, swap.keys))
     except Exception as error:  # whatever a project may raise
-        raise InputError(explain_failure(cfg, swap, new, error)) from error
+        old = None if model is None else failure(cfg, reach(cfg.model, swap.keys))
+        if old is None or not is_same_failure(old, error):
+            raise InputError(explain_failure(swap, new, error, old)) from error
+        done, undecided = 'built, not run', [explain_untried(swap, new, error)]
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return f'{parameters / 1e6:.1f} M parameters, built and run once'
+    return f'{parameters / 1e6:.1f} M parameters, {done}', undecided
 
 
 def main(args):
@@ -128,14 +136,14 @@ def main(args):
             outputs = told_outputs(args.outputs) if args.outputs else None
             swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone, outputs)
             new = read_inherited(base, swap.differences)
-        tried = 'not tried' if args.no_trial else try_out(cfg, swap, new)
+        tried, more = ('not tried', []) if args.no_trial else try_out(cfg, swap, new)
     text = new.pretty_text if base != args.config else inheriting(args, swap.differences)
     if args.out is None:
         print(text, end='')
     else:
         with written_whole(args.out) as file:
             file.write_text(text)
-    lines = report(cfg, swap)
+    lines = report(cfg, swap, *more)
     lines.append(
         f'{args.arch} for {reach(cfg.model, swap.keys).type} in {args.config}: {tried}'
         f'{f", written to {args.out}" if args.out else ""}'

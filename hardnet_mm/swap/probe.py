@@ -159,12 +159,13 @@ def _last_size(pipeline):
     return None, ''
 
 
-def probe(cfg, backbone):
+def probe(cfg, backbone, inner_scope=None):
     """Run a backbone to find its outputs.
 
     Args:
         cfg (Config): The complete config, whose ``default_scope`` is a toolbox or a registry.
         backbone (ConfigDict): Config of its backbone.
+        inner_scope (str, optional): Scope of its class. Defaults to None: the config's.
 
     Returns:
         Outputs: The outputs.
@@ -173,7 +174,7 @@ def probe(cfg, backbone):
         InputError: If the backbone does not run, or if its outputs are neither feature maps in the
             order from shallow to deep, nor one vector.
     """
-    scope = cfg.default_scope
+    scope = inner_scope or cfg.default_scope
     registry = register_toolbox(scope).MODELS
     settings = without_checkpoints(backbone)
     settings.pop('dcn', None)  # changes no shape, and may need compiled operators

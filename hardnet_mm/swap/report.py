@@ -153,28 +153,57 @@ def _widths(part, widths, path=()):
                 yield (*path, key), value, set().union(*news)
 
 
-def explain_failure(cfg, swap, new, error):
+def explain_failure(swap, new, error, old_error=None):
     """Return a message about a new model that cannot be built or run.
 
     Args:
-        cfg (Config): The old config.
         swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
         new (Config): The new config.
         error (Exception): The error.
+        old_error (Exception, optional): Another error, of the old model. Defaults to None: it runs.
     """
-    words = f'with HarDNet the model fails: {type(error).__name__}: {" ".join(str(error).split())}'
-    left = old_widths(reach(new.model, swap.keys[:-1]), swap)
-    places = '; '.join(
-        f'model.{".".join((*swap.keys[:-1], *path))} = {_short(value)}' for path, value, _ in left
-    )
-    if places:
+    words = f'with HarDNet the model fails: {_words(error)}{_left(swap, new)}'
+    if old_error is not None:
         words += (
-            f'. The old backbone has {_numbers(swap.old.channels)} channels, HarDNet has '
-            f'{_numbers(swap.hardnet.channels)}; one of these may still mean the old ones: {places}'
+            '. The old model fails, too, so the random images of this command may be the reason: '
+            f'{_words(old_error)}'
         )
     return (
         f'{words}. With --no-trial the config is written, and you can correct it in a config that '
         'inherits from it'
+    )
+
+
+def explain_untried(swap, new, error):
+    """Return a message about a new model that fails in the same way as the old one.
+
+    Args:
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
+        new (Config): The new config.
+        error (Exception): The error of both.
+    """
+    return (
+        'the new model was built, but not run. On the random images of this command the old model '
+        f'fails in the same way: {_words(error)}{_left(swap, new)}. Check that the first training '
+        'steps run'
+    )
+
+
+def _words(error):
+    return ': '.join(filter(None, (type(error).__name__, ' '.join(str(error).split()))))
+
+
+def _left(swap, new):
+    """Return in words which arguments of a new config may still mean the old channels, or ''."""
+    left = old_widths(reach(new.model, swap.keys[:-1]), swap)
+    places = '; '.join(
+        f'model.{".".join((*swap.keys[:-1], *path))} = {_short(value)}' for path, value, _ in left
+    )
+    if not places:
+        return ''
+    return (
+        f'. The old backbone has {_numbers(swap.old.channels)} channels, HarDNet has '
+        f'{_numbers(swap.hardnet.channels)}; one of these may still mean the old ones: {places}'
     )
 
 
@@ -231,11 +260,17 @@ def _norm_line(new, old):
     return words
 
 
-def report(cfg, swap):
-    """Return the lines of the complete report, with :func:`changes`' arguments."""
+def report(cfg, swap, *more):
+    """Return the lines of the complete report.
+
+    Args:
+        cfg (Config): The old config.
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
+        *more (str): What else could not be decided.
+    """
     parts = {
         'changed': changes(cfg, swap),
-        'not decided': undecided(cfg, swap),
+        'not decided': [*undecided(cfg, swap), *more],
         'to check in training': to_check(cfg, swap),
     }
     return [

@@ -11,6 +11,15 @@ from hardnet_mm.swap.trial import (
 )
 
 
+def test_the_batch_is_of_the_models_toolbox():
+    """mmdet3d's configs of nuImages have a detector of mmdet."""
+    cfg = Config(dict(default_scope='mmpretrain', model=dict(_scope_='mmdet')))
+    assert image_size(cfg) == (256, 256)
+    assert len(random_batch(cfg)['data_samples'][0].gt_instances.bboxes)
+    cfg.model.pop('_scope_')
+    assert 'gt_label' in random_batch(cfg)['data_samples'][0]
+
+
 def test_self_supervision_has_views():
     batch = random_batch(Config(dict(default_scope='mmpretrain', model=dict())), views=2)
     assert [view.shape for view in batch['inputs']] == [(2, 3, 224, 224)] * 2
