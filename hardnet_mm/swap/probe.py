@@ -181,9 +181,8 @@ def probe(cfg, backbone, inner_scope=None):
     with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
         old = registry.build(settings)
         old.eval()  # some return nothing from it
-        outputs, size, depth = _run(
-            old, _image_channels(cfg, backbone), candidate_sizes(cfg, backbone)
-        )
+        depths = _image_channels(cfg, backbone, old)
+        outputs, size, depth = _run(old, depths, candidate_sizes(cfg, backbone))
     bare = isinstance(outputs, torch.Tensor)
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
     kind = kind_of(backbone)
@@ -200,17 +199,20 @@ def probe(cfg, backbone, inner_scope=None):
     return Outputs(tuple(output.shape[1] for output in outputs), strides, size, depth, bare)
 
 
-def _image_channels(cfg, backbone):
+def _image_channels(cfg, backbone, old):
     """Return possible numbers of image channels.
 
-    They are the number that the backbone states, or else 3 and the number of means.
+    They are the number that the backbone's config states, or else 3, the number of means, and what
+    the first convolution takes. That is another number in a network on maps of pillars or voxels.
     """
     for key in ('in_channels', 'in_chans', 'input_channels'):
         if type(backbone.get(key)) is int:
             return [backbone[key]]
     mean = preprocessor(cfg).get('mean')
     means = len(mean) if isinstance(mean, (list, tuple)) else 3
-    return [3] if means == 3 else [3, means]
+    layers = (layer for layer in old.modules() if isinstance(layer, torch.nn.Conv2d))
+    first = next((layer.in_channels for layer in layers), 3)
+    return list(dict.fromkeys((3, means, first)))
 
 
 def _run(backbone, depths, sizes):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from mmengine.registry import TRANSFORMS
 
 from .places import kind_of
 
@@ -41,9 +42,9 @@ def scene(data, size, label):
     loaders = [part for part in data.pipeline if 'Load' in kind_of(part)]
     if any('Image' in kind_of(part) for part in loaders):
         sample.update(_image(boxes, size, label))
-    columns = [part.use_dim for part in loaders if 'use_dim' in part]
-    if columns:
-        sample['points'] = _points(columns[0])
+    loaders = [part for part in loaders if kind_of(part).startswith('LoadPoints')]
+    if loaders:
+        sample['points'] = _points(len(TRANSFORMS.build(dict(loaders[-1])).use_dim))
     return sample
 
 
@@ -72,10 +73,9 @@ def _project(points, camera):
 
 
 def _points(columns):
-    """Return points of a lidar, with as many columns as the loader keeps."""
+    """Return points of a lidar, with as many columns as the last loader keeps."""
     from mmdet3d.structures import LiDARPoints
 
-    columns = columns if isinstance(columns, int) else len(columns)
     points = torch.rand(POINTS, columns)
     low, high = torch.tensor(LOW), torch.tensor(HIGH)
     points[:, :3] = low + points[:, :3] * (high - low)

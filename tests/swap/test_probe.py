@@ -76,6 +76,13 @@ def test_images_have_as_many_channels_as_the_mean(channels, mean):
     assert (found.channels, found.image_channels) == ((8, 16), channels)
 
 
+def test_images_have_as_many_channels_as_the_first_convolution_takes():
+    """As mmdet3d's NoStemRegNet, whose config states none."""
+    cfg = Config(dict(default_scope=SCOPE, model=dict(backbone=dict(type='PillarNet'))))
+    found = probe(cfg, cfg.model.backbone)
+    assert (found.channels, found.strides, found.image_channels) == ((8,), (4,), 12)
+
+
 def test_strides_are_powers_of_two_where_sizes_are_rounded():
     """224 pixels give 4 cells at stride 64; at stride 12 they give 19."""
     cfg = config(dict(channels=(8,), strides=(64,), img_size=224))

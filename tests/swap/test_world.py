@@ -50,9 +50,16 @@ def test_objects_are_where_the_image_shows_them(kind, coordinates, matrix):
         assert objects.labels_3d.tolist() == sample.gt_instances.labels.tolist() == [1, 1]
 
 
-def test_points_have_the_columns_of_the_loader():
+def test_points_have_the_columns_of_the_last_loader():
+    first = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=5, use_dim=5)
+    sweeps = dict(type='LoadPointsFromMultiSweeps')  # keeps four if its config states none
+    found = batch(first, sweeps, keys=['points'])
+    assert [points.shape for points in found['inputs']['points']] == [(2000, 4)] * 2
+
+
+def test_a_sample_of_points_knows_of_no_image():
     loader = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=5, use_dim=[0, 1, 2, 4])
-    flip = dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.5)  # knows of no image
+    flip = dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.5)
     stored = dict(type='ObjectSample', db_sampler=dict(info_path='missing.pkl'))
     found = batch(loader, stored, flip, keys=['points'])
     for points, sample in zip(found['inputs']['points'], found['data_samples']):
