@@ -171,15 +171,17 @@ def probe(cfg, backbone, inner_scope=None):
         Outputs: The outputs.
 
     Raises:
-        InputError: If the backbone does not run, or if its outputs are neither feature maps in the
-            order from shallow to deep, nor one vector.
+        ImportError: If it needs a package that is not installed.
+        KeyError: If no imported module has registered its class.
+        InputError: If the backbone cannot be built, if it does not run, or if its outputs are
+            neither feature maps in the order from shallow to deep, nor one vector.
     """
     scope = inner_scope or cfg.default_scope
     registry = register_toolbox(scope).MODELS
     settings = without_checkpoints(backbone)
     settings.pop('dcn', None)  # changes no shape, and may need compiled operators
     with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
-        old = registry.build(settings)
+        old = _built(registry, settings)
         old.eval()  # some return nothing from it
         depths = _image_channels(cfg, backbone, old)
         outputs, size, depth = _run(old, depths, candidate_sizes(cfg, backbone))
@@ -197,6 +199,19 @@ def probe(cfg, backbone, inner_scope=None):
     if list(strides) != sorted(strides):
         raise InputError(f'the outputs must go from shallow to deep, got the strides {strides}')
     return Outputs(tuple(output.shape[1] for output in outputs), strides, size, depth, bare)
+
+
+def _built(registry, settings):
+    try:
+        return registry.build(settings)
+    except (ImportError, NotImplementedError, KeyError):
+        raise  # a package, a compiled operator, or a class is not there
+    except Exception as error:  # whatever a project may raise
+        words = ' '.join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f'{kind_of(settings)} cannot be built here, so its outputs are not known: {words}. If '
+            'HarDNet can replace it, state its outputs by --outputs'
+        ) from error
 
 
 def _image_channels(cfg, backbone, old):

@@ -22,6 +22,7 @@ REASONS = dict(
     constructor="counts the old backbone's layers",
     paramwise_cfg="is for the old backbone's layers",
 )
+LONGEST = 300  # characters of an error's message
 # Arguments that need no counterpart: HarDNet has them under other names, or does not need them.
 ANSWERED = {
     'type', 'arch', 'depth', 'num_stages', 'out_indices', 'strides', 'dilations', 'norm_cfg',
@@ -190,12 +191,19 @@ def explain_untried(swap, new, error):
 
 
 def _words(error):
-    return ': '.join(filter(None, (type(error).__name__, ' '.join(str(error).split()))))
+    words = ' '.join(str(error).split())
+    words = words if len(words) <= LONGEST else f'{words[:LONGEST]}...'
+    return ': '.join(filter(None, (type(error).__name__, words.removesuffix('.'))))
 
 
 def _left(swap, new):
     """Return in words which arguments of a new config may still mean the old channels, or ''."""
-    left = old_widths(reach(new.model, swap.keys[:-1]), swap)
+    rewired = reach(swap.differences['model'], swap.keys[:-1])
+    left = [
+        (path, value, news)
+        for path, value, news in old_widths(reach(new.model, swap.keys[:-1]), swap)
+        if _before(rewired, path) is None
+    ]
     places = '; '.join(
         f'model.{".".join((*swap.keys[:-1], *path))} = {_short(value)}' for path, value, _ in left
     )

@@ -60,3 +60,11 @@ class PillarNet(_Backbone):
 
     def forward(self, maps):
         return (self.conv(maps),)
+
+
+@MODELS.register_module()
+class Refusing(_Backbone):
+    """Needs what is not installed, and says so by an assertion."""
+
+    def __init__(self):
+        raise AssertionError('install sparse')

@@ -68,6 +68,13 @@ def test_a_refusal_names_the_sizes_that_were_tried():
         probe(cfg, cfg.model.backbone)
 
 
+def test_a_backbone_that_refuses_to_be_built():
+    """As mmdet3d's MinkUNet without its sparse convolutions, by an assertion."""
+    cfg = Config(dict(default_scope=SCOPE, model=dict(backbone=dict(type='Refusing'))))
+    with pytest.raises(ValueError, match=r'Refusing cannot be built here, .*: install sparse\. If'):
+        probe(cfg, cfg.model.backbone)
+
+
 @pytest.mark.parametrize('channels, mean', [(4, [0] * 4), (3, [0] * 3), (3, [0]), (1, [0])])
 def test_images_have_as_many_channels_as_the_mean(channels, mean):
     """Or three, each with the same mean."""
