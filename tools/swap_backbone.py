@@ -1,9 +1,10 @@
 """Replace the backbone of a config by HarDNet, and adapt the settings that depend on it.
 
 The new config inherits from the old one and contains only the differences. Before it is written,
-its model is built and run once. A report on the standard error lists what changed and why, what
-could not be decided, and what to check in training. For a config in pure Python, the complete
-config is written as a text config.
+its model is built and run once. If the model fails, and the old one fails in the same way, the
+config is written, and the report says so. The report, on the standard error, lists what changed and
+why, what could not be decided, and what to check in training. For a config in pure Python, the
+complete config is written as a text config.
 """
 
 import contextlib
@@ -53,8 +54,7 @@ def parse_args():
     add(
         '--no-trial',
         action='store_true',
-        help='neither build nor run the new model: for a model that takes other inputs than '
-        'images, or that you will complete by hand',
+        help='neither build nor run the new model: for one that you will complete by hand',
     )
     add('--out', type=user_path, help='config to write; default: it is printed')
     add('--no-pretrained', action='store_true', help='initialise the backbone randomly')
