@@ -85,28 +85,32 @@ def inheriting(args, differences):
 
 
 def try_out(cfg, swap, new):
-    """Build and run the new model; return what was done, and what it leaves undecided.
+    """Build and run the new model; return what was done, if it ran, and what is left undecided.
 
     If the new model fails, the old one is run. If that fails in the same way, the images of the
     trial are the reason, not HarDNet.
     """
+    from hardnet_mm.swap.failures import explain_broken, explain_failure, explain_untried
     from hardnet_mm.swap.places import reach
-    from hardnet_mm.swap.report import explain_failure, explain_untried
     from hardnet_mm.swap.trial import failure, is_same_failure, predict_on_some_size
     from hardnet_mm.utils.configs import build_model
     from hardnet_mm.utils.errors import InputError
 
-    model, done, undecided = None, 'built and run once', []
+    model, undecided = None, []
     try:
         model = build_model(new)
         predict_on_some_size(model, new, reach(new.model, swap.keys))
     except Exception as error:  # whatever a project may raise
-        old = None if model is None else failure(cfg, reach(cfg.model, swap.keys))
-        if old is None or not is_same_failure(old, error):
+        old = failure(cfg, reach(cfg.model, swap.keys))
+        same = old is not None and is_same_failure(old, error)
+        if model is None and same:
+            raise InputError(explain_broken(error)) from error
+        if not same:
             raise InputError(explain_failure(swap, new, error, old)) from error
-        done, undecided = 'built, not run', [explain_untried(swap, new, error)]
+        undecided = [explain_untried(swap, new, error)]
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return f'{parameters / 1e6:.1f} M parameters, {done}', undecided
+    done = 'built, not run' if undecided else 'built and run once'
+    return f'{parameters / 1e6:.1f} M parameters, {done}', not undecided, undecided
 
 
 def main(args):
@@ -136,14 +140,15 @@ def main(args):
             outputs = told_outputs(args.outputs) if args.outputs else None
             swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone, outputs)
             new = read_inherited(base, swap.differences)
-        tried, more = ('not tried', []) if args.no_trial else try_out(cfg, swap, new)
+        outcome = ('not tried', False, []) if args.no_trial else try_out(cfg, swap, new)
+    tried, ran, more = outcome
     text = new.pretty_text if base != args.config else inheriting(args, swap.differences)
     if args.out is None:
         print(text, end='')
     else:
         with written_whole(args.out) as file:
             file.write_text(text)
-    lines = report(cfg, swap, *more)
+    lines = report(cfg, swap, *more, ran=ran)
     lines.append(
         f'{args.arch} for {reach(cfg.model, swap.keys).type} in {args.config}: {tried}'
         f'{f", written to {args.out}" if args.out else ""}'

@@ -82,6 +82,9 @@ def mmpretrain_batch(cfg, size):
     from mmpretrain.structures import DataSample
 
     samples = [DataSample().set_gt_label(1) for _ in range(2)]
+    if "'use_soft': True" in str(cfg.model):  # it takes a score of each class, as of mixed images
+        for sample in samples:
+            sample.set_gt_score(torch.eye(cfg.model.head.num_classes)[1])
     return dict(inputs=images(size, image_channels(cfg)), data_samples=samples)
 
 

@@ -240,7 +240,7 @@ def _run(backbone, depths, sizes):
                 return backbone(images), size, depth
             except NotImplementedError:
                 raise  # a compiled operator that is not there
-            except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+            except Exception as error:  # whatever a project may raise
                 words = ' '.join(str(error).split()) or type(error).__name__
                 errors.append(f'on {size}: {words}')
     raise InputError(

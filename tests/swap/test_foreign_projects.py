@@ -11,9 +11,10 @@ from mmengine.config import Config
 
 from hardnet_mm import HarDNet
 from hardnet_mm.swap.backbone import plan_swap
+from hardnet_mm.swap.failures import explain_failure, explain_untried
 from hardnet_mm.swap.places import reach
 from hardnet_mm.swap.probe import told_outputs
-from hardnet_mm.swap.report import explain_failure, explain_untried, report
+from hardnet_mm.swap.report import report
 from hardnet_mm.swap.trial import failure, is_same_failure, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 
@@ -262,7 +263,9 @@ def test_classes_that_only_the_train_script_imports(project, write, run_tool, sc
         assert 'name the modules that make the registries in custom_imports' in output
         return
     output = run_tool(*command, fails=True, cwd=project)
+    assert 'neither the old model nor the new one can be built here: KeyError' in output
     assert 'ContourFinder is not in the contours::model registry' in output
+    assert 'name the modules by --imports' in output
     imports = ('--imports', 'contours.models', 'contours.backbones')
     run_tool(*command, *imports, cwd=project)
     assert Config.fromfile(out).model.head.in_channels == [96, 320]

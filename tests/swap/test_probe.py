@@ -68,6 +68,15 @@ def test_a_refusal_names_the_sizes_that_were_tried():
         probe(cfg, cfg.model.backbone)
 
 
+def test_an_error_of_any_kind_is_one_of_running():
+    """As SparK's networks, which read the mask of the model around them: an AttributeError."""
+    cfg = Config(dict(default_scope=SCOPE, model=dict(backbone=dict(type='Masked'))))
+    with pytest.raises(
+        ValueError, match=r"the default\): 'NoneType' object has no attribute 'shape"
+    ):
+        probe(cfg, cfg.model.backbone)
+
+
 def test_a_backbone_that_refuses_to_be_built():
     """As mmdet3d's MinkUNet without its sparse convolutions, by an assertion."""
     cfg = Config(dict(default_scope=SCOPE, model=dict(backbone=dict(type='Refusing'))))

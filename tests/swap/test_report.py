@@ -1,10 +1,11 @@
 """What the tool tells of a swap."""
 
+import pytest
 from helpers.tiny_project import SCOPE
 from mmengine.config import Config
 
 from hardnet_mm.swap.backbone import plan_swap
-from hardnet_mm.swap.report import changes, explain_failure, report, to_check, undecided
+from hardnet_mm.swap.report import changes, report, to_check, undecided
 
 
 def config(**settings):
@@ -73,17 +74,46 @@ def test_the_report_has_three_parts():
     assert titles == ['changed:', 'not decided:', 'to check in training:']
 
 
-def test_a_failure_names_what_may_mean_the_old_channels():
-    """In one line of bounded length, without what the swap changed: HarDNet has 320, too."""
-    head = dict(type='H', in_channels=[16, 320], width_channels=16)
-    backbone = dict(type='Pyramid', channels=(16, 320), strides=(4, 8))
-    cfg = config(model=dict(backbone=backbone, head=head))
-    plan = plan_swap(cfg, 'hardnet39ds')
-    new = Config(dict(model=dict(head=dict(head, in_channels=[96, 320]))))
-    words = explain_failure(plan, new, RuntimeError('one.\ntwo.'))
-    assert words.startswith(
-        'with HarDNet the model fails: RuntimeError: one. two. The old backbone'
+def test_each_part_of_a_list_has_its_line():
+    heads = [dict(type='H', in_channels=[8, 16], width=9), dict(type='G', in_channels=16)]
+    lines = told(changes, config(model=dict(head=heads))).splitlines()
+    assert "model.head.0.in_channels: [8, 16] -> [96, 320]: reads the backbone's outputs" in lines
+    assert "model.head.1.in_channels: 16 -> 320: reads the backbone's outputs" in lines
+    assert not any('width' in line for line in lines)
+
+
+def test_what_a_prediction_decides():
+    """Widths of heads that predict: a wrong one would have failed. Not those of auxiliary ones."""
+    heads = dict(
+        head=dict(type='H', in_channels=[8, 16], width_channels=16),
+        auxiliary_head=dict(type='H', in_channels=8, width_channels=8),
     )
-    assert 'still mean the old ones: model.head.width_channels = 16. With --no-trial' in words
-    words = explain_failure(plan, new, RuntimeError('x' * 1000), ValueError())
-    assert f'RuntimeError: {"x" * 300}... The old' in words and 'the reason: ValueError. W' in words
+    cfg = config(model=heads)
+    assert 'model.head.width_channels = 16: the channels of an output' in told(undecided, cfg)
+    text = '\n'.join(report(cfg, plan_swap(cfg, 'hardnet39ds'), ran=True))
+    assert 'model.head.width_channels' not in text
+    assert 'model.auxiliary_head.width_channels = 8: the channels of an output' in text
+
+
+@pytest.mark.parametrize(
+    'norm, words',
+    [
+        ('BN', 'from the training batches: with fewer'),
+        ('SyncBN', 'from the batches of all GPUs'),
+        ('GN', 'from each image'),
+    ],
+)
+def test_the_statistics_of_a_norm(norm, words):
+    cfg = config()
+    cfg.model.backbone.norm_cfg = dict(type=norm, **(dict(num_groups=2) if norm == 'GN' else {}))
+    assert f'norm: {norm} computes its statistics {words}' in told(to_check, cfg)
+
+
+def test_what_is_said_of_imagenet_weights_is_of_a_swap_that_has_them():
+    cfg = config()
+    cfg.model.backbone.act_cfg = dict(type='Swish')
+    text = told(undecided, cfg)
+    assert 'which its weights were trained with' in text and 'no data_preprocessor' in text
+    text = told(undecided, cfg, pretrained=False)
+    assert 'keeps its own activation' in text and 'which its weights' not in text
+    assert 'no data_preprocessor' not in text

@@ -25,6 +25,17 @@ def test_self_supervision_has_views():
     assert [view.shape for view in batch['inputs']] == [(2, 3, 224, 224)] * 2
 
 
+def test_a_loss_of_scores_gets_scores():
+    """As of classifiers that train on mixed images; without them there are labels alone."""
+    loss = dict(type='CrossEntropyLoss', use_soft=True)
+    model = dict(head=dict(num_classes=3, loss=loss))
+    batch = random_batch(Config(dict(default_scope='mmpretrain', model=model)))
+    assert [sample.gt_score.tolist() for sample in batch['data_samples']] == [[0, 1, 0]] * 2
+    loss['use_soft'] = False
+    batch = random_batch(Config(dict(default_scope='mmpretrain', model=model)))
+    assert 'gt_score' not in batch['data_samples'][0]
+
+
 @pytest.mark.parametrize(
     'scope, mean, backbone, channels',
     [
