@@ -86,6 +86,7 @@ def loss(model, cfg):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model.train()
         model.data_preprocessor.batch_augments = None  # some read the runner's iteration
+        model.data_preprocessor.to_onehot = False  # its integers are for these to mix
         # In training, the runner and a hook set these two.
         MessageHub.get_current_instance().update_info('epoch', 0)
         if hasattr(model, 'set_epoch'):
