@@ -1,9 +1,10 @@
 """Replace the backbone of a config by HarDNet, and adapt the settings that depend on it.
 
 The new config inherits from the old one and contains only the differences. Before it is written,
-its model is built and run once. A report on the standard error lists what changed and why, what
-could not be decided, and what to check in training. For a config in pure Python, the complete
-config is written as a text config.
+its model is built and run once. If the model fails, and the old one fails in the same way, the
+config is written, and the report says so. The report, on the standard error, lists what changed and
+why, what could not be decided, and what to check in training. For a config in pure Python, the
+complete config is written as a text config.
 """
 
 import contextlib
@@ -53,8 +54,7 @@ def parse_args():
     add(
         '--no-trial',
         action='store_true',
-        help='neither build nor run the new model: for a model that takes other inputs than '
-        'images, or that you will complete by hand',
+        help='neither build nor run the new model: for one that you will complete by hand',
     )
     add('--out', type=user_path, help='config to write; default: it is printed')
     add('--no-pretrained', action='store_true', help='initialise the backbone randomly')
@@ -85,20 +85,32 @@ def inheriting(args, differences):
 
 
 def try_out(cfg, swap, new):
-    """Build and run the new model, and return a message about it."""
+    """Build and run the new model; return what was done, if it ran, and what is left undecided.
+
+    If the new model fails, the old one is run. If that fails in the same way, the images of the
+    trial are the reason, not HarDNet.
+    """
+    from hardnet_mm.swap.failures import explain_broken, explain_failure, explain_untried
     from hardnet_mm.swap.places import reach
-    from hardnet_mm.swap.report import explain_failure
-    from hardnet_mm.swap.trial import predict_on_some_size
+    from hardnet_mm.swap.trial import failure, is_same_failure, predict_on_some_size
     from hardnet_mm.utils.configs import build_model
     from hardnet_mm.utils.errors import InputError
 
+    model, undecided = None, []
     try:
         model = build_model(new)
         predict_on_some_size(model, new, reach(new.model, swap.keys))
     except Exception as error:  # whatever a project may raise
-        raise InputError(explain_failure(cfg, swap, new, error)) from error
+        old = failure(cfg, reach(cfg.model, swap.keys))
+        same = old is not None and is_same_failure(old, error)
+        if model is None and same:
+            raise InputError(explain_broken(error)) from error
+        if not same:
+            raise InputError(explain_failure(swap, new, error, old)) from error
+        undecided = [explain_untried(swap, new, error)]
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return f'{parameters / 1e6:.1f} M parameters, built and run once'
+    done = 'built, not run' if undecided else 'built and run once'
+    return f'{parameters / 1e6:.1f} M parameters, {done}', not undecided, undecided
 
 
 def main(args):
@@ -128,14 +140,15 @@ def main(args):
             outputs = told_outputs(args.outputs) if args.outputs else None
             swap = plan_swap(cfg, args.arch, not args.no_pretrained, args.backbone, outputs)
             new = read_inherited(base, swap.differences)
-        tried = 'not tried' if args.no_trial else try_out(cfg, swap, new)
+        outcome = ('not tried', False, []) if args.no_trial else try_out(cfg, swap, new)
+    tried, ran, more = outcome
     text = new.pretty_text if base != args.config else inheriting(args, swap.differences)
     if args.out is None:
         print(text, end='')
     else:
         with written_whole(args.out) as file:
             file.write_text(text)
-    lines = report(cfg, swap)
+    lines = report(cfg, swap, *more, ran=ran)
     lines.append(
         f'{args.arch} for {reach(cfg.model, swap.keys).type} in {args.config}: {tried}'
         f'{f", written to {args.out}" if args.out else ""}'

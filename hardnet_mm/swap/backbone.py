@@ -11,7 +11,7 @@ from ..backbones import HarDNet
 from ..backbones.architectures import get_architecture
 from ..checkpoints.published import SCHEME, WEIGHTS
 from ..utils.errors import InputError
-from .places import kind_of, locate, outward, reach
+from .places import kind_of, locate, outward, reach, scope_within
 from .probe import Outputs, preprocessor, probe
 from .rewiring import difference, rewire
 
@@ -83,7 +83,7 @@ def plan_swap(cfg, arch, pretrained=True, path=None, outputs=None):
     keys = locate(cfg.model, cfg.default_scope, path)
     model, name = reach(cfg.model, keys[:-1]), keys[-1]
     backbone = model[name]
-    old = outputs or probe(cfg, backbone)
+    old = outputs or probe(cfg, backbone, scope_within(cfg.model, keys))
     swapped = copy.deepcopy(model)
     if not old.strides:
         _pool(swapped, backbone, old.channels[0])

@@ -13,11 +13,15 @@ from mmengine.registry import TRANSFORMS
 
 from .places import kind_of
 from .probe import preprocessor
+from .world import scene
 
 FRAMES = 32  # of a random video
 RGB = 3  # channels
+ONE_CLASS = r"'num_classes': 1\b"
 # What a transform that reads a file, or parts of a video, is called.
 READERS = ('Load', 'Decord', 'PyAV', 'RawFrame', 'SampleFrames', 'UniformSample', 'DenseSample')
+# And what would enlarge images, or reads objects of other scenes.
+SLOW_OR_STORED = ('Resize', 'RandomResize', 'RandomChoiceResize', 'ObjectSample')
 
 
 def takes_video(cfg, training):
@@ -56,7 +60,7 @@ def mmdet_batch(cfg, size):
         with_mask=panoptic or "'with_mask': True" in annotations,
         with_semantic=panoptic or "'with_seg': True" in annotations,
     )
-    if re.search(r"'num_classes': 1\b", str(cfg.model)):
+    if re.search(ONE_CLASS, str(cfg.model)):
         for sample in batch['data_samples']:  # each box is of the second class
             sample.gt_instances.labels.zero_()
     return batch
@@ -78,6 +82,9 @@ def mmpretrain_batch(cfg, size):
     from mmpretrain.structures import DataSample
 
     samples = [DataSample().set_gt_label(1) for _ in range(2)]
+    if "'use_soft': True" in str(cfg.model):  # it takes a score of each class, as of mixed images
+        for sample in samples:
+            sample.set_gt_score(torch.eye(cfg.model.head.num_classes)[1])
     return dict(inputs=images(size, image_channels(cfg)), data_samples=samples)
 
 
@@ -152,6 +159,13 @@ def mmocr_batch(cfg, size):
     return batch
 
 
+def mmdet3d_batch(cfg, size):
+    """Return two scenes with two objects. Their images are not resized, so that they stay small."""
+    label = 0 if re.search(ONE_CLASS, str(cfg.model)) else 1
+    data = _training_data(cfg)
+    return prepared(cfg, lambda: scene(data, size, label), skipped=(*READERS, *SLOW_OR_STORED))
+
+
 BATCHES = dict(
     mmdet=mmdet_batch,
     mmseg=mmseg_batch,
@@ -161,6 +175,7 @@ BATCHES = dict(
     mmpose=mmpose_batch,
     mmaction=mmaction_batch,
     mmocr=mmocr_batch,
+    mmdet3d=mmdet3d_batch,
 )
 
 
@@ -178,18 +193,26 @@ def images(size, channels=RGB):
     return [torch.randint(0, 256, (channels, *size), dtype=torch.uint8) for _ in range(2)]
 
 
-def prepared(cfg, sample, **more):
+def _training_data(cfg):
+    """Return the settings of the first data set for training that has a pipeline."""
+    settings = cfg.train_dataloader.dataset
+    while 'pipeline' not in settings:
+        settings = settings.get('dataset') or settings.datasets[0]
+    return settings
+
+
+def prepared(cfg, sample, skipped=READERS, **more):
     """Return two samples as the config's training pipeline and data loader make them.
 
     Args:
         cfg (Config): Its default scope is that of the transforms.
         sample (Callable): Returns a sample as the transforms that read files leave it.
+        skipped (tuple[str]): What transforms that are left out begin with. Defaults to those that
+            read files.
         more: What the data set adds.
     """
-    settings = cfg.train_dataloader.dataset
-    while 'pipeline' not in settings:
-        settings = settings.get('dataset') or settings.datasets[0]
-    kept = [part for part in settings.pipeline if not part.type.startswith(READERS)]
+    pipeline = _training_data(cfg).pipeline
+    kept = [part for part in pipeline if not kind_of(part).startswith(skipped)]
     transforms = [TRANSFORMS.build(dict(part)) for part in kept]
     results = []
     while len(results) < 2:

@@ -115,6 +115,12 @@ def reach(part, keys):
     return part
 
 
+def scope_within(model, keys):
+    """Return the innermost ``_scope_`` on the way to a part, None where there is none."""
+    scopes = (reach(model, keys[:depth]).get('_scope_') for depth in range(len(keys), -1, -1))
+    return next(filter(None, scopes), None)
+
+
 def outward(differences, keys):
     """Return differences of the part at the keys as those of the model."""
     for key in reversed(keys):

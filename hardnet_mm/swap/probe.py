@@ -159,30 +159,32 @@ def _last_size(pipeline):
     return None, ''
 
 
-def probe(cfg, backbone):
+def probe(cfg, backbone, inner_scope=None):
     """Run a backbone to find its outputs.
 
     Args:
         cfg (Config): The complete config, whose ``default_scope`` is a toolbox or a registry.
         backbone (ConfigDict): Config of its backbone.
+        inner_scope (str, optional): Scope of its class. Defaults to None: the config's.
 
     Returns:
         Outputs: The outputs.
 
     Raises:
-        InputError: If the backbone does not run, or if its outputs are neither feature maps in the
-            order from shallow to deep, nor one vector.
+        ImportError: If it needs a package that is not installed.
+        KeyError: If no imported module has registered its class.
+        InputError: If the backbone cannot be built, if it does not run, or if its outputs are
+            neither feature maps in the order from shallow to deep, nor one vector.
     """
-    scope = cfg.default_scope
+    scope = inner_scope or cfg.default_scope
     registry = register_toolbox(scope).MODELS
     settings = without_checkpoints(backbone)
     settings.pop('dcn', None)  # changes no shape, and may need compiled operators
     with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
-        old = registry.build(settings)
+        old = _built(registry, settings)
         old.eval()  # some return nothing from it
-        outputs, size, depth = _run(
-            old, _image_channels(cfg, backbone), candidate_sizes(cfg, backbone)
-        )
+        depths = _image_channels(cfg, backbone, old)
+        outputs, size, depth = _run(old, depths, candidate_sizes(cfg, backbone))
     bare = isinstance(outputs, torch.Tensor)
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
     kind = kind_of(backbone)
@@ -199,17 +201,33 @@ def probe(cfg, backbone):
     return Outputs(tuple(output.shape[1] for output in outputs), strides, size, depth, bare)
 
 
-def _image_channels(cfg, backbone):
+def _built(registry, settings):
+    try:
+        return registry.build(settings)
+    except (ImportError, NotImplementedError, KeyError):
+        raise  # a package, a compiled operator, or a class is not there
+    except Exception as error:  # whatever a project may raise
+        words = ' '.join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f'{kind_of(settings)} cannot be built here, so its outputs are not known: {words}. If '
+            'HarDNet can replace it, state its outputs by --outputs'
+        ) from error
+
+
+def _image_channels(cfg, backbone, old):
     """Return possible numbers of image channels.
 
-    They are the number that the backbone states, or else 3 and the number of means.
+    They are the number that the backbone's config states, or else 3, the number of means, and what
+    the first convolution takes. That is another number in a network on maps of pillars or voxels.
     """
     for key in ('in_channels', 'in_chans', 'input_channels'):
         if type(backbone.get(key)) is int:
             return [backbone[key]]
     mean = preprocessor(cfg).get('mean')
     means = len(mean) if isinstance(mean, (list, tuple)) else 3
-    return [3] if means == 3 else [3, means]
+    layers = (layer for layer in old.modules() if isinstance(layer, torch.nn.Conv2d))
+    first = next((layer.in_channels for layer in layers), 3)
+    return list(dict.fromkeys((3, means, first)))
 
 
 def _run(backbone, depths, sizes):
@@ -222,7 +240,7 @@ def _run(backbone, depths, sizes):
                 return backbone(images), size, depth
             except NotImplementedError:
                 raise  # a compiled operator that is not there
-            except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+            except Exception as error:  # whatever a project may raise
                 words = ' '.join(str(error).split()) or type(error).__name__
                 errors.append(f'on {size}: {words}')
     raise InputError(

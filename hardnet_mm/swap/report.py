@@ -3,6 +3,7 @@
 from ..checkpoints.published import WEIGHTS
 from .backbone import takes_tensor
 from .places import kind_of, other_backbones, reach
+from .rewiring import difference
 
 # Reasons for changing an entry of the config, by the last or second-last key of its path.
 REASONS = dict(
@@ -53,30 +54,39 @@ def changes(cfg, swap):
             f'{".".join(place)}: strides {tuple(new["strides"])} and dilations '
             f'{tuple(new["dilations"])}, so that the sizes of the outputs do not change'
         )
-    for path, value in _leaves(swap.differences):
+    for path, value, before in _leaves(swap.differences, cfg):
         if path[: len(place)] == place or path[-1] == 'allow_failed_imports':
             continue
-        before = _before(cfg, path)
         reason = next((REASONS[key] for key in reversed(path) if key in REASONS), None)
         reason = reason or ("reads the backbone's outputs" if 'channels' in path[-1] else 'follows')
-        was = '' if before is None else f'{_short(before)} -> '
-        lines.append(f'{".".join(path)}: {was}{_short(value)}: {reason}')
+        was = '' if before is None else f'{short(before)} -> '
+        lines.append(f'{".".join(path)}: {was}{short(value)}: {reason}')
     return lines
 
 
-def undecided(cfg, swap):
-    """Return a line for each decision that is left to the user, with :func:`changes`' arguments."""
+def undecided(cfg, swap, ran=False):
+    """Return a line for each decision that is left to the user.
+
+    Args:
+        cfg (Config): The old config.
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
+        ran (bool): Whether the new model predicted, so that its channels match except those of
+            parts for training. Defaults to False.
+
+    Returns:
+        list[str]: The lines.
+    """
     place = ('model', *swap.keys)
     old = reach(cfg, place)
     lines = [
-        f'{".".join((*place, key))} = {_short(value)}: HarDNet has no such argument'
+        f'{".".join((*place, key))} = {short(value)}: HarDNet has no such argument'
         for key, value in old.items()
         if key not in ANSWERED
     ]
     if 'act_cfg' in old:
         lines.append(
-            f'{".".join((*place, "act_cfg"))} = {_short(old["act_cfg"])}: HarDNet keeps its own '
-            'activation, which its weights were trained with'
+            f'{".".join((*place, "act_cfg"))} = {short(old["act_cfg"])}: HarDNet keeps its own '
+            f'activation{", which its weights were trained with" if swap.pretrained else ""}'
         )
     lines += [
         f'model.{path}: another backbone, which stays as it is'
@@ -84,7 +94,22 @@ def undecided(cfg, swap):
     ]
     if 'teacher_config' in cfg.model:
         lines.append(f'model.teacher_config: {cfg.model.teacher_config} keeps its own backbone')
+    lines += _same_numbers(reach(cfg.model, swap.keys[:-1]), swap, ran)
+    if not ran:
+        lines += _unproven(cfg, swap)
+    if swap.pretrained and 'data_preprocessor' not in cfg.model and 'data_preprocessor' not in cfg:
+        lines.append(
+            'there is no data_preprocessor: ImageNet weights expect RGB images, normalised with '
+            "ImageNet's mean and standard deviation"
+        )
+    return lines
+
+
+def _unproven(cfg, swap):
+    """Return a line for each thing that a run of the new model would show."""
+    old = reach(cfg, ('model', *swap.keys))
     model = reach(cfg.model, swap.keys[:-1])
+    lines = []
     if swap.old.bare and swap.old.strides and not takes_tensor(model, swap.old):
         lines.append(
             f'{kind_of(old)} returned a tensor, HarDNet returns a tuple of one: the module after '
@@ -93,33 +118,31 @@ def undecided(cfg, swap):
     rewired = reach(swap.differences['model'], swap.keys[:-1])
     if len(rewired) == 1 and swap.old.channels != swap.hardnet.channels:
         lines.append(
-            f'nothing in {kind_of(model)} reads {_numbers(swap.old.channels)} channels by an '
+            f'nothing in {kind_of(model)} reads {numbers(swap.old.channels)} channels by an '
             'argument that ends in in_channels: look in its code for where it gets the channels of '
             'the backbone from'
-        )
-    lines += [
-        f'{path} = {number}: the channels of an output of the old backbone; if it means these, it '
-        f'must be {" or ".join(map(str, sorted(news)))}'
-        for path, number, news in _same_numbers(model, swap)
-    ]
-    if 'data_preprocessor' not in cfg.model and 'data_preprocessor' not in cfg:
-        lines.append(
-            'there is no data_preprocessor: ImageNet weights expect RGB images, normalised with '
-            "ImageNet's mean and standard deviation"
         )
     return lines
 
 
-def _same_numbers(model, swap):
-    """Yield direct arguments of the modules after the backbone that equal an old output's channels.
+def _same_numbers(model, swap, ran):
+    """Return a line for each number after the backbone that equals an old output's channels.
 
     With a neck in between, there are none, since the heads do not read the backbone's outputs.
+    After a prediction only auxiliary heads are in question, which are for training.
     """
     if any(key.endswith('neck') and model[key] for key in model):
-        return
-    for path, value, news in old_widths(model, swap):
-        if type(value) is int and not path[-1].endswith('in_channels') and len(path) <= 2:
-            yield f'model.{".".join((*swap.keys[:-1], *path))}', value, news
+        return []
+    place = '.'.join(('model', *swap.keys[:-1]))
+    return [
+        f'{place}.{".".join(path)} = {value}: the channels of an output of the old backbone; if it '
+        f'means these, it must be {" or ".join(map(str, sorted(news)))}'
+        for path, value, news in old_widths(model, swap)
+        if type(value) is int
+        and not path[-1].endswith('in_channels')
+        and len(path) <= 2
+        and not (ran and not path[0].startswith('auxiliary'))
+    ]
 
 
 def old_widths(model, swap):
@@ -151,31 +174,6 @@ def _widths(part, widths, path=()):
             news = [widths[number] for number in values if type(number) is int and number in widths]
             if news:
                 yield (*path, key), value, set().union(*news)
-
-
-def explain_failure(cfg, swap, new, error):
-    """Return a message about a new model that cannot be built or run.
-
-    Args:
-        cfg (Config): The old config.
-        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
-        new (Config): The new config.
-        error (Exception): The error.
-    """
-    words = f'with HarDNet the model fails: {type(error).__name__}: {" ".join(str(error).split())}'
-    left = old_widths(reach(new.model, swap.keys[:-1]), swap)
-    places = '; '.join(
-        f'model.{".".join((*swap.keys[:-1], *path))} = {_short(value)}' for path, value, _ in left
-    )
-    if places:
-        words += (
-            f'. The old backbone has {_numbers(swap.old.channels)} channels, HarDNet has '
-            f'{_numbers(swap.hardnet.channels)}; one of these may still mean the old ones: {places}'
-        )
-    return (
-        f'{words}. With --no-trial the config is written, and you can correct it in a config that '
-        'inherits from it'
-    )
 
 
 def to_check(cfg, swap):
@@ -223,19 +221,32 @@ def _norm_line(new, old):
     kind = (new.get('norm_cfg') or {}).get('type', 'BN')
     if new.get('norm_eval'):
         return f'norm: {kind} keeps the statistics of ImageNet, as in the old config (norm_eval)'
-    words = f'norm: {kind} computes its statistics from the training batches'
-    if 'BN' in kind:
-        words += ': with fewer than about 8 images per GPU use SyncBN, GN or norm_eval'
+    if kind == 'GN':
+        words = 'norm: GN computes its statistics from each image'
+    elif 'SyncBN' in kind:
+        words = f'norm: {kind} computes its statistics from the batches of all GPUs'
+    else:
+        words = (
+            f'norm: {kind} computes its statistics from the training batches: with fewer than '
+            'about 8 images per GPU use SyncBN, GN or norm_eval'
+        )
     if 'norm_cfg' in old and 'norm_cfg' not in new and kind != old['norm_cfg'].get('type'):
         words += f' (the old one was {old["norm_cfg"].get("type")})'
     return words
 
 
-def report(cfg, swap):
-    """Return the lines of the complete report, with :func:`changes`' arguments."""
+def report(cfg, swap, *more, ran=False):
+    """Return the lines of the complete report.
+
+    Args:
+        cfg (Config): The old config.
+        swap (Swap): The plan, from :func:`hardnet_mm.swap.backbone.plan_swap`.
+        *more (str): What else could not be decided.
+        ran (bool): As of :func:`undecided`. Defaults to False.
+    """
     parts = {
         'changed': changes(cfg, swap),
-        'not decided': undecided(cfg, swap),
+        'not decided': [*undecided(cfg, swap, ran), *more],
         'to check in training': to_check(cfg, swap),
     }
     return [
@@ -246,7 +257,8 @@ def report(cfg, swap):
     ]
 
 
-def _numbers(values):
+def numbers(values):
+    """Return numbers in words."""
     return ', '.join(map(str, values))
 
 
@@ -254,25 +266,36 @@ def _shapes(outputs):
     """Describe the channels and strides of outputs, or of a HarDNet."""
     strides = getattr(outputs, 'out_strides', getattr(outputs, 'strides', ()))
     if not strides:
-        return f'a vector of {_numbers(outputs.channels)} channels'
-    return f'{_numbers(outputs.channels)} channels at strides {_numbers(strides)}'
+        return f'a vector of {numbers(outputs.channels)} channels'
+    return f'{numbers(outputs.channels)} channels at strides {numbers(strides)}'
 
 
-def _leaves(differences, path=()):
+def _leaves(differences, old, path=()):
+    """Yield the path, the new value and the old value of each entry that differs."""
     for key, value in differences.items():
+        before = None if old is None else old.get(key)
         if isinstance(value, dict) and value and '_delete_' not in value:
-            yield from _leaves(value, (*path, key))
+            yield from _leaves(value, before, (*path, key))
+        elif _are_parts(value) and _are_parts(before) and len(value) == len(before):
+            for index, (new, was) in enumerate(zip(value, before)):
+                yield from _leaves(difference(was, new), was, (*path, key, str(index)))
         else:
-            yield (*path, key), value
+            yield (*path, key), value, before
 
 
-def _before(part, path):
+def _are_parts(value):
+    return isinstance(value, (list, tuple)) and all(isinstance(part, dict) for part in value)
+
+
+def entry(part, path):
+    """Return the entry of a nested config at a path, None if there is none."""
     for key in path:
         part = part.get(key) if isinstance(part, dict) or hasattr(part, 'get') else None
     return part
 
 
-def _short(value):
+def short(value):
+    """Return a value in at most 100 characters."""
     if isinstance(value, dict):
         value = {key: item for key, item in value.items() if key != '_delete_'}
     words = ' '.join(repr(value).split())

@@ -2,16 +2,18 @@
 
 import copy
 import math
+import traceback
 
 import numpy as np
 import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
+from ..utils.configs import build_model
 from .batches import BATCHES, image_channels, images, takes_video, tracking_batch
 from .probe import LARGE, candidate_sizes
 
-SIZES = dict(mmseg=(128, 128), mmpretrain=(224, 224))
+SIZES = dict(mmseg=(128, 128), mmpretrain=(224, 224), mmdet3d=(128, 128))
 USUAL_SIZE = (256, 256)
 # Heads that want an image of another size.
 HEAD_SIZES = dict(
@@ -28,7 +30,12 @@ def image_size(cfg):
         return anchors.input_size, anchors.input_size
     types = str(cfg.model)
     wanted = [size for name, size in HEAD_SIZES.items() if f"'{name}'" in types]
-    return wanted[0] if wanted else SIZES.get(cfg.default_scope, USUAL_SIZE)
+    return wanted[0] if wanted else SIZES.get(toolbox_of(cfg), USUAL_SIZE)
+
+
+def toolbox_of(cfg):
+    """Return the toolbox of a config's model, which may be another one than of its data."""
+    return cfg.model.get('_scope_') or cfg.default_scope
 
 
 def random_batch(cfg, views=0, training=True, size=None):
@@ -46,14 +53,14 @@ def random_batch(cfg, views=0, training=True, size=None):
         dict: ``inputs``, images of that size, values 0 to 255; and ``data_samples``.
     """
     size = size or image_size(cfg)
-    if cfg.default_scope == 'mmpretrain' and views:
+    scope = toolbox_of(cfg)
+    if scope == 'mmpretrain' and views:
         return dict(
             inputs=[torch.stack(images(size)).float() for _ in range(views)], data_samples=None
         )
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         if takes_video(cfg, training):
             return tracking_batch(cfg, size)
-        scope = cfg.default_scope
         if scope == 'mmyolo' and not training:  # it stacks its batches in training alone
             scope = 'mmdet'
         return BATCHES[scope](cfg, size)
@@ -79,6 +86,7 @@ def loss(model, cfg):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model.train()
         model.data_preprocessor.batch_augments = None  # some read the runner's iteration
+        model.data_preprocessor.to_onehot = False  # its integers are for these to mix
         # In training, the runner and a hook set these two.
         MessageHub.get_current_instance().update_info('epoch', 0)
         if hasattr(model, 'set_epoch'):
@@ -96,7 +104,7 @@ def predict(model, cfg, size=None):
     """
     with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.no_grad():
         model.eval()
-        if cfg.default_scope not in BATCHES:
+        if toolbox_of(cfg) not in BATCHES:
             return features(model, cfg, size)
         batch = random_batch(cfg, training=False, size=size)
         if not hasattr(model, 'predict'):
@@ -126,6 +134,33 @@ def predict_on_some_size(model, cfg, backbone):
         except (RuntimeError, AssertionError, ValueError) as error:
             errors.append(error)
     raise errors[0]
+
+
+def failure(cfg, backbone):
+    """Build a config's model, predict as :func:`predict_on_some_size`, and return what it raises.
+
+    Args:
+        cfg (Config): The whole config.
+        backbone (ConfigDict): Its backbone.
+
+    Returns:
+        Exception: The error; None if the model predicts.
+    """
+    try:
+        predict_on_some_size(build_model(cfg), cfg, backbone)
+    except Exception as error:  # whatever a project may raise
+        return error
+    return None
+
+
+def is_same_failure(first, second):
+    """Tell whether two errors have one type, one message, and come from one line of code."""
+    return _identity(first) == _identity(second)
+
+
+def _identity(error):
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return type(error), str(error), place.filename, place.lineno
 
 
 def features(model, cfg, size=None):

@@ -239,7 +239,6 @@ def without_checkpoints(settings):
         {
             key: without_checkpoints(value)
             for key, value in settings.items()
-            if key not in LOADED
-            and not (key == 'init_cfg' and 'Pretrained' in str(value) or key == '_scope_')
+            if key not in LOADED and not (key == 'init_cfg' and 'Pretrained' in str(value))
         }
     )

@@ -48,3 +48,33 @@ class BareMap(_Backbone):
 
     def forward(self, images):
         return images[:, :1, ::4, ::4].repeat(1, 8, 1, 1)
+
+
+@MODELS.register_module()
+class PillarNet(_Backbone):
+    """Takes maps of pillars: of the channels that its own convolution has."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(12, 8, 3, stride=4, padding=1)
+
+    def forward(self, maps):
+        return (self.conv(maps),)
+
+
+@MODELS.register_module()
+class Refusing(_Backbone):
+    """Needs what is not installed, and says so by an assertion."""
+
+    def __init__(self):
+        raise AssertionError('install sparse')
+
+
+@MODELS.register_module()
+class Masked(_Backbone):
+    """Reads a mask that the model around it sets."""
+
+    mask = None
+
+    def forward(self, images):
+        return images.new_zeros(self.mask.shape)

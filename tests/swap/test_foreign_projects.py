@@ -11,10 +11,11 @@ from mmengine.config import Config
 
 from hardnet_mm import HarDNet
 from hardnet_mm.swap.backbone import plan_swap
+from hardnet_mm.swap.failures import explain_failure, explain_untried
 from hardnet_mm.swap.places import reach
 from hardnet_mm.swap.probe import told_outputs
-from hardnet_mm.swap.report import explain_failure, report
-from hardnet_mm.swap.trial import predict
+from hardnet_mm.swap.report import report
+from hardnet_mm.swap.trial import failure, is_same_failure, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 
 LADDER = "dict(type='Ladder', size=64)"
@@ -129,7 +130,7 @@ def test_a_head_that_reads_the_backbones_width(contours, write):
     with pytest.raises(AttributeError, match='feat_channels') as raised:
         build_model(new)
     assert "AttributeError: 'HarDNet' object has no attribute 'feat_channels'" in explain_failure(
-        cfg, swap, new, raised.value
+        swap, new, raised.value
     )
 
     registry = importlib.import_module('contours.registry').MODELS
@@ -149,7 +150,7 @@ def test_a_width_that_is_no_in_channels(project):
     cfg = read_config(str(project / 'plain.py'))
     swap = plan_swap(cfg, 'hardnet39ds')
     new = read_inherited(str(project / 'plain.py'), swap.differences)
-    words = explain_failure(cfg, swap, new, RuntimeError('mat1 and mat2'))
+    words = explain_failure(swap, new, RuntimeError('mat1 and mat2'))
     assert 'RuntimeError: mat1 and mat2. The old backbone has 16 channels' in words
     assert 'one of these may still mean the old ones: model.channels = 16' in words
     assert any(
@@ -158,17 +159,73 @@ def test_a_width_that_is_no_in_channels(project):
     )
 
 
+def test_a_model_that_takes_more_than_images(project):
+    """ShapeClassifier takes labels, too: the old model fails as the new one does."""
+    cfg = read_config(str(project / 'plain.py'))
+    swap = plan_swap(cfg, 'hardnet39ds')
+    new = read_inherited(str(project / 'plain.py'), swap.differences)
+    error, old = (failure(each, each.model.backbone) for each in (new, cfg))
+    assert "missing 1 required positional argument: 'label'" in str(error)
+    assert is_same_failure(error, old)
+    lines = report(cfg, swap, explain_untried(swap, new, error))
+    line = next(line for line in lines if 'was built, but not run' in line)
+    assert lines.index(line) > lines.index('not decided:')
+    assert 'TypeError: ShapeClassifier.forward() missing 1 required positional argument' in line
+    assert 'may still mean the old ones: model.channels = 16. Check that the first' in line
+
+
+def test_failures_of_two_kinds(contours, write):
+    """The new one's neck wants old widths; the old model runs, or fails elsewhere."""
+    path = write(f"dict(type='ContourFinder', backbone={LADDER}, head={HEAD})")
+    cfg, swap = swapped(path)
+    assert failure(cfg, cfg.model.backbone) is None
+    new = read_inherited(path, dict(swap.differences, model=dict(swap.differences['model'])))
+    new.model.head.in_channels = [8, 16]
+    error = failure(new, new.model.backbone)
+    other = RuntimeError(str(error))  # alike, but of no line of the model
+    try:
+        raise other
+    except RuntimeError:
+        assert not is_same_failure(error, other)
+    assert 'The old model' not in explain_failure(swap, new, error)
+    words = explain_failure(swap, new, error, ImportError('ladder_ops'))
+    assert 'The old model fails, too' in words and 'ImportError: ladder_ops. With' in words
+
+
 @pytest.mark.slow
-def test_without_a_trial_the_config_is_written_nevertheless(project, run_tool, tmp_path):
-    """ShapeClassifier takes labels besides images, and its linear layer is as wide as before."""
+def test_the_command_says_what_it_could_not_run(project, run_tool, write, tmp_path):
     out = tmp_path / 'out.py'
-    command = ('swap_backbone.py', 'plain.py', '--arch', 'hardnet39ds', '--out', out)
+    output = run_tool('swap_backbone.py', 'plain.py', '--out', out, cwd=project)
+    assert 'not decided:\n' in output and 'was built, but not run' in output
+    assert f'M parameters, built, not run, written to {out}' in output
+    cfg = Config.fromfile(out, import_custom_modules=False)
+    assert cfg.model.backbone.type == 'HarDNet' and cfg.model.channels == 16
+
+
+@pytest.mark.slow
+def test_without_a_trial_the_config_is_written_nevertheless(project, run_tool, write, tmp_path):
+    """ContourHead reads a width that HarDNet does not have."""
+    path = write(f"dict(type='ContourFinder', backbone={LADDER}, head=dict(type='ContourHead'))")
+    out = tmp_path / 'out.py'
+    command = ('swap_backbone.py', path, '--imports', 'contours.models', 'contours.backbones')
+    command += ('--outputs', '8:4', '16:8', '--arch', 'hardnet39ds', '--out', out)
     output = run_tool(*command, fails=True, cwd=project)
     assert 'With --no-trial the config is written' in output and not out.exists()
     output = run_tool(*command, '--no-trial', cwd=project)
     assert f'not tried, written to {out}' in output
-    cfg = Config.fromfile(out, import_custom_modules=False)
-    assert cfg.model.backbone.type == 'HarDNet' and cfg.model.channels == 16
+    assert Config.fromfile(out, import_custom_modules=False).model.backbone.type == 'HarDNet'
+
+
+def test_a_model_of_another_scope(contours, write):
+    """As mmdet3d's configs of mmdet's detectors, whose ``_scope_`` the backbone inherits."""
+    importlib.import_module('shapes.registry')
+    path = write(
+        f"dict(type='ContourFinder', _scope_='contours', backbone={LADDER}, head={HEAD})",
+        "default_scope = 'shapes'\n",
+    )
+    _, swap = swapped(path)
+    assert swap.old.channels == (8, 16)
+    try_out(path, swap)
 
 
 def test_a_config_without_a_scope(project, write):
@@ -206,7 +263,9 @@ def test_classes_that_only_the_train_script_imports(project, write, run_tool, sc
         assert 'name the modules that make the registries in custom_imports' in output
         return
     output = run_tool(*command, fails=True, cwd=project)
+    assert 'neither the old model nor the new one can be built here: KeyError' in output
     assert 'ContourFinder is not in the contours::model registry' in output
+    assert 'name the modules by --imports' in output
     imports = ('--imports', 'contours.models', 'contours.backbones')
     run_tool(*command, *imports, cwd=project)
     assert Config.fromfile(out).model.head.in_channels == [96, 320]

@@ -4,7 +4,7 @@ import pytest
 from helpers.tiny_project import SCOPE
 from mmengine.config import ConfigDict
 
-from hardnet_mm.swap.places import locate, other_backbones, outward, reach
+from hardnet_mm.swap.places import locate, other_backbones, outward, reach, scope_within
 
 PYRAMID = dict(type='Pyramid', channels=(8,), strides=(4,))
 
@@ -56,3 +56,12 @@ def test_a_model_that_is_read_from_another_config():
 def test_differences_are_put_where_the_backbone_is():
     assert outward(dict(x=1), ('student', 'net')) == dict(student=dict(net=dict(x=1)))
     assert reach(dict(a=dict(b=2)), ('a', 'b')) == 2
+
+
+def test_the_scope_of_a_part_is_the_nearest():
+    head = dict(type='H', cls=dict(type='C', _scope_='c'))
+    model = ConfigDict(dict(type='M', _scope_='m', backbone=dict(type='B'), head=head))
+    assert scope_within(model, ('backbone',)) == scope_within(model, ('head',)) == 'm'
+    assert scope_within(model, ('head', 'cls')) == 'c'
+    model.pop('_scope_')
+    assert scope_within(model, ('backbone',)) is None

@@ -68,12 +68,35 @@ def test_a_refusal_names_the_sizes_that_were_tried():
         probe(cfg, cfg.model.backbone)
 
 
+def test_an_error_of_any_kind_is_one_of_running():
+    """As SparK's networks, which read the mask of the model around them: an AttributeError."""
+    cfg = Config(dict(default_scope=SCOPE, model=dict(backbone=dict(type='Masked'))))
+    with pytest.raises(
+        ValueError, match=r"the default\): 'NoneType' object has no attribute 'shape"
+    ):
+        probe(cfg, cfg.model.backbone)
+
+
+def test_a_backbone_that_refuses_to_be_built():
+    """As mmdet3d's MinkUNet without its sparse convolutions, by an assertion."""
+    cfg = Config(dict(default_scope=SCOPE, model=dict(backbone=dict(type='Refusing'))))
+    with pytest.raises(ValueError, match=r'Refusing cannot be built here, .*: install sparse\. If'):
+        probe(cfg, cfg.model.backbone)
+
+
 @pytest.mark.parametrize('channels, mean', [(4, [0] * 4), (3, [0] * 3), (3, [0]), (1, [0])])
 def test_images_have_as_many_channels_as_the_mean(channels, mean):
     """Or three, each with the same mean."""
     cfg = config(dict(image_channels=channels), data_preprocessor=dict(mean=mean))
     found = probe(cfg, cfg.model.backbone)
     assert (found.channels, found.image_channels) == ((8, 16), channels)
+
+
+def test_images_have_as_many_channels_as_the_first_convolution_takes():
+    """As mmdet3d's NoStemRegNet, whose config states none."""
+    cfg = Config(dict(default_scope=SCOPE, model=dict(backbone=dict(type='PillarNet'))))
+    found = probe(cfg, cfg.model.backbone)
+    assert (found.channels, found.strides, found.image_channels) == ((8,), (4,), 12)
 
 
 def test_strides_are_powers_of_two_where_sizes_are_rounded():

@@ -1,5 +1,6 @@
 """What the tool tells of a swap."""
 
+import pytest
 from helpers.tiny_project import SCOPE
 from mmengine.config import Config
 
@@ -71,3 +72,48 @@ def test_the_report_has_three_parts():
     lines = told(report, config()).splitlines()
     titles = [line for line in lines if not line.startswith(' ')]
     assert titles == ['changed:', 'not decided:', 'to check in training:']
+
+
+def test_each_part_of_a_list_has_its_line():
+    heads = [dict(type='H', in_channels=[8, 16], width=9), dict(type='G', in_channels=16)]
+    lines = told(changes, config(model=dict(head=heads))).splitlines()
+    assert "model.head.0.in_channels: [8, 16] -> [96, 320]: reads the backbone's outputs" in lines
+    assert "model.head.1.in_channels: 16 -> 320: reads the backbone's outputs" in lines
+    assert not any('width' in line for line in lines)
+
+
+def test_what_a_prediction_decides():
+    """Widths of heads that predict: a wrong one would have failed. Not those of auxiliary ones."""
+    heads = dict(
+        head=dict(type='H', in_channels=[8, 16], width_channels=16),
+        auxiliary_head=dict(type='H', in_channels=8, width_channels=8),
+    )
+    cfg = config(model=heads)
+    assert 'model.head.width_channels = 16: the channels of an output' in told(undecided, cfg)
+    text = '\n'.join(report(cfg, plan_swap(cfg, 'hardnet39ds'), ran=True))
+    assert 'model.head.width_channels' not in text
+    assert 'model.auxiliary_head.width_channels = 8: the channels of an output' in text
+
+
+@pytest.mark.parametrize(
+    'norm, words',
+    [
+        ('BN', 'from the training batches: with fewer'),
+        ('SyncBN', 'from the batches of all GPUs'),
+        ('GN', 'from each image'),
+    ],
+)
+def test_the_statistics_of_a_norm(norm, words):
+    cfg = config()
+    cfg.model.backbone.norm_cfg = dict(type=norm, **(dict(num_groups=2) if norm == 'GN' else {}))
+    assert f'norm: {norm} computes its statistics {words}' in told(to_check, cfg)
+
+
+def test_what_is_said_of_imagenet_weights_is_of_a_swap_that_has_them():
+    cfg = config()
+    cfg.model.backbone.act_cfg = dict(type='Swish')
+    text = told(undecided, cfg)
+    assert 'which its weights were trained with' in text and 'no data_preprocessor' in text
+    text = told(undecided, cfg, pretrained=False)
+    assert 'keeps its own activation' in text and 'which its weights' not in text
+    assert 'no data_preprocessor' not in text

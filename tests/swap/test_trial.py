@@ -6,14 +6,36 @@ from hardnet_mm.swap.trial import (
     branches,
     clip_boxes,
     image_size,
+    loss,
     predict_on_some_size,
     random_batch,
 )
+from hardnet_mm.utils.configs import build_model
+
+
+def test_the_batch_is_of_the_models_toolbox():
+    """mmdet3d's configs of nuImages have a detector of mmdet."""
+    cfg = Config(dict(default_scope='mmpretrain', model=dict(_scope_='mmdet')))
+    assert image_size(cfg) == (256, 256)
+    assert len(random_batch(cfg)['data_samples'][0].gt_instances.bboxes)
+    cfg.model.pop('_scope_')
+    assert 'gt_label' in random_batch(cfg)['data_samples'][0]
 
 
 def test_self_supervision_has_views():
     batch = random_batch(Config(dict(default_scope='mmpretrain', model=dict())), views=2)
     assert [view.shape for view in batch['inputs']] == [(2, 3, 224, 224)] * 2
+
+
+def test_a_loss_of_scores_gets_scores():
+    """As of classifiers that train on mixed images; without them there are labels alone."""
+    soft = dict(type='CrossEntropyLoss', use_soft=True)
+    model = dict(head=dict(num_classes=3, loss=soft))
+    batch = random_batch(Config(dict(default_scope='mmpretrain', model=model)))
+    assert [sample.gt_score.tolist() for sample in batch['data_samples']] == [[0, 1, 0]] * 2
+    soft['use_soft'] = False
+    batch = random_batch(Config(dict(default_scope='mmpretrain', model=model)))
+    assert 'gt_score' not in batch['data_samples'][0]
 
 
 @pytest.mark.parametrize(
@@ -100,3 +122,17 @@ def test_semi_supervision_has_branches():
     assert set(halves['inputs']) == {'sup', 'unsup_teacher', 'unsup_student'}
     student, teacher = (halves['data_samples'][f'unsup_{who}'] for who in ('student', 'teacher'))
     assert student[0] is not teacher[0] and student[0].homography_matrix.trace() == 3
+
+
+def test_a_classifier_that_mixes_images_trains_without_mixing():
+    """As XCiT's: its labels become rows of integers, which only mixing makes a target of."""
+    backbone = dict(type='HarDNet', arch='hardnet39ds', out_indices=(0,))
+    head = dict(type='LinearClsHead', num_classes=3, in_channels=96)
+    augments = dict(augments=dict(type='Mixup', alpha=1.0))
+    settings = dict(to_onehot=True, num_classes=3, batch_augments=augments)
+    model = dict(
+        type='ImageClassifier', backbone=backbone, neck=dict(type='GlobalAveragePooling'),
+        head=head, data_preprocessor=settings,
+    )  # fmt: skip
+    cfg = Config(dict(default_scope='mmpretrain', model=model))
+    assert loss(build_model(cfg), cfg).isfinite()

@@ -65,6 +65,19 @@ def test_no_checkpoint_is_read(monkeypatch):
     assert labels.shape == (1, 64, 96) and labels.dtype == torch.int64
 
 
+def test_a_part_of_another_toolbox_by_its_scope(tmp_path):
+    """As mmdet3d's ImVoteNet names mmdet's heads; mmpretrain has no FPN."""
+    path = tmp_path / 'scoped.py'
+    path.write_text(
+        "default_scope = 'mmpretrain'\n"
+        "neck = dict(_scope_='mmdet', type='FPN', in_channels=[96], out_channels=8, num_outs=1)\n"
+        "backbone = dict(type='HarDNet', arch='hardnet39ds', out_indices=(0,))\n"
+        "model = dict(type='ImageClassifier', backbone=backbone, neck=neck)\n"
+    )
+    model = build_model(read_config(str(path)))
+    assert type(model.neck).__module__.startswith('mmdet.')
+
+
 def test_a_config_without_model(tmp_path):
     (tmp_path / 'empty.py').write_text("default_scope = 'mmdet'\n")
     with pytest.raises(ValueError, match='empty.py has no model'):

@@ -212,6 +212,20 @@ OTHER_CONFIGS = {
         'rtmdet/rtmdet_s_syncbn_fast_8xb32-300e_coco',
         'yolov5/yolov5_n-v61_syncbn_fast_8xb16-300e_coco',
     ],
+    'mmdet3d': [
+        'fcos3d/fcos3d_r101-caffe-dcn_fpn_head-gn_8xb2-1x_nus-mono3d',
+        'pgd/pgd_r101-caffe_fpn_head-gn_16xb2-1x_nus-mono3d',
+        'pgd/pgd_r101-caffe_fpn_head-gn_4xb3-4x_kitti-mono3d',
+        'smoke/smoke_dla34_dlaneck_gn-all_4xb8-6x_kitti-mono3d',
+        'imvotenet/imvotenet_faster-rcnn-r50_fpn_4xb2_sunrgbd-3d',
+        'pointpillars/pointpillars_hv_secfpn_8xb6-160e_kitti-3d-3class',
+        'pointpillars/pointpillars_hv_fpn_sbn-all_8xb4-2x_nus-3d',
+        'centerpoint/centerpoint_pillar02_second_secfpn_8xb4-cyclic-20e_nus-3d',
+        'ssn/ssn_hv_secfpn_sbn-all_16xb2-2x_nus-3d',
+        'free_anchor/pointpillars_hv_regnet-400mf_fpn_head-free-anchor_sbn-all_8xb4-2x_nus-3d',
+        'second/second_hv_secfpn_8xb6-80e_kitti-3d-3class',
+        'mvxnet/mvxnet_fpn_dv_second_secfpn_8xb2-80e_kitti-3d-3class',
+    ],
 }
 
 STACKS = ('onedl', 'openmmlab')
