@@ -1,39 +1,63 @@
-"""Adds the file's name to errors of mmcv's image loading."""
+"""Errors about images and masks that mmcv cannot decode name the file."""
 
 import functools
+import threading
 
-import cv2
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile
-from PIL import Image
+import mmcv
+from mmcv.image import io
+from mmengine.fileio import HTTPBackend, LocalBackend
 
 from ..utils.errors import InputError
 
+_last = threading.local()  # read: reads the file again that this thread read last; and its path
+
 
 def name_unreadable_images():
-    """Let mmcv's transforms name an image or a mask that OpenCV or Pillow cannot read.
+    """Let ``mmcv.imfrombytes`` name the file of an image or a mask that it cannot decode.
 
-    Such a file is empty, cut off or too large. The libraries' own errors do not name it.
+    Such a file is empty, cut off, too large or no image. OpenCV's and Pillow's errors do not name
+    it, and for some files OpenCV returns None. All loaders of the toolboxes, and their metrics,
+    read the file by mmengine and decode it by this function.
     """
-    for kind, key in ((LoadImageFromFile, 'img_path'), (LoadAnnotations, 'seg_map_path')):
-        if not hasattr(kind.transform, '__wrapped__'):
-            kind.transform = _naming(kind.transform, key)
+    if hasattr(mmcv.imfrombytes, '__wrapped__'):
+        return
+    for backend in (LocalBackend, HTTPBackend):
+        backend.get = _remembering(backend.get)
+    decode = _naming(io.imfrombytes)
+    for module in (io, mmcv.image, mmcv):
+        module.imfrombytes = decode
 
 
-def _naming(transform, key):
-    @functools.wraps(transform)
-    def load(self, results):
+def _remembering(get):
+    @functools.wraps(get)
+    def remember_and_get(self, filepath):
+        _last.path, _last.read = filepath, functools.partial(get, self, filepath)
+        return get(self, filepath)
+
+    return remember_and_get
+
+
+def _naming(decode):
+    @functools.wraps(decode)
+    def decode_or_name(content, *args, **kwargs):
+        image, reason = None, None
         try:
-            return transform(self, results)
-        except cv2.error as error:
-            raise _refused(results[key], 'OpenCV', error) from error
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            # a disk's error has a number, mmcv's own names the file
-            if getattr(error, 'errno', None) is not None or str(results[key]) in str(error):
+            image = decode(content, *args, **kwargs)
+        except Exception as error:
+            path, reason = _path_of(content), error
+            if path is None:
                 raise
-            raise _refused(results[key], 'Pillow', error) from error
+        if image is None and (path := _path_of(content)) is not None:
+            what = (reason or 'it is damaged, or no image') if len(content) else 'it is empty'
+            raise InputError(f'{path} cannot be read as an image: {what}') from reason
+        return image
 
-    return load
+    return decode_or_name
 
 
-def _refused(path, library, error):
-    return InputError(f'{path} is no image that {library} can read: {error}')
+def _path_of(content):
+    """Return the path of the file with this content if it was the last to be read, else None."""
+    try:
+        return _last.path if _last.read() == content else None
+    except (AttributeError, OSError):  # nothing was read, or the file is not there any more
+        return None

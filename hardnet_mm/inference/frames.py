@@ -78,7 +78,7 @@ def read_image(address):
     except cv2.error:  # an empty file
         image = None
     if image is None:
-        raise InputError(f'{address} is no image that OpenCV can read')
+        raise InputError(f'{address} cannot be read as an image')
     return image
 
 

@@ -80,7 +80,7 @@ def animated(path):
     return path
 
 
-REFUSED = 'is no image that OpenCV can read|failed to load image'
+REFUSED = 'cannot be read as an image'
 # What is wrong, what makes it, whether predict.py takes it for an image, and what the toolboxes do
 FILES = [
     ('a JPEG cut off in the middle', cut_jpeg, False, None),
@@ -139,7 +139,7 @@ def named(name, tool, words):
     return f'{name}{": " if words else ""}{words or ""}; {tool}.py'
 
 
-SKIPPED = 'skipped: .*(cut off or damaged|no image that OpenCV can read)'
+SKIPPED = 'skipped: .*(cut off or damaged|cannot be read as an image)'
 CASES = [
     *(
         Case(
