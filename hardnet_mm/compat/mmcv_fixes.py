@@ -7,7 +7,7 @@ import mmcv
 from mmcv.image import io
 from mmengine.fileio import HTTPBackend, LocalBackend
 
-from ..utils.errors import InputError
+from ..utils.images import not_decoded
 
 _last = threading.local()  # read: reads the file again that this thread read last; and its path
 
@@ -40,16 +40,15 @@ def _remembering(get):
 def _naming(decode):
     @functools.wraps(decode)
     def decode_or_name(content, *args, **kwargs):
-        image, reason = None, None
         try:
-            image = decode(content, *args, **kwargs)
+            image, reason = decode(content, *args, **kwargs), None
         except Exception as error:
-            path, reason = _path_of(content), error
-            if path is None:
-                raise
-        if image is None and (path := _path_of(content)) is not None:
-            what = (reason or 'it is damaged, or no image') if len(content) else 'it is empty'
-            raise InputError(f'{path} cannot be read as an image: {what}') from reason
+            image, reason = None, error
+        path = _path_of(content) if image is None else None
+        if path is not None:
+            raise not_decoded(path, content, reason) from reason
+        if reason is not None:
+            raise reason
         return image
 
     return decode_or_name

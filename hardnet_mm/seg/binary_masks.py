@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..utils.errors import InputError
+from ..utils.images import not_decoded
 
 FOREGROUND = 128  # of 255: what is brighter is foreground, as in PraNet's evaluation
 NOISE = 8  # grey levels that a file once stored as JPEG is off by
@@ -70,7 +71,7 @@ def open_image(content: bytes, path: str) -> Image.Image:
         image = Image.open(io.BytesIO(content))
         image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f'{path} cannot be read as an image: {error}') from error
+        raise not_decoded(path, content, error) from error
     return image
 
 
