@@ -31,8 +31,17 @@ def content(**changes):
         (dict(area=math.inf), 'must have an area'),
         (dict(segmentation=dict(size=[10**6, 10**6], counts=[10**12])), 'and its image is of'),
         (dict(segmentation=dict(size=[4, 6], counts=[1, 2])), '3 pixels, and its image has 24'),
-        (dict(segmentation=dict(size=[4, 6], counts='oooo')), 'a run-length code that is none'),
-        (dict(segmentation=dict(size=[4, 6], counts=None)), 'a run-length code that is none'),
+        (dict(segmentation=dict(size=[4, 6], counts='oooo')), 'has no valid run-length code'),
+        (dict(segmentation=dict(size=[4, 6], counts='o' * 10**6)), 'has no valid run-length code'),
+        (dict(segmentation=dict(size=[4, 6], counts=None)), 'has no valid run-length code'),
+        (dict(segmentation=dict(size=[4, 6], counts=[-5, 29])), 'with a run of no length'),
+        (dict(segmentation=dict(size=[4, 6], counts=[0.5, 23.5])), 'with a run of no length'),
+        # of these pycocotools makes a crash of the interpreter, or an empty mask
+        (dict(segmentation=[[0, 0, 1e9, 0, 1e9, 1e9]]), 'a polygon from 0 to 1e.09, and its out'),
+        (dict(segmentation=[[0, 0, 1e4, 0] * 1000]), 'a polygon from 0 to 10000, and its outline'),
+        (dict(segmentation=[[0, 0, math.inf, 0, 5, 5]]), 'with a number that is not finite'),
+        (dict(segmentation=[[math.nan] * 8]), 'with a number that is not finite'),
+        (dict(segmentation=[list('abcdef')]), 'a polygon that is not of numbers'),
         (dict(id=None), "an entry of 'annotations' has no id"),
     ],
 )
@@ -63,6 +72,8 @@ def test_what_mmdet_leaves_out_stays(caplog):
         dict(category_id=7),
         dict(image_id=7, bbox=None),
         dict(segmentation=[]),
+        dict(segmentation=[[], [1, 2]]),
+        dict(segmentation=[[-9, -9, 1e4, -9, 1e4, 1e4] * 50]),
     ):
         check_annotations(content(**changes))
 

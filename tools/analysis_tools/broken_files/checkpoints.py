@@ -194,7 +194,7 @@ CASES = [
     Case('runs code; train.py --resume, by last_checkpoint', by_last_checkpoint, 2, RUNS),
     Case('runs code; load_from, a path', lambda s: s.train(load_from=hostile(s)), 2, RUNS),
     Case(
-        'runs code; load_from, an address',
+        'runs code; load_from, a URL',
         lambda s: s.train(load_from=address(s, hostile(s, 'served.pth'))),
         2,
         RUNS,
@@ -202,7 +202,7 @@ CASES = [
     Case('runs code; load_from, hardnet://NAME', published, 2, RUNS),
     Case('runs code; init_cfg, a path', lambda s: s.train(**backbone(hostile(s))), 2, RUNS),
     Case(
-        'runs code; init_cfg, an address',
+        'runs code; init_cfg, a URL',
         lambda s: s.train(**backbone(address(s, hostile(s, 'served2.pth')))),
         2,
         RUNS,
@@ -226,13 +226,13 @@ CASES = [
         RUNS,
     ),
     Case(
-        'names what leads to every function; test.py',
+        'reaches arbitrary functions through an allowed class; test.py',
         holding(dict(state_dict={}, meta=ReachesFunctions())),
         2,
         'is damaged|refused',
     ),
     Case(
-        'code as the text of a config, which mmengine runs; train.py --resume',
+        'code as the text of its config, which mmengine would run: removed; train.py --resume',
         with_config_text,
         0,
         r'Epoch\(train\)\s+\[2\]',
@@ -244,11 +244,11 @@ CASES = [
         RUNS,
     ),
     *(
-        Case(f'cut off after {tenths}0 %; test.py', cut(tenths), 2, 'is cut off|no checkpoint')
+        Case(f'truncated after {tenths}0 %; test.py', cut(tenths), 2, 'is cut off|no checkpoint')
         for tenths in range(10)
     ),
     Case(
-        'a byte of a tensor turned around; test.py',
+        'one byte of a tensor inverted; test.py',
         damaged_tensor,
         2,
         'the checksum of .* is wrong',
@@ -260,7 +260,7 @@ CASES = [
         'not one of this config: 1 of',
     ),
     Case(
-        'tensors that the model has not; test.py',
+        'an additional tensor: ignored, with a message; test.py',
         changed(lambda state: state.update(other=torch.zeros(3))),
         0,
         'unexpected key in source state_dict: other',
@@ -271,13 +271,13 @@ CASES = [
         2,
         'not one of this config: 1 of',
     ),
-    Case('a tensor of whole numbers; test.py', changed(_to(torch.int32)), 2, 'is torch.int32, not'),
+    Case('a tensor of integers; test.py', changed(_to(torch.int32)), 2, 'is torch.int32, not'),
     Case(
         'a tensor of complex numbers; test.py', changed(_to(torch.complex64)), 2, 'complex64, not'
     ),
     Case('a tensor in float64: converted; test.py', changed(_to(torch.float64)), 0, 'bbox_mAP'),
     Case(
-        'a number in the place of a tensor; test.py',
+        'a number instead of a tensor; test.py',
         changed(lambda state: state.update({_first(state): 3})),
         2,
         'not one of this config: 1 of',
@@ -286,18 +286,25 @@ CASES = [
     Case('a tensor; test.py', holding(torch.zeros(3)), 2, 'its file must be a dict of names'),
     Case('no tensors; test.py', holding(dict(state_dict={})), 2, 'not one of this config'),
     Case(
-        'weights alone; train.py --resume',
+        'weights without a training state; train.py --resume',
         resumed(lambda shop: shop.good),
         2,
         'has no meta.epoch, .* to resume from',
     ),
-    Case('10 GB of zeros, sparse; test.py', sparse(b''), 2, 'is no checkpoint'),
-    Case('10 GB, sparse, begins as a pickle; test.py', sparse(b'\x80\x02'), 2, 'damaged'),
-    Case('10 GB, sparse, begins as a zip; test.py', sparse(b'PK\x03\x04'), 2, 'is cut off'),
+    Case('a sparse file of 10 GB; test.py', sparse(b''), 2, 'is no checkpoint'),
+    Case(
+        'a sparse file of 10 GB that begins as a pickle; test.py', sparse(b'\x80\x02'), 2, 'damaged'
+    ),
+    Case(
+        'a sparse file of 10 GB that begins as a zip archive; test.py',
+        sparse(b'PK\x03\x04'),
+        2,
+        'is cut off',
+    ),
     Case('a folder; test.py', lambda s: s.test(s.folder), 2, 'there is no checkpoint|is a folder'),
     Case('a web page; test.py', written('page.pth', b'<!DOCTYPE html>'), 2, 'is a web page'),
     Case(
-        'a web page; load_from, an address',
+        'a web page; load_from, a URL',
         lambda s: [
             written('page2.pth', b'<html>')(s),
             s.train(load_from=address(s, s.file('page2.pth'))),
@@ -306,7 +313,9 @@ CASES = [
         'is a web page',
     ),
     Case('an empty file; test.py', written('empty.pth', b''), 2, 'is no checkpoint'),
-    Case('a zip bomb: 8 MB for 8 GB; test.py', bomb, 2, 'unpacks to more than its size'),
+    Case(
+        'a zip bomb of 8 MB that unpacks to 8 GB; test.py', bomb, 2, 'unpacks to more than its size'
+    ),
     Case('an array of 10 TB; test.py', huge_array, 2, 'damaged'),
-    Case('a model of TorchScript; test.py', torchscript, 2, 'is a model of TorchScript'),
+    Case('a TorchScript model; test.py', torchscript, 2, 'is a model of TorchScript'),
 ]

@@ -83,17 +83,17 @@ def animated(path):
 REFUSED = 'cannot be read as an image'
 # What is wrong, what makes it, whether predict.py takes it for an image, and what the toolboxes do
 FILES = [
-    ('a JPEG cut off in the middle', cut_jpeg, False, None),
+    ('a truncated JPEG', cut_jpeg, False, None),
     ('0 bytes', empty, False, None),
-    ('a text', text, False, None),
+    ('text', text, False, None),
     ('1 x 1 pixel', saved(lambda: picture((1, 1)), 'one.png'), True, ''),
     ('20000 x 20 pixels', saved(lambda: picture((20, 20000)), 'wide.png'), True, ''),
-    ('16 bits, grey', deep, True, 'read as 8 bits'),
+    ('16-bit grey', deep, True, 'read as 8 bits'),
     ('CMYK', saved(lambda: picture().convert('CMYK'), 'cmyk.jpg'), True, 'read as BGR'),
     ('grey', saved(lambda: picture().convert('L'), 'grey.png'), True, 'read as BGR'),
     ('with alpha', saved(lambda: picture().convert('RGBA'), 'alpha.png'), True, 'without it'),
     ('a palette', saved(lambda: picture().convert('P'), 'palette.png'), True, 'read as BGR'),
-    ('turned by its EXIF', turned, True, 'turned upright'),
+    ('rotated by its EXIF', turned, True, 'rotated upright'),
     ('animated', animated, True, 'the first frame'),
 ]
 LARGE = ('a PNG of 110 kB and 900 million pixels', bomb)

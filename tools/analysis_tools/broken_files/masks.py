@@ -53,9 +53,9 @@ def missing(path):
 UNREADABLE = r'0\.png cannot be read as an image'
 TRAINS = 'Saving checkpoint'
 FILES = [
-    ('cut off', cut_png, UNREADABLE),
+    ('truncated', cut_png, UNREADABLE),
     ('0 bytes', empty, UNREADABLE),
-    ('a text', text, UNREADABLE),
+    ('text', text, UNREADABLE),
     ('900 million pixels', bomb, UNREADABLE),
     ('no file', missing, r'0\.png|has no mask of 1 names, 0'),
     ('in colours', saved(noise()), r'0\.png (has 3 channels|is PNG with the mode RGB)'),
