@@ -7,6 +7,8 @@ import mmcv
 from mmcv.image import io
 from mmengine.fileio import HTTPBackend, LocalBackend
 
+from ..utils.errors import InputError
+from ..utils.files import refuse_special_file
 from ..utils.images import not_decoded
 
 _last = threading.local()  # read: reads the file again that this thread read last; and its path
@@ -14,6 +16,8 @@ _last = threading.local()  # read: reads the file again that this thread read la
 
 def name_unreadable_images():
     """Let ``mmcv.imfrombytes`` name the file of an image or a mask that it cannot decode.
+
+    A pipe or a device in the place of a file, which may have no end, is refused before it is read.
 
     Such a file is empty, cut off, too large or no image. OpenCV's and Pillow's errors do not name
     it, and for some files OpenCV returns None. All loaders of the toolboxes, and their metrics,
@@ -23,6 +27,7 @@ def name_unreadable_images():
         return
     for backend in (LocalBackend, HTTPBackend):
         backend.get = _remembering(backend.get)
+        backend.get_text = _remembering(backend.get_text)
     decode = _naming(io.imfrombytes)
     for module in (io, mmcv.image, mmcv):
         module.imfrombytes = decode
@@ -30,9 +35,13 @@ def name_unreadable_images():
 
 def _remembering(get):
     @functools.wraps(get)
-    def remember_and_get(self, filepath):
+    def remember_and_get(self, filepath, *args, **kwargs):
+        refuse_special_file(filepath)
         _last.path, _last.read = filepath, functools.partial(get, self, filepath)
-        return get(self, filepath)
+        try:
+            return get(self, filepath, *args, **kwargs)
+        except MemoryError as error:
+            raise InputError(f'{filepath} does not fit into the memory') from error
 
     return remember_and_get
 

@@ -55,14 +55,14 @@ def has_mask(instance: dict, path: str | None = None) -> bool:
         InputError: If its polygons are no lists. It names the path of the image.
     """
     mask = instance.get('mask')
-    if isinstance(mask, list):
-        if not all(isinstance(polygon, list) for polygon in mask):
-            raise InputError(
-                f'{path}: a segmentation of its annotations must be a list of polygons, each a '
-                f'list of numbers, got {mask[:3]}...'
-            )
-        return any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
-    return bool(mask)
+    if not mask or isinstance(mask, dict):
+        return bool(mask)
+    if not isinstance(mask, list) or not all(isinstance(polygon, list) for polygon in mask):
+        raise InputError(
+            f'{path}: a segmentation of its annotations must be a run-length code or a list of '
+            f'polygons, each a list of numbers, got {str(mask)[:40]}'
+        )
+    return any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
 
 
 @TRANSFORMS.register_module()

@@ -11,6 +11,7 @@ from .errors import InputError
 
 LARGEST_SHIFT = 60  # bits of a run's length in COCO's text
 LONGEST = 1e7  # pixels of a polygon's outline
+LARGEST = 2**53  # of a box
 
 
 def check_annotations(content):
@@ -32,6 +33,9 @@ def check_annotations(content):
     categories = _by_id(content, 'categories')
     for image in images.values():
         _check_image(image)
+    for number, category in categories.items():
+        if 'name' not in category:
+            raise InputError(f'category {number} has no name')
     unknown = Counter()
     for annotation in _by_id(content, 'annotations', []).values():
         image = images.get(annotation.get('image_id'))
@@ -114,7 +118,7 @@ def _length(polygon):
 def _check_run_lengths(number, mask, image):
     """Refuse a run-length code of another size than the image's, before memory is allocated."""
     size = [image['height'], image['width']]
-    if list(mask.get('size', ())) != size:
+    if mask.get('size') != size:
         raise InputError(
             f'annotation {number} has a run-length code of size {mask.get("size")}, and its image '
             f'is of {size}'
@@ -154,7 +158,8 @@ def _decoded(text):
 
 
 def _is_finite(number):
-    return isinstance(number, Real) and math.isfinite(number)
+    """Return whether it is a number, not NaN, that float64 and int64 hold."""
+    return isinstance(number, Real) and abs(number) <= LARGEST
 
 
 def _short(entry):

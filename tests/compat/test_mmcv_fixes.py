@@ -1,10 +1,12 @@
 """Images and masks that the toolboxes cannot decode are named, in training and in evaluation."""
 
+import os
 import sys
 from types import SimpleNamespace
 
 import cv2
 import mmcv
+import mmengine
 import numpy as np
 import pytest
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
@@ -93,6 +95,18 @@ def test_the_file_of_other_content_is_not_named(tmp_path):
     assert mmcv.imfrombytes(b'other') is None
     (tmp_path / 'text.png').unlink()
     assert mmcv.imfrombytes(BROKEN['text']) is None
+
+
+@pytest.mark.parametrize('reader', ['image', "mmseg's mask", "a metric's mask"])
+def test_a_device_or_a_pipe_is_not_read(tmp_path, reader):
+    """It would fill the memory, or wait for ever."""
+    (tmp_path / 'zero.png').symlink_to('/dev/zero')
+    os.mkfifo(tmp_path / 'pipe.png')
+    for name in ('zero.png', 'pipe.png'):
+        with pytest.raises(InputError, match=f'{name} is a pipe or a device'):
+            READERS[reader](str(tmp_path / name))
+    with pytest.raises(InputError, match='pipe.png is a pipe or a device'):
+        mmengine.list_from_file(tmp_path / 'pipe.png')
 
 
 def test_a_file_that_is_not_there_is_so(tmp_path):

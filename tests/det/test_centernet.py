@@ -542,9 +542,12 @@ def test_a_giant_box_without_a_mask_is_loaded_within_its_image():
     results = dict(instances=boxes, ori_shape=(200, 300), img_path='a.png')
     loaded = LoadOptionalMasks()(deepcopy(results))['gt_masks'].masks
     assert loaded[0][20:].all() and not loaded[0][:20].any()
-    boxes[1]['mask'] = polygon[0]
-    with pytest.raises(InputError, match='a.png: a segmentation .* must be a list of polygons'):
-        LoadOptionalMasks()(results)
+    for wrong in (polygon[0], 'abc', 5):
+        boxes[1]['mask'] = wrong
+        with pytest.raises(
+            InputError, match='a.png: a segmentation .* must be a run-length code or'
+        ):
+            LoadOptionalMasks()(results)
 
 
 def test_color_jitter_is_mild_and_random():

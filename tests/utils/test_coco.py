@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import pytest
 from mmengine.registry import init_default_scope
@@ -26,6 +27,8 @@ def content(**changes):
     [
         (dict(bbox=[0, 0, math.nan, 1]), 'annotation 1 must have a bbox of four finite'),
         (dict(bbox=[0, 0, 1]), 'four finite numbers, got'),
+        (dict(bbox=[0, 0, 10**20, 1]), 'four finite numbers, got'),
+        (dict(segmentation=dict(size=5, counts=[24])), 'of size 5, and its image is of'),
         (dict(bbox=None), 'four finite numbers, got None'),
         (dict(bbox=list('abcd')), 'four finite numbers'),
         (dict(area=math.inf), 'must have an area'),
@@ -60,6 +63,10 @@ def test_an_id_that_stands_twice(key):
     if key != 'annotations':  # a test set has none
         with pytest.raises(InputError, match=f"'{key}' in it must be a list"):
             check_annotations(twice)
+    nameless = content()
+    del nameless['categories'][0]['name']
+    with pytest.raises(InputError, match='category 1 has no name'):
+        check_annotations(nameless)
     with pytest.raises(InputError, match='it must hold a dict, and holds a list'):
         check_annotations([])
 
@@ -102,10 +109,14 @@ def test_mmdets_data_set_names_the_file(tmp_path):
         (json.dumps(content(bbox=[0, 0, math.nan, 1])), 'four finite numbers'),
         ('{"images": [', 'Expecting value'),
         ('[]', 'dict|list'),
+        ('[' * 200_000, 'recursion'),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=f'a.json holds no annotations.*({words})'):
             CocoDataset(ann_file=str(path), metainfo=dict(classes=('a',)))
+    os.mkfifo(tmp_path / 'pipe.json')
+    with pytest.raises(InputError, match='pipe.json is a pipe or a device'):
+        CocoDataset(ann_file=str(tmp_path / 'pipe.json'))
     path.write_text(json.dumps(content()))
     whole = CocoDataset(ann_file=str(path), data_prefix=dict(img=''), metainfo=dict(classes=('a',)))
     assert len(whole) == 1
