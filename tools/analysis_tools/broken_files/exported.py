@@ -1,7 +1,6 @@
 """Exported files that are truncated, edited, or of another model."""
 
 from .cases import DETECTOR, Case
-from .checkpoints import hostile
 
 FORMATS = ('onnx', 'openvino', 'torch', 'mnn', 'ncnn')
 TOOLS = dict(
@@ -81,19 +80,6 @@ def main_file(tool, name, change):
     return command
 
 
-def hostile_checkpoint(name):
-    """Return a command that tests a checkpoint that runs code, named as an exported file."""
-
-    def command(shop):
-        from hardnet_mm.export.formats import FORMATS as TABLE
-
-        path = shop.new_folder() / f'model{TABLE[name].suffix}'
-        path.write_bytes(hostile(shop).read_bytes())
-        return shop.test(path)
-
-    return command
-
-
 WRONG = 'cannot be read by|cannot read|it is damaged'
 CASES = [
     *(
@@ -122,10 +108,6 @@ CASES = [
         for name in FORMATS
         if name != 'ncnn'  # its files hold no names of classes
         for tool in ('test', 'predict')
-    ),
-    *(
-        Case(f'{name}: a checkpoint that runs code; test.py', hostile_checkpoint(name), 2, '', name)
-        for name in FORMATS
     ),
     Case(
         'onnx: 64 bytes of the weights changed: no checksum, other results; test.py',
