@@ -83,12 +83,14 @@ TOOLS := .venv-tools
 lock: $(TOOLS)/.installed
 	PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH requirements/lock.sh onedl
 
-# What is installed, with versions and licences: sbom.json for machines (CycloneDX), and a table.
+# What is installed, with versions and licences: sbom.json for machines (CycloneDX), and a table. Of a
+# licence that is a whole text, the table has the first line.
 sbom: $(INSTALLED) $(TOOLS)/.installed
+	$(if $(wildcard sbom.json),$(error sbom.json is there already: move it away, or delete it))
 	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file sbom.json.part
 	mv sbom.json.part sbom.json
 	$(TOOLS)/bin/pip-licenses --python=$(BIN)/python --from=mixed --with-system \
-		--format=markdown --order=license
+		--format=markdown --order=license | grep --invert-match '^|  *|'
 
 $(TOOLS)/.installed: requirements/tools.txt
 	python3 -m venv $(TOOLS)

@@ -10,8 +10,10 @@ venv=.venv-torch-$torch-$("$python" -c 'import sys; print("py%d.%d" % sys.versio
 if [ ! -e "$venv/.installed" ]; then
     rm -rf "$venv"
     "$python" -m venv "$venv"
+    # mmengine 0.10.7 imports pkg_resources, which a later setuptools has not
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
-        "torch==$torch" torchvision mmengine==0.10.7 mmcv-lite==2.1.0 pytest filelock rich
+        "torch==$torch" torchvision mmengine==0.10.7 mmcv-lite==2.1.0 'setuptools<82' \
+        pytest filelock rich
     touch "$venv/.installed"
 fi
 "$venv/bin/python" -c '

@@ -1,6 +1,7 @@
 """What is installed, from where, and that nothing is fetched unasked."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -92,3 +93,18 @@ def test_the_page_lists_the_licence_of_every_package(root):
 def test_the_installation_takes_the_lock(root):
     install = (root / 'requirements/install.sh').read_text()
     assert 'packages=$here/$stack.lock' in install and 'install -r "$packages"' in install
+
+
+def test_a_bill_of_materials_is_not_overwritten(root, tmp_path):
+    """`make sbom` writes sbom.json; make stops at once where there is one."""
+    shutil.copy(root / 'Makefile', tmp_path)
+    (tmp_path / '.venv').mkdir()
+    (tmp_path / '.venv/.installed').touch()
+    (tmp_path / 'requirements').mkdir()
+    for name in ('requirements/tools.txt', 'requirements/install.sh', 'setup.py'):
+        (tmp_path / name).touch()
+    command = ['make', '--dry-run', 'sbom']
+    for status, words in ((0, 'mv sbom.json.part sbom.json'), (2, 'sbom.json is there already')):
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == status and words in result.stdout + result.stderr
+        (tmp_path / 'sbom.json').touch()

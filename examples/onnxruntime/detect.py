@@ -26,7 +26,7 @@ names = json.loads(session.get_modelmeta().custom_metadata_map.get('classes', 'n
 
 image = cv2.imread(args.image)
 if image is None:
-    parser.error(f'{args.image} is no image that OpenCV reads')
+    parser.error(f'{args.image} cannot be read as an image')
 resized = cv2.resize(image, (width, height)).transpose(2, 0, 1)[None].astype(np.float32)
 (detections,) = session.run(['detections'], dict(images=resized))
 

@@ -47,10 +47,11 @@ def tensors_of(checkpoint: dict) -> dict[str, Tensor]:
 def check_kinds(loaded: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
     """Refuse tensors of another kind of number than the model's, which PyTorch would convert.
 
-    Other floating-point precisions are allowed, and converted.
+    Other floating-point precisions are allowed, and converted. NaN is refused, too.
 
     Raises:
-        InputError: If a tensor has integers or complex numbers where the model has real ones.
+        InputError: If a tensor has integers or complex numbers where the model has real ones, or
+            NaN.
     """
     wrong = [
         f'{key} is {loaded[key].dtype}, not {value.dtype}'
@@ -61,6 +62,17 @@ def check_kinds(loaded: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
         raise InputError(
             f'the checkpoint has numbers of another kind: {len(wrong)} of its tensors, the first: '
             f'{"; ".join(wrong[:3])}'
+        )
+    broken = [
+        key
+        for key, value in wanted.items()
+        # another shape is refused or left out elsewhere, and may claim any number of elements
+        if key in loaded and loaded[key].shape == value.shape and loaded[key].isnan().any()
+    ]
+    if broken:
+        raise InputError(
+            f'the checkpoint has NaN in {len(broken)} of its tensors, the first: {broken[0]}; its '
+            'training failed'
         )
 
 

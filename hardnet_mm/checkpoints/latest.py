@@ -24,10 +24,8 @@ def find_latest(work_dir: str | Path) -> Path | None:
         key=lambda path: path.stat().st_mtime,
         reverse=True,
     )
-    pointer = folder / 'last_checkpoint'
-    if pointer.is_file() and (text := pointer.read_text().strip()):
-        named = Path(text)
-        found.insert(0, named if named.exists() else folder / named.name)
+    if named := _named_by(folder / 'last_checkpoint'):
+        found.insert(0, named)
     for path in found:
         if path.is_dir():  # DeepSpeed's
             return path
@@ -42,3 +40,14 @@ def find_latest(work_dir: str | Path) -> Path | None:
             f'no checkpoint in {folder} is complete: start again in another --work-dir'
         )
     return None
+
+
+def _named_by(pointer):
+    """Return the path that a pointer file names, None if there is no file or it is damaged."""
+    try:
+        text = pointer.read_text().strip() if pointer.is_file() else ''
+        named = Path(text)
+        return text and (named if named.exists() else pointer.with_name(named.name))
+    except (ValueError, OSError) as error:  # bytes that are no text, no path, or too long for one
+        print(f'{pointer} is damaged ({error}): it is left out', file=sys.stderr)
+        return None

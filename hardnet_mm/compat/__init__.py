@@ -2,8 +2,7 @@
 
 - mmcv without compiled operators gets stand-ins for them: :mod:`.mmcv_operators`.
 - mmdet's SSDHead predicts, and its CocoDataset checks its annotations: :mod:`.mmdet_fixes`.
-- mmcv's LoadImageFromFile and LoadAnnotations name an image or a mask that they cannot read:
-  :mod:`.mmcv_fixes`.
+- mmcv names an image or a mask that it cannot decode: :mod:`.mmcv_fixes`.
 - mmpretrain is imported without its multimodal models if transformers lacks names that they import,
   as version 5 does: :mod:`.mmpretrain_fixes`.
 - mmengine reads its own checkpoints on PyTorch 2.6 and newer, never runs code in a checkpoint, and

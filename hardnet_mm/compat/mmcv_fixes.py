@@ -1,39 +1,71 @@
-"""Adds the file's name to errors of mmcv's image loading."""
+"""Errors about images and masks that mmcv cannot decode name the file."""
 
 import functools
+import threading
 
-import cv2
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile
-from PIL import Image
+import mmcv
+from mmcv.image import io
+from mmengine.fileio import HTTPBackend, LocalBackend
 
 from ..utils.errors import InputError
+from ..utils.files import refuse_special_file
+from ..utils.images import not_decoded
+
+_last = threading.local()  # read: reads the file again that this thread read last; and its path
 
 
 def name_unreadable_images():
-    """Let mmcv's transforms name an image or a mask that OpenCV or Pillow cannot read.
+    """Let ``mmcv.imfrombytes`` name the file of an image or a mask that it cannot decode.
 
-    Such a file is empty, cut off or too large. The libraries' own errors do not name it.
+    A pipe or a device in the place of a file, which may have no end, is refused before it is read.
+
+    Such a file is empty, cut off, too large or no image. OpenCV's and Pillow's errors do not name
+    it, and for some files OpenCV returns None. All loaders of the toolboxes, and their metrics,
+    read the file by mmengine and decode it by this function.
     """
-    for kind, key in ((LoadImageFromFile, 'img_path'), (LoadAnnotations, 'seg_map_path')):
-        if not hasattr(kind.transform, '__wrapped__'):
-            kind.transform = _naming(kind.transform, key)
+    if hasattr(mmcv.imfrombytes, '__wrapped__'):
+        return
+    for backend in (LocalBackend, HTTPBackend):
+        backend.get = _remembering(backend.get)
+        backend.get_text = _remembering(backend.get_text)
+    decode = _naming(io.imfrombytes)
+    for module in (io, mmcv.image, mmcv):
+        module.imfrombytes = decode
 
 
-def _naming(transform, key):
-    @functools.wraps(transform)
-    def load(self, results):
+def _remembering(get):
+    @functools.wraps(get)
+    def remember_and_get(self, filepath, *args, **kwargs):
+        refuse_special_file(filepath)
+        _last.path, _last.read = filepath, functools.partial(get, self, filepath)
         try:
-            return transform(self, results)
-        except cv2.error as error:
-            raise _refused(results[key], 'OpenCV', error) from error
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            # a disk's error has a number, mmcv's own names the file
-            if getattr(error, 'errno', None) is not None or str(results[key]) in str(error):
-                raise
-            raise _refused(results[key], 'Pillow', error) from error
+            return get(self, filepath, *args, **kwargs)
+        except MemoryError as error:
+            raise InputError(f'{filepath} does not fit into the memory') from error
 
-    return load
+    return remember_and_get
 
 
-def _refused(path, library, error):
-    return InputError(f'{path} is no image that {library} can read: {error}')
+def _naming(decode):
+    @functools.wraps(decode)
+    def decode_or_name(content, *args, **kwargs):
+        try:
+            image, reason = decode(content, *args, **kwargs), None
+        except Exception as error:
+            image, reason = None, error
+        path = _path_of(content) if image is None else None
+        if path is not None:
+            raise not_decoded(path, content, reason) from reason
+        if reason is not None:
+            raise reason
+        return image
+
+    return decode_or_name
+
+
+def _path_of(content):
+    """Return the path of the file with this content if it was the last to be read, else None."""
+    try:
+        return _last.path if _last.read() == content else None
+    except (AttributeError, OSError):  # nothing was read, or the file is not there any more
+        return None

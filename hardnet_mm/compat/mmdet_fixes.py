@@ -4,10 +4,15 @@ import functools
 
 from ..utils.coco import check_annotations
 from ..utils.errors import InputError
+from ..utils.files import refuse_special_file
 from .when_imported import when_imported
 
 COCO_DATASET = 'mmdet.datasets.coco'
 SSD_HEAD = 'mmdet.models.dense_heads.ssd_head'
+UNREADABLE = (
+    *(InputError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
+    *(RecursionError, MemoryError, OverflowError),  # lists in lists, and too much of anything
+)
 
 
 def let_ssd_predict():
@@ -43,11 +48,13 @@ def _check_annotations(module):
         checked = True
 
         def __init__(self, annotation_file=None):
+            refuse_special_file(annotation_file)
             try:
                 super().__init__(annotation_file)
-            except (InputError, ValueError, TypeError, LookupError, AssertionError) as error:
+            except UNREADABLE as error:
                 raise InputError(
-                    f'{annotation_file} holds no annotations as COCO has them: {error}'
+                    f'{annotation_file} holds no annotations as COCO has them: '
+                    f'{str(error) or type(error).__name__}'
                 ) from error
 
         @functools.wraps(reader.createIndex)

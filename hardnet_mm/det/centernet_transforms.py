@@ -12,6 +12,7 @@ from mmdet.structures.bbox import autocast_box_type
 from mmdet.structures.mask import BitmapMasks
 
 from ..registry import TRANSFORMS
+from ..utils.errors import InputError
 from .centernet_targets import keep_visible
 from .transforms import with_boxes
 
@@ -35,21 +36,33 @@ class LoadOptionalMasks(LoadAnnotations):
     def _load_masks(self, results):
         """Load the masks of ``results['instances']``, if there are any."""
         instances = results.get('instances', [])
-        without = [instance for instance in instances if not has_mask(instance)]
+        path = results.get('img_path')
+        without = [instance for instance in instances if not has_mask(instance, path)]
         if len(without) == len(instances):
             return
+        height, width = results['ori_shape']
         for instance in without:
-            x1, y1, x2, y2 = instance['bbox']
+            # within the image: pycocotools crashes where a polygon is too long
+            x1, y1, x2, y2 = np.clip(instance['bbox'], 0, [width, height] * 2).tolist()
             instance['mask'] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
         super()._load_masks(results)
 
 
-def has_mask(instance: dict) -> bool:
-    """Return whether an instance of mmdet's data sets has a mask that can be loaded."""
+def has_mask(instance: dict, path: str | None = None) -> bool:
+    """Return whether an instance of mmdet's data sets has a mask that can be loaded.
+
+    Raises:
+        InputError: If its polygons are no lists. It names the path of the image.
+    """
     mask = instance.get('mask')
-    if isinstance(mask, list):
-        return any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
-    return bool(mask)
+    if not mask or isinstance(mask, dict):
+        return bool(mask)
+    if not isinstance(mask, list) or not all(isinstance(polygon, list) for polygon in mask):
+        raise InputError(
+            f'{path}: a segmentation of its annotations must be a run-length code or a list of '
+            f'polygons, each a list of numbers, got {str(mask)[:40]}'
+        )
+    return any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
 
 
 @TRANSFORMS.register_module()

@@ -12,6 +12,7 @@ from mmengine.fileio import get
 from PIL import Image, UnidentifiedImageError
 
 from ..utils.errors import InputError
+from ..utils.images import not_decoded
 from .sources import Source
 
 TIMEOUT = 30  # seconds without a byte
@@ -78,7 +79,7 @@ def read_image(address):
     except cv2.error:  # an empty file
         image = None
     if image is None:
-        raise InputError(f'{address} is no image that OpenCV can read')
+        raise not_decoded(address, content)
     return image
 
 

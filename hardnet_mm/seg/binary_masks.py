@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..utils.errors import InputError
+from ..utils.images import not_decoded
 
 FOREGROUND = 128  # of 255: what is brighter is foreground, as in PraNet's evaluation
 NOISE = 8  # grey levels that a file once stored as JPEG is off by
@@ -40,11 +41,7 @@ def decode_mask(content: bytes, path: str, foreground: Sequence[int] | None = No
     Raises:
         InputError: If the file is not an image, or the mask has several classes.
     """
-    try:
-        image = Image.open(io.BytesIO(content))
-        image.load()
-    except (OSError, SyntaxError, UnidentifiedImageError) as error:
-        raise InputError(f'{path} is no image that can be read: {error}') from error
+    image = open_image(content, path)
     lossless = image.format not in ('JPEG', 'WEBP', 'MPO')
     if foreground is not None:
         return _of_classes(image, path, foreground, lossless)
@@ -54,6 +51,28 @@ def decode_mask(content: bytes, path: str, foreground: Sequence[int] | None = No
     if lossless:
         _refuse_several_classes(values, path)
     return values
+
+
+def open_image(content: bytes, path: str) -> Image.Image:
+    """Decode an image in whole by Pillow.
+
+    Args:
+        content (bytes): Content of the file.
+        path (str): Path of the file, for messages.
+
+    Returns:
+        Image.Image: The image, as it is encoded.
+
+    Raises:
+        InputError: If the file is not an image, is truncated or damaged, or has more pixels than
+            Pillow allows.
+    """
+    try:
+        image = Image.open(io.BytesIO(content))
+        image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise not_decoded(path, content, error) from error
+    return image
 
 
 def _of_classes(image, path, foreground, lossless):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from torch import Tensor
 
 from ..registry import METRICS
 from ..utils.errors import InputError
@@ -76,7 +75,7 @@ class BinaryMaskMetric(BaseMetric):
                 ``pred_sem_seg`` of the same size.
         """
         for sample in data_samples:
-            mask = _foreground(sample['gt_sem_seg']['data'])
+            mask = _foreground(sample)
             probabilities = _probabilities(sample)
             if mask.shape != probabilities.shape:
                 raise InputError(
@@ -112,13 +111,13 @@ def _averages(measures, curves):
     return found
 
 
-def _foreground(mask: Tensor) -> np.ndarray:
-    """Return the foreground of a mask, ``(H, W)`` bool."""
-    mask = mask.squeeze(0).cpu()
+def _foreground(sample: dict) -> np.ndarray:
+    """Return the foreground of a sample's mask, ``(H, W)`` bool."""
+    mask = sample['gt_sem_seg']['data'].squeeze(0).cpu()
     if mask.max() > 1 or mask.min() < 0:
         raise InputError(
-            f'a mask of 0 to 1 is expected, got {mask.min()} to {mask.max()}: LoadBinaryMask reads '
-            'masks of one foreground'
+            f'{sample.get("seg_map_path")}: a mask of 0 to 1 is expected, got {mask.min()} to '
+            f'{mask.max()}: LoadBinaryMask reads masks of one foreground'
         )
     return (mask > 128 / 255).numpy()
 

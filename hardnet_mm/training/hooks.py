@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.structures import BaseDataElement
 from torch import nn
 
 from ..registry import HOOKS
@@ -15,7 +16,8 @@ class LabelCheckHook(Hook):
     """Raise an error for labels outside the model's classes, and name the file.
 
     Without this hook, the loss would fail with an index error that names no file, or with a failed
-    GPU kernel. Batches of classification and segmentation are checked on the CPU, so that the GPU
+    GPU kernel, and evaluation would ignore such labels. A mask of another size than its image is
+    refused too. Batches of classification and segmentation are checked on the CPU, so that the GPU
     is not synchronised. Detection does not need the hook, since mmdet's ``NumClassCheckHook`` is
     sufficient there.
     """
@@ -24,29 +26,45 @@ class LabelCheckHook(Hook):
         """Check the labels of a batch.
 
         Raises:
-            InputError: If a label is not one of the model's classes.
+            InputError: If a label is not one of the model's classes, or a mask has not the size of
+                its input.
         """
-        head = self._head(runner.model)
+        for image, sample in _samples(data_batch):
+            _check_size(sample, image.shape[-2:])
+            self._check_labels(sample, runner.model)
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        """Check the labels of a batch, whose masks have the size of the file of their image.
+
+        Raises:
+            InputError: As :meth:`before_train_iter`.
+        """
+        for _, sample in _samples(data_batch):
+            _check_size(sample, sample.get('ori_shape'))
+            self._check_labels(sample, runner.model)
+
+    before_test_iter = before_val_iter
+
+    def _check_labels(self, sample, model):
+        head = self._head(model)
         num_classes = getattr(head, 'num_classes', None)
-        samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
-        if not num_classes or not samples:
+        if not num_classes:
             return
-        for sample in samples:
-            if 'gt_sem_seg' in sample:
-                labels, file = sample.gt_sem_seg.data, 'seg_map_path'
-                ignored = getattr(head, 'ignore_index', None)
-            elif 'gt_label' in sample:
-                labels, file, ignored = sample.gt_label, 'img_path', None
-            else:
-                continue
-            wrong = _labels_of_no_class(labels.cpu().numpy(), num_classes, ignored)
-            if len(wrong):
-                other = '' if ignored is None else f', or {ignored} for what does not count'
-                raise InputError(
-                    f'{sample.get(file)} has the label {wrong[0]}, and the model {num_classes} '
-                    f'classes: labels are from 0 to {num_classes - 1}{other}. Correct the labels, '
-                    "or set num_classes of the model's head"
-                )
+        if 'gt_sem_seg' in sample:
+            labels, file = sample.gt_sem_seg.data, 'seg_map_path'
+            ignored = getattr(head, 'ignore_index', None)
+        elif 'gt_label' in sample:
+            labels, file, ignored = sample.gt_label, 'img_path', None
+        else:
+            return
+        wrong = _labels_of_no_class(labels.cpu().numpy(), num_classes, ignored)
+        if len(wrong):
+            other = '' if ignored is None else f', or {ignored} for what does not count'
+            raise InputError(
+                f'{sample.get(file)} has the label {wrong[0]}, and the model {num_classes} '
+                f'classes: labels are from 0 to {num_classes - 1}{other}. Correct the labels, '
+                "or set num_classes of the model's head"
+            )
 
     @staticmethod
     def _head(model):
@@ -54,6 +72,27 @@ class LabelCheckHook(Hook):
         model = model.module if is_model_wrapper(model) else model
         head = getattr(model, 'decode_head', getattr(model, 'head', None))
         return head[-1] if isinstance(head, nn.ModuleList) else head  # a cascade's last
+
+
+def _samples(data_batch):
+    """Return pairs of an image and its data sample, none if the batch has no such samples."""
+    if not isinstance(data_batch, dict):
+        return []
+    pairs = zip(data_batch.get('inputs', ()), data_batch.get('data_samples') or ())
+    return [pair for pair in pairs if isinstance(pair[1], BaseDataElement)]
+
+
+def _check_size(sample, size):
+    if 'gt_sem_seg' not in sample or size is None:
+        return
+    shape, mask = tuple(sample.gt_sem_seg.data.shape), sample.get('seg_map_path')
+    if shape[0] != 1:  # (H, W, C) from mmseg's PackSegInputs
+        raise InputError(f'the mask {mask} has {shape[-1]} channels: labels are one channel')
+    if shape[1:] != tuple(size):
+        raise InputError(
+            f'the mask {mask} has {shape[1]} x {shape[2]} pixels, and its image '
+            f'{sample.get("img_path")} {size[0]} x {size[1]}: they must agree'
+        )
 
 
 def _labels_of_no_class(labels, num_classes, ignored):

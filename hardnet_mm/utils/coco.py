@@ -2,11 +2,16 @@
 
 import math
 from collections import Counter
-from numbers import Real
+from numbers import Integral, Real
 
+import numpy as np
 from mmengine.logging import print_log
 
 from .errors import InputError
+
+LARGEST_SHIFT = 60  # bits of a run's length in COCO's text
+LONGEST = 1e7  # pixels of a polygon's outline
+LARGEST = 2**53  # of a box
 
 
 def check_annotations(content):
@@ -19,8 +24,8 @@ def check_annotations(content):
         content (dict): Content of the file.
 
     Raises:
-        InputError: If the format is wrong, an id is used twice, or a box or a run-length code is
-            impossible for its image.
+        InputError: If the format is wrong, an id is used twice, or a box, a polygon or a run-length
+            code is impossible for its image.
     """
     if not isinstance(content, dict):
         raise InputError(f'it must hold a dict, and holds a {type(content).__name__}')
@@ -28,6 +33,9 @@ def check_annotations(content):
     categories = _by_id(content, 'categories')
     for image in images.values():
         _check_image(image)
+    for number, category in categories.items():
+        if 'name' not in category:
+            raise InputError(f'category {number} has no name')
     unknown = Counter()
     for annotation in _by_id(content, 'annotations', []).values():
         image = images.get(annotation.get('image_id'))
@@ -77,21 +85,52 @@ def _check_annotation(annotation, image):
     mask = annotation.get('segmentation')
     if isinstance(mask, dict):
         _check_run_lengths(annotation['id'], mask, image)
+    elif isinstance(mask, list):
+        for polygon in mask:
+            _check_polygon(annotation['id'], polygon)
+
+
+def _check_polygon(number, polygon):
+    """Refuse a polygon for which pycocotools would crash: it stores each point of the outline."""
+    if not isinstance(polygon, list) or not polygon:  # left to what loads masks
+        return
+    try:
+        finite = math.isfinite(sum(polygon))
+    except TypeError as error:
+        raise InputError(f'annotation {number} has a polygon that is not of numbers') from error
+    if not finite:
+        raise InputError(f'annotation {number} has a polygon with a number that is not finite')
+    low, high = min(polygon), max(polygon)
+    # a bound that is quick to compute, before the length itself
+    if max(high, -low) > LONGEST or (high - low) * len(polygon) > LONGEST < _length(polygon):
+        raise InputError(
+            f'annotation {number} has a polygon from {low:g} to {high:g}, and its outline may have '
+            f'{LONGEST:.0e} pixels'
+        )
+
+
+def _length(polygon):
+    """Return the length of an outline in pixels, of each edge the longer side."""
+    points = np.reshape(polygon[: len(polygon) // 2 * 2], (-1, 2))
+    return np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum()
 
 
 def _check_run_lengths(number, mask, image):
     """Refuse a run-length code of another size than the image's, before memory is allocated."""
     size = [image['height'], image['width']]
-    if list(mask.get('size', ())) != size:
+    if mask.get('size') != size:
         raise InputError(
             f'annotation {number} has a run-length code of size {mask.get("size")}, and its image '
             f'is of {size}'
         )
     counts = mask.get('counts')
     try:
-        length = sum(counts) if isinstance(counts, list) else sum(_decoded(counts))
+        counts = counts if isinstance(counts, list) else _decoded(counts)
+        length = sum(counts)
     except (TypeError, IndexError, AttributeError) as error:
-        raise InputError(f'annotation {number} has a run-length code that is none') from error
+        raise InputError(f'annotation {number} has no valid run-length code') from error
+    if not all(isinstance(count, Integral) and count >= 0 for count in counts):
+        raise InputError(f'annotation {number} has a run-length code with a run of no length')
     if length != size[0] * size[1]:
         raise InputError(
             f'annotation {number} has a run-length code of {length} pixels, and its image has '
@@ -106,6 +145,8 @@ def _decoded(text):
     while place < len(codes):
         value, shift, more = 0, 0, True
         while more:
+            if shift > LARGEST_SHIFT:
+                raise IndexError('a run longer than any image')
             code = codes[place] - 48
             value |= (code & 31) << shift
             more = bool(code & 32)
@@ -117,7 +158,8 @@ def _decoded(text):
 
 
 def _is_finite(number):
-    return isinstance(number, Real) and math.isfinite(number)
+    """Return whether it is a number, not NaN, that float64 and int64 hold."""
+    return isinstance(number, Real) and abs(number) <= LARGEST
 
 
 def _short(entry):

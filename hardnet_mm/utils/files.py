@@ -1,9 +1,12 @@
-"""Writing files atomically: completely or not at all."""
+"""Writing files atomically: completely or not at all. Reading files alone, no devices."""
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+from .errors import InputError
 
 
 @contextlib.contextmanager
@@ -53,3 +56,20 @@ def written_whole(path):
         new = folder / path.name
         yield new
         os.replace(new, path)
+
+
+def refuse_special_file(path):
+    """Refuse a pipe, a socket or a device, which may have no end. A link to one is one.
+
+    Args:
+        path (str | Path): Path of the file. If nothing is there, opening it will say so.
+
+    Raises:
+        InputError: If it is neither a file nor a folder.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # an address, or no path at all
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(f'{path} is a pipe or a device, not a file')

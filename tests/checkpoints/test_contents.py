@@ -118,6 +118,10 @@ def test_numbers_of_another_kind():
     for kind in (torch.int64, torch.complex64, torch.bool):
         with pytest.raises(InputError, match=f'1 of its tensors, the first: weight is {kind}'):
             check_kinds({**model, 'weight': torch.ones(3, dtype=kind)}, model)
+    broken = {**model, 'weight': torch.tensor([1.0, float('nan'), 1.0])}
+    with pytest.raises(InputError, match='NaN in 1 of its tensors, the first: weight'):
+        check_kinds(broken, model)
+    check_kinds({**model, 'weight': torch.tensor(float('nan')).expand(10**6, 10**6)}, model)
 
 
 def test_weights_alone_are_not_resumed():

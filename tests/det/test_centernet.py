@@ -23,12 +23,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hardnet_mm.det import (
     CTColorJitter,
     CTFlipTTAModel,
+    LoadOptionalMasks,
     RandomScaleShift,
     VisibleBoxes,
     centernet_targets,
 )
 from hardnet_mm.det.centernet_targets import dense_targets, gaussian_radius
 from hardnet_mm.det.centernet_tta import SOFT_NMS
+from hardnet_mm.utils.errors import InputError
 
 
 @pytest.fixture(scope='module')
@@ -529,6 +531,23 @@ def test_trains_on_boxes_some_of_which_have_masks(training_data, tmp_path):
         assert torch.allclose(boxes[3:4], boxes[4:5], atol=4)
         cut += len(boxes) == 6 and (boxes[3] - plain[3]).abs().max() > 8
     assert cut > 3
+
+
+def test_a_giant_box_without_a_mask_is_loaded_within_its_image():
+    """Beyond it, pycocotools would end the interpreter."""
+    polygon = [[80, 60, 114, 60, 114, 99, 80, 99]]
+    boxes = [dict(bbox=[-1e9, 20, 1e9, 1e9]), dict(bbox=[80, 60, 115, 100], mask=polygon)]
+    for box in boxes:
+        box.update(bbox_label=0, ignore_flag=0)
+    results = dict(instances=boxes, ori_shape=(200, 300), img_path='a.png')
+    loaded = LoadOptionalMasks()(deepcopy(results))['gt_masks'].masks
+    assert loaded[0][20:].all() and not loaded[0][:20].any()
+    for wrong in (polygon[0], 'abc', 5):
+        boxes[1]['mask'] = wrong
+        with pytest.raises(
+            InputError, match='a.png: a segmentation .* must be a run-length code or'
+        ):
+            LoadOptionalMasks()(results)
 
 
 def test_color_jitter_is_mild_and_random():

@@ -35,7 +35,7 @@ def test_the_example(run_tool, models, tmp_path, classes):
         assert np.abs(np.array(rest.split()[1:], float) - box).max() <= 0.51
     assert (cv2.imread(str(source)) != cv2.imread(str(drawn))).any()
     missing = run_tool('../examples/onnxruntime/detect.py', path, 'none.png', drawn, fails=True)
-    assert 'none.png is no image' in missing
+    assert 'none.png cannot be read' in missing
 
 
 def test_the_example_says_how_it_is_used(run_tool, models, tmp_path):

@@ -125,6 +125,15 @@ def test_classes_that_are_foreground_are_chosen(disk):
             decoded(wrong, kind, foreground=[3])
 
 
-def test_what_is_no_image_is_refused():
-    with pytest.raises(InputError, match='mask.png is no image'):
-        decode_mask(b'none', 'mask.png')
+def test_what_is_no_image_is_refused(disk, monkeypatch):
+    whole = encoded(grey(disk * 255))
+    width = b'\x00\x01\x04\x00\x01\x00\x00\x00'  # the tag in a TIFF, a number of 32 bits
+    tiff = encoded(grey(disk * 255), 'TIFF')
+    assert width + b'\x40' in tiff
+    narrow = tiff.replace(width + b'\x40', width + b'\x00')
+    for content in (b'none', b'', whole[: len(whole) // 2], narrow):
+        with pytest.raises(InputError, match='mask.png cannot be read as an image: .'):
+            decode_mask(content, 'mask.png')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 9)
+    with pytest.raises(InputError, match='mask.png cannot be read as an image: .*bomb'):
+        decode_mask(whole, 'mask.png')

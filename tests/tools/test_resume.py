@@ -43,6 +43,10 @@ def test_the_latest_whole_checkpoint(tmp_path, capsys):
     assert 'epoch_3.pth is cut off: it is left out' in capsys.readouterr().err
     pointer.write_text('')
     assert find_latest(tmp_path) == tmp_path / 'epoch_2.pth'
+    for damaged in (b'\0' * 40, b'\xff\x00\xfe', b'a' * 5000):  # as a power cut leaves it
+        pointer.write_bytes(damaged)
+        assert find_latest(tmp_path) == tmp_path / 'epoch_2.pth'
+        assert 'left out' in capsys.readouterr().err
     pointer.write_text(str(tmp_path / 'epoch_1.pth'))  # what was asked for
     assert find_latest(tmp_path) == tmp_path / 'epoch_1.pth'
     for path in tmp_path.glob('*.pth'):

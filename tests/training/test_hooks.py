@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
 
 from hardnet_mm import HarDNet
 from hardnet_mm.training import ChannelsLastHook, FiniteLossHook, LabelCheckHook
@@ -74,6 +75,33 @@ def test_labels_beyond_the_classes_of_a_classifier(root, tmp_path):
     hook.before_train_iter(runner, 0, pseudo_collate([dataset[0]]))
     with pytest.raises(InputError, match='a.png has the label 10, and the model 10 classes'):
         hook.before_train_iter(runner, 0, pseudo_collate([dataset[0], dataset[1]]))
+
+
+@pytest.mark.parametrize('when', ['train', 'val', 'test'])
+@pytest.mark.parametrize(
+    'shape, words',
+    [
+        ((1, 40, 48), r'the mask .*\.png has 40 x 48 pixels, and its image .*\.jpg 128 x 128'),
+        ((128, 128, 3), r'the mask .*\.png has 3 channels'),
+    ],
+)
+def test_a_mask_that_is_not_of_its_image(segmentation, when, shape, words):
+    """mmseg's metric would fail without a name, or a random crop give a batch of two sizes."""
+    runner, batch = segmentation
+    check = getattr(LabelCheckHook(), f'before_{when}_iter')
+    for sample in batch['data_samples']:  # in evaluation, masks have the size of the file
+        sample.set_metainfo(dict(ori_shape=(128, 128)))
+    check(runner, 0, batch)
+    sample = batch['data_samples'][1]
+    before = sample.gt_sem_seg
+    sample.gt_sem_seg = PixelData(data=torch.zeros(shape, dtype=torch.int64))
+    with pytest.raises(InputError, match=words):
+        check(runner, 0, batch)
+    sample.gt_sem_seg = before
+    before.data[0, 3, 4] = 11
+    with pytest.raises(InputError, match='has the label 11, and the model 11 classes'):
+        check(runner, 0, batch)
+    before.data[0, 3, 4] = 0
 
 
 @pytest.mark.parametrize(

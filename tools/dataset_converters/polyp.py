@@ -87,17 +87,10 @@ def read_pairs(args):
 
 def read_mask(image, path):
     """Return a mask of the image's size, uint8 (height, width)."""
-    from PIL import Image, UnidentifiedImageError
-
-    from hardnet_mm.seg.binary_masks import decode_mask
+    from hardnet_mm.seg.binary_masks import decode_mask, open_image
     from hardnet_mm.utils.errors import InputError
 
-    try:
-        with Image.open(image) as opened:
-            opened.load()
-            width, height = opened.size
-    except (OSError, SyntaxError, UnidentifiedImageError) as error:
-        raise InputError(f'{image} is no image that can be read: {error}') from error
+    width, height = open_image(image.read_bytes(), image).size
     mask = decode_mask(path.read_bytes(), str(path))
     if mask.shape != (height, width):
         raise InputError(

@@ -1,6 +1,7 @@
 """OpenVINO's IR."""
 
 import json
+import threading
 
 from .common import need
 from .onnx import Onnx
@@ -33,6 +34,7 @@ class OpenVino:
             json.loads(model.get_rt_info(self.classes_at).astype(str)) if has_classes else None
         )
         self.model = core.compile_model(model, 'CPU', settings)
+        self._thread = threading.local()  # a request is used by one thread at a time
         # an output may keep the names of what was computed before it, paths with a slash
         self.names = [
             min(output.get_names(), key=lambda name: ('/' in name, name))
@@ -41,4 +43,6 @@ class OpenVino:
 
     def __call__(self, images):
         """Map an image batch to a dict of outputs."""
-        return dict(zip(self.names, self.model(images).to_tuple()))
+        if not hasattr(self._thread, 'request'):
+            self._thread.request = self.model.create_infer_request()
+        return dict(zip(self.names, self._thread.request.infer(images).to_tuple()))

@@ -1,11 +1,14 @@
 """Real files in their real runtimes; a format whose package is missing is skipped."""
 
+import concurrent.futures
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.exported import (
     MODELS,
+    Small,
     assert_equal,
     deployed,
     items,
@@ -68,6 +71,21 @@ def test_files_run(models, name, format_name, tmp_path, monkeypatch):
             torch.testing.assert_close(mine.pred_score, wanted.pred_score, rtol=0, atol=1e-4)
         else:
             assert mine.pred_sem_seg.shape == wanted.pred_sem_seg.shape == (96, 192)
+
+
+@pytest.mark.parametrize('format_name', FORMATS)
+def test_two_threads_use_a_runtime(format_name, tmp_path):
+    """At once, each with images of its own."""
+    skip_without(format_name)
+    path = tmp_path / f'model{FORMATS[format_name].suffix}'
+    export(Small(), random_images(), path, format_name)
+    runtime = load(path)
+    batches = [images.numpy() for images in random_images(16).split(1)]
+    wanted = [runtime(images) for images in batches]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(runtime, batches))
+    for mine, alone in zip(found, wanted):
+        np.testing.assert_allclose(mine['out'], alone['out'], rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize('name', ['centernet_hardnet', 'fchardnet70', 'hardnet39ds'])

@@ -8,11 +8,12 @@ tool, with limits on time and memory. The tests and the table in docs/ use the s
 
 def all_cases():
     """Return all cases by the heading of their table, one heading for each kind of file."""
-    from . import annotations, checkpoints, exported, images
+    from . import annotations, checkpoints, exported, images, masks
 
     return {
         'Checkpoints': checkpoints.CASES,
         'Images': images.CASES,
+        'Masks': masks.CASES,
         'Annotations': annotations.CASES,
         'Exported files': exported.CASES,
     }

@@ -46,30 +46,30 @@ WRONG = r'error: .*good|error: .*\.json'
 CASES = [
     Case('no file; train.py', lambda s: s.train(annotations='no.json'), 2, 'No such file'),
     Case('an empty file; train.py', changed('empty', lambda _: ' '), 2, 'error: .*empty.json'),
-    Case('cut off; train.py', changed('cut', lambda _: '{"images": ['), 2, 'error: .*cut.json'),
+    Case('truncated; train.py', changed('cut', lambda _: '{"images": ['), 2, 'error: .*cut.json'),
     Case('a list; train.py', changed('list', lambda _: '[]'), 2, 'error: .*list.json'),
     Case('no images in it; train.py', changed('noimages', _all_but('images')), 2, 'noimages.json'),
     Case('no categories; train.py', changed('nocats', _all_but('categories')), 2, 'nocats.json'),
     Case(
-        'no annotations: images without boxes are left out; train.py',
+        'no annotations: mmdet leaves out images without boxes; train.py',
         changed('none', lambda content: content.update(annotations=[])),
         2,
         'there is no image in the CocoDataset of .*none.json',
     ),
     Case(
-        'an unknown category: left out, as by mmdet; train.py',
+        'an unknown category: ignored, as by mmdet; train.py',
         changed('cat', first(category_id=77)),
         0,
         '1 annotations are of categories that are not listed: left out',
     ),
     Case(
-        'of an image that is not listed: left out, as by mmdet; train.py',
+        'of an image that is not listed: ignored, as by mmdet; train.py',
         changed('img', first(image_id=77)),
         0,
         '1 annotations are of images that are not listed: left out',
     ),
     Case(
-        'two annotations of one id; train.py',
+        'two annotations with one id; train.py',
         changed('twice', _twice('annotations')),
         2,
         'twice.json',
@@ -93,13 +93,13 @@ CASES = [
         'nobox.json',
     ),
     Case(
-        'a box of negative size: left out, as by mmdet; train.py',
+        'a box of negative size: ignored, as by mmdet; train.py',
         changed('negative', first(bbox=[30, 30, -8, -8])),
         0,
         TRAINS,
     ),
     Case(
-        'a giant box: cut to the image, or left out, as by mmdet; train.py',
+        'a giant box: clipped to the image, as by mmdet; train.py',
         changed('giant', first(bbox=[-1e9, -1e9, 2e9, 2e9])),
         0,
         TRAINS,
@@ -111,21 +111,49 @@ CASES = [
         'rle.json',
     ),
     Case(
-        'a run-length code of nonsense; train.py, CenterNet',
+        'an invalid run-length code; train.py, CenterNet',
         changed('rle2', first(segmentation=dict(size=[64, 64], counts='~~~~')), config=CENTERNET),
         2,
         'rle2.json',
     ),
+    Case(
+        'a run-length code without an end; train.py, CenterNet',
+        changed(
+            'rle3', first(segmentation=dict(size=[64, 64], counts='o' * 10**6)), config=CENTERNET
+        ),
+        2,
+        'rle3.json',
+    ),
+    Case(
+        'a run-length code with a negative run; train.py, CenterNet',
+        changed(
+            'rle4', first(segmentation=dict(size=[64, 64], counts=[-5, 4101])), config=CENTERNET
+        ),
+        2,
+        'rle4.json',
+    ),
+    Case(
+        'a polygon of a billion pixels, at which pycocotools crashes; train.py, CenterNet',
+        changed('long', first(segmentation=[[0, 0, 1e9, 0, 1e9, 1e9]]), config=CENTERNET),
+        2,
+        'long.json',
+    ),
+    Case(
+        'a polygon with NaN; train.py, CenterNet',
+        changed('nanpolygon', first(segmentation=[[NAN] * 8]), config=CENTERNET),
+        2,
+        'nanpolygon.json',
+    ),
     Case('no file; test.py', lambda s: s.test(annotations='no.json'), 2, 'No such file'),
     Case('boxes with NaN; test.py', changed('nan', boxes([8, 8, NAN, 9]), 'test'), 2, 'nan.json'),
     Case(
-        'an unknown category: left out, as by mmdet; test.py',
+        'an unknown category: ignored, as by mmdet; test.py',
         changed('cat', first(category_id=77), 'test'),
         0,
         '1 annotations are of categories that are not listed: left out',
     ),
     Case(
-        'two annotations of one id; test.py',
+        'two annotations with one id; test.py',
         changed('twice', _twice('annotations'), 'test'),
         2,
         'twice.json',

@@ -119,6 +119,38 @@ class Workshop:
         command = ['test.py', DETECTOR, checkpoint or self.good, '--work-dir', self.new_folder()]
         return [*command, *arguments, *options]
 
+    def segment(self, tool, config, masks):
+        """Return the command line that trains a segmentor on masks, or tests it."""
+        data = f'{tool}_dataloader'
+        options = {
+            'val_cfg': None,
+            'val_evaluator': None,
+            'val_dataloader': None,
+            'default_hooks.checkpoint.save_best': None,
+            f'{data}.batch_size': 2,
+            f'{data}.dataset.data_root': '',
+            f'{data}.dataset.data_prefix.img_path': f'{self.folder}/images/',
+            f'{data}.dataset.data_prefix.seg_map_path': f'{masks}/',
+        }
+        if 'mseg' not in config.name:  # whose data set takes every suffix
+            options[f'{data}.dataset.img_suffix'] = '.png'
+        arguments = [self.good_segmentor(config)] if tool == 'test' else []
+        options = [f'{key}={value}' for key, value in options.items()]
+        command = [f'{tool}.py', config, *arguments, '--work-dir', self.new_folder()]
+        return [*command, '--cfg-options', *options]
+
+    def good_segmentor(self, config):
+        """Return a checkpoint of a config, written once."""
+        import torch
+
+        from hardnet_mm.utils.configs import build_model, read_config
+
+        path = self.folder / f'{config.stem}.pth'
+        if not path.is_file():
+            state = build_model(read_config(str(config))).state_dict()
+            torch.save(dict(state_dict=state, meta={}), path)
+        return path
+
     def predict(self, image, weights=None, *arguments):
         """Return the command line that predicts on an image."""
         command = ['predict.py', DETECTOR, weights or self.good, image, '--out-dir']

@@ -85,10 +85,16 @@ CASES = [
     *(
         Case(f'{name}: {words}; test.py', tried('test', name, change), 2, WRONG, name)
         for name in FORMATS
-        for words, change in (('cut off', cut), ('empty', nothing))
+        for words, change in (('truncated', cut), ('empty', nothing))
     ),
     *(
-        Case(f'{name}: the text cut off; test.py', main_file('test', name, cut), 2, WRONG, name)
+        Case(
+            f'{name}: the text file truncated; test.py',
+            main_file('test', name, cut),
+            2,
+            WRONG,
+            name,
+        )
         for name in ('openvino', 'ncnn')
     ),
     *(
@@ -104,7 +110,7 @@ CASES = [
         for tool in ('test', 'predict')
     ),
     Case(
-        'onnx: 64 bytes of the weights changed: no format has a checksum, it computes; test.py',
+        'onnx: 64 bytes of the weights changed: no checksum, other results; test.py',
         tried('test', 'onnx', edited),
         0,
         'bbox_mAP',

@@ -1,6 +1,7 @@
 """Images that are broken, or of an unusual kind."""
 
 import io
+import os
 
 import numpy as np
 from PIL import Image
@@ -80,20 +81,48 @@ def animated(path):
     return path
 
 
-REFUSED = 'is no image that OpenCV can read|failed to load image'
+def pipe(path):
+    """Create a pipe to which nobody writes, with an image's suffix."""
+    path = path.with_name('pipe.png')
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    return path
+
+
+def zeros(path):
+    """Create a link to /dev/zero, which has no end."""
+    path = path.with_name('zeros.png')
+    path.unlink(missing_ok=True)
+    path.symlink_to('/dev/zero')
+    return path
+
+
+def sparse(path):
+    """Create a sparse file of 10 GB that begins as a JPEG."""
+    path = path.with_name('sparse.jpg')
+    with open(path, 'wb') as file:
+        file.write(b'\xff\xd8\xff')
+        file.truncate(10**10)
+    return path
+
+
+REFUSED = 'cannot be read as an image|is a pipe or a device|does not fit into the memory'
 # What is wrong, what makes it, whether predict.py takes it for an image, and what the toolboxes do
 FILES = [
-    ('a JPEG cut off in the middle', cut_jpeg, False, None),
+    ('a truncated JPEG', cut_jpeg, False, None),
     ('0 bytes', empty, False, None),
-    ('a text', text, False, None),
+    ('text', text, False, None),
+    ('a pipe', pipe, False, None),
+    ('a link to /dev/zero', zeros, False, None),
+    ('a sparse file of 10 GB', sparse, False, None),
     ('1 x 1 pixel', saved(lambda: picture((1, 1)), 'one.png'), True, ''),
     ('20000 x 20 pixels', saved(lambda: picture((20, 20000)), 'wide.png'), True, ''),
-    ('16 bits, grey', deep, True, 'read as 8 bits'),
+    ('16-bit grey', deep, True, 'read as 8 bits'),
     ('CMYK', saved(lambda: picture().convert('CMYK'), 'cmyk.jpg'), True, 'read as BGR'),
     ('grey', saved(lambda: picture().convert('L'), 'grey.png'), True, 'read as BGR'),
     ('with alpha', saved(lambda: picture().convert('RGBA'), 'alpha.png'), True, 'without it'),
     ('a palette', saved(lambda: picture().convert('P'), 'palette.png'), True, 'read as BGR'),
-    ('turned by its EXIF', turned, True, 'turned upright'),
+    ('rotated by its EXIF', turned, True, 'rotated upright'),
     ('animated', animated, True, 'the first frame'),
 ]
 LARGE = ('a PNG of 110 kB and 900 million pixels', bomb)
@@ -127,6 +156,8 @@ def in_data(make, tool):
 
 def is_readable(path):
     """Return whether Pillow can read an image's size."""
+    if path.is_fifo() or path.is_symlink() or path.stat().st_size > 10**9:
+        return False
     try:
         Image.open(path)
     except (OSError, Image.DecompressionBombError):
@@ -139,7 +170,7 @@ def named(name, tool, words):
     return f'{name}{": " if words else ""}{words or ""}; {tool}.py'
 
 
-SKIPPED = 'skipped: .*(cut off or damaged|no image that OpenCV can read)'
+SKIPPED = 'skipped: .*(cut off or damaged|cannot be read as an image|a device|into the memory)'
 CASES = [
     *(
         Case(
