@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from ...training.in_place_relu6 import InPlaceReLU6
-from . import kernels
+from . import kernels, launches
 from .padded_maps import PaddedMaps, round_up
 
 ACTIVATIONS = {
@@ -31,6 +31,7 @@ class Blocks(NamedTuple):
     warps: int
     stages: int  # steps that are loaded ahead
     accelerator: bool  # whether the tensor memory accelerator loads, which Hopper introduced
+    taps: int = 1  # of a step: one, or the three of a line of a 3x3 kernel
 
 
 def cover(links: list[tuple[int, int]], window: int) -> list[tuple[int, int]]:
@@ -164,7 +165,8 @@ class LinkedConv:
         ends += [0] * (MOST_RUNS - len(ends))
         images, height, width = geometry.shape
         tiles_out = -(-self.out_channels // (blocks.out + blocks.out2))
-        tiles_rows = -(-geometry.rows // blocks.rows)
+        own_rows = blocks.rows - 2 * geometry.halo * (blocks.taps // 2)
+        tiles_rows = -(-geometry.rows // own_rows)
         x, kernel, kernel2 = maps.buffer, weight, weight
         if blocks.accelerator:
             x = TensorDescriptor.from_tensor(x, [blocks.rows, blocks.inner])
@@ -205,6 +207,8 @@ class LinkedConv:
             PADDED=padded,
             SPLIT=blocks.splits > 1,
             ACCELERATOR=blocks.accelerator,
+            TAPS=blocks.taps,
+            **launches.options(),
             BLOCK_ROWS=blocks.rows,
             BLOCK_OUT=blocks.out,
             BLOCK_OUT2=blocks.out2,

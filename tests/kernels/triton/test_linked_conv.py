@@ -82,6 +82,10 @@ WAYS = {
     'split sums': dict(splits=3),
     'split sums, two blocks': dict(splits=2, out2=16),
     'several programs': dict(rows=16, inner=64),
+    'lines': dict(taps=3),
+    'lines, several programs': dict(taps=3, rows=16),
+    'lines, split sums, two blocks': dict(taps=3, splits=2, out2=16),
+    'lines, loads by threads': dict(taps=3, accelerator=False, rows=32),
 }
 
 
