@@ -239,6 +239,7 @@ def add_parts(
     tl.store(parts + split * size + inside, total)
     tl.debug_barrier()
     last = tl.atomic_add(arrivals, 1, sem='acq_rel') == splits - 1
+    tl.store(arrivals, 0, mask=last)  # for the next convolution
     total = tl.full((BLOCK_ROWS, BLOCK_OUT), 0.0, tl.float32)
     for number in range(tl.where(last, splits, 0)):
         total += tl.load(parts + number * size + inside, cache_modifier='.cg')

@@ -180,7 +180,7 @@ class LinkedConv:
             tiles = tiles_out * tiles_rows
             size = tiles * blocks.splits * blocks.rows * (blocks.out + blocks.out2)
             partials = self.bias.new_empty(size)
-            arrivals = self.bias.new_zeros(2 * tiles, dtype=torch.int32)
+            arrivals = maps.arrivals(2 * tiles)
         kernels.linked_conv[tiles_out, tiles_rows, blocks.splits](
             x,
             kernel,
