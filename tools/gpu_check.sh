@@ -2,8 +2,8 @@
 # Whether everything works on this machine's GPU, and how fast: one command, under nine minutes.
 #
 #   tools/gpu_check.sh [--parts env,tests,speed,demo] [--wheels wheels] [--out-dir work_dirs/gpu]
-#                      [--archive FILE.tar.gz] [--device cuda|cpu] [--all] [--tune]
-#                      [--processes 8]
+#                      [--archive FILE.tar.gz] [--device cuda|cpu] [--all] [--processes 8]
+#                      [-- ARGUMENTS OF gpu_speed.py]
 #
 # It needs Python, PyTorch with CUDA and Triton, and no package index: what else is missing comes
 # from a folder of wheels, which `make gpu-wheels` fills. Nothing is installed in the environment.
@@ -15,7 +15,7 @@
 #
 # A part that fails or takes too long does not stop the others. Each leaves its log in --out-dir,
 # and summary.md is written anew after each. --archive packs the folder after each part, without
-# checkpoints. --tune first measures the block sizes of the kernels: raise SPEED_LIMIT.
+# checkpoints. What stands behind -- goes to gpu_speed.py, such as --tune: raise SPEED_LIMIT.
 # --all runs every config of the swap list, and the published models in place of the digits', which
 # takes longer: raise TESTS_LIMIT. --device cpu tries the script itself on a machine without a GPU.
 # PYTHON names the interpreter. TESTS_LIMIT, SPEED_LIMIT and DEMO_LIMIT are seconds. The demo fails
@@ -46,8 +46,8 @@ while [ $# -gt 0 ]; do
         --archive) archive=$2 && shift ;;
         --device) device=$2 && shift ;;
         --processes) processes=$2 && shift ;;
-        --tune) speed_options+=(--tune) ;;
         --all) pytest_options+=(--all-swaps --published) ;;
+        --) shift && speed_options=("$@") && break ;;
         -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit ;;
         *) fail "no option is called $1 (see --help)." ;;
     esac

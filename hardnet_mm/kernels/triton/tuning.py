@@ -83,7 +83,7 @@ def _of_taps(conv, rows, taps):
     for inner, number in sorted(windows.items(), reverse=True):
         steps = number * conv.kernel**2 // taps
         if number * inner <= 1.36 * least:
-            for out in _outs(conv.out_channels):
+            for out in _outs(conv.out_channels)[: 4 if taps == 1 else 3]:
                 for block in (128, 256) if rows > 20_000 else (64, 128):
                     if block * sum(out) <= MOST_SUMS[taps]:
                         tiles = -(-conv.out_channels // sum(out)) * -(-rows // block)
@@ -98,7 +98,9 @@ def _outs(channels):
         tiles = -(-channels // sum(out))
         return tiles * sum(out) * (1 + 0.15 * (tiles - 1))
 
-    return sorted(OUTS, key=waste)[:4]
+    # a second block for channels that the first one leaves
+    there = [out for out in OUTS if not out[1] or out[0] < channels]
+    return sorted(there, key=waste)[:4]
 
 
 def _cut(conv, sizes, tiles, steps):
