@@ -154,6 +154,8 @@ class LinkedConv:
                 None: ``maps``.
         """
         geometry = geometry or maps
+        if 4 * geometry.halo > blocks.rows:  # most rows of a program would be its neighbours'
+            blocks = blocks._replace(taps=1)
         runs, weight = self.pack(blocks.inner)
         starts, ends = [], []
         number = 0

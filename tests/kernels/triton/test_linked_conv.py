@@ -100,6 +100,7 @@ def test_the_same_convolution(device, blocks, way):
     'settings',
     [
         dict(halo=2),
+        dict(halo=8, shape=(1, 2, 3)),
         dict(kernel=1, padded=False, act=nn.ReLU6()),
         dict(kernel=1),
         dict(padded=False, links=(1,), act=nn.Identity()),
