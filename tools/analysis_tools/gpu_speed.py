@@ -228,20 +228,25 @@ def traffic(subject, images):
 
 
 def compile_variants(path, index, count):
-    """Compile this process's share of the kernel variants in a file, on tiny maps."""
-    for kernel, stride, act, padded, values, dependent in json.loads(Path(path).read_text())[
-        index::count
-    ]:
-        blocks = Blocks(*values)
-        weight = torch.zeros(32, 64, kernel, kernel, dtype=torch.float16, device='cuda')
-        conv = LinkedConv(weight, None, act, [(0, 64)], stride)
-        maps = PaddedMaps((1, 8, 8), 1, 96, weight)
-        maps.buffer.zero_()
-        geometry = PaddedMaps((1, 8 // stride, 8 // stride), 1, 96, weight)
-        out = geometry.buffer[:, 64:] if padded else weight.new_empty(64, 32)
-        with launches.made(dependent):
-            conv(maps, out, padded, blocks, geometry)
+    """Compile this process's share of the kernel variants in a file."""
+    for *settings, values, dependent in json.loads(Path(path).read_text())[index::count]:
+        try:
+            with launches.made(dependent):
+                compile_variant(*settings, Blocks(*values))
+        except Exception as error:  # of Triton's compiler, of many kinds; the others are compiled
+            print(f'{values} cannot be compiled: {error!r}', flush=True)
     torch.cuda.synchronize()
+
+
+def compile_variant(kernel, stride, act, padded, blocks):
+    """Compile a variant of the kernel, and run it on tiny maps."""
+    weight = torch.zeros(32, 64, kernel, kernel, dtype=torch.float16, device='cuda')
+    conv = LinkedConv(weight, None, act, [(0, 64)], stride)
+    maps = PaddedMaps((1, 8, 8), 1, 96, weight)
+    maps.buffer.zero_()
+    geometry = PaddedMaps((1, 8 // stride, 8 // stride), 1, 96, weight)
+    out = geometry.buffer[:, 64:] if padded else weight.new_empty(64, 32)
+    conv(maps, out, padded, blocks, geometry)
 
 
 def compile_all(report, variants):
@@ -430,6 +435,7 @@ def measure_all(report, subjects, args):
     tuned = attempt(report, tune, report, noted, args.tune_seconds) if args.tune else None
     # those of launches that are not dependent are among what was tuned
     attempt(report, compile_chosen, report, noted, bool(tuned))
+    noted.clear()  # gigabytes of maps
     for name in list(subjects):
         if report.seconds < args.seconds:
             compiled = name in args.compile
