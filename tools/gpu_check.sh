@@ -3,6 +3,7 @@
 #
 #   tools/gpu_check.sh [--parts env,tests,speed,demo] [--wheels wheels] [--out-dir work_dirs/gpu]
 #                      [--archive FILE.tar.gz] [--device cuda|cpu] [--all] [--processes 8]
+#                      [-- ARGUMENTS OF gpu_speed.py]
 #
 # It needs Python, PyTorch with CUDA and Triton, and no package index: what else is missing comes
 # from a folder of wheels, which `make gpu-wheels` fills. Nothing is installed in the environment.
@@ -13,7 +14,8 @@
 #   demo    a detector trained on the digits' images, to its AP
 #
 # A part that fails or takes too long does not stop the others. Each leaves its log in --out-dir,
-# and summary.md is written anew after each. --archive packs the folder after each part.
+# and summary.md is written anew after each. --archive packs the folder after each part, without
+# checkpoints. What stands behind -- goes to gpu_speed.py, such as --tune: raise SPEED_LIMIT.
 # --all runs every config of the swap list, and the published models in place of the digits', which
 # takes longer: raise TESTS_LIMIT. --device cpu tries the script itself on a machine without a GPU.
 # PYTHON names the interpreter. TESTS_LIMIT, SPEED_LIMIT and DEMO_LIMIT are seconds. The demo fails
@@ -23,7 +25,7 @@ set -u
 cd "$(dirname "$0")/.."
 root=$PWD
 parts=env,tests,speed,demo wheels=wheels out=work_dirs/gpu archive= device=cuda processes=8
-pytest_options=()
+pytest_options=() speed_options=()
 python=${PYTHON:-python3}
 
 fail() {
@@ -45,6 +47,7 @@ while [ $# -gt 0 ]; do
         --device) device=$2 && shift ;;
         --processes) processes=$2 && shift ;;
         --all) pytest_options+=(--all-swaps --published) ;;
+        --) shift && speed_options=("$@") && break ;;
         -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit ;;
         *) fail "no option is called $1 (see --help)." ;;
     esac
@@ -100,7 +103,7 @@ summarize() {
         printf '%s\n' "${rows[@]}"
     } >"$out/summary.md.part" && mv "$out/summary.md.part" "$out/summary.md"
     [ -z "$archive" ] || {
-        tar -C "$(dirname "$out")" -czf "$archive.part" "$(basename "$out")" &&
+        tar --exclude '*.pth' -C "$(dirname "$out")" -czf "$archive.part" "$(basename "$out")" &&
             mv "$archive.part" "$archive"
     }
 }
@@ -150,7 +153,9 @@ fi
 
 speed=tools/analysis_tools/gpu_speed.py
 if asked speed && [ "$device" = cuda ] && [ -f "$speed" ]; then
-    part speed "${SPEED_LIMIT:-200}" "$python" "$speed" --out-dir "$out/speed"
+    limit=${SPEED_LIMIT:-200} # it ends by itself before it is stopped, and tunes for the half of it
+    part speed "$limit" "$python" "$speed" --out-dir "$out/speed" --seconds $((limit - 20)) \
+        --tune-seconds $((limit / 2)) "${speed_options[@]}"
 fi
 
 if asked demo; then

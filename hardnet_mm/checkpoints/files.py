@@ -164,7 +164,8 @@ def load_weights(path: str | IO[bytes], map_location: str | torch.device | None 
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InputError: If the file is damaged, is not a checkpoint, or asks to run code.
+        InputError: If the file is damaged, is not a checkpoint, asks to run code, or has tensors of
+            a device that is not here, and ``map_location`` names no other.
     """
     if isinstance(path, str):
         check_checkpoint(path)
@@ -176,7 +177,7 @@ def load_weights(path: str | IO[bytes], map_location: str | torch.device | None 
         if isinstance(path, str) and path.endswith(PADDLE_SUFFIX):
             return load_arrays(path)
         return _read(path, map_location)
-    except OSError:
+    except (OSError, torch.cuda.OutOfMemoryError):
         raise
     except pickle.UnpicklingError as error:
         name = re.search(r'(?:GLOBAL|[Uu]nsupported global:) ([\w.]+)', str(error))
@@ -186,7 +187,10 @@ def load_weights(path: str | IO[bytes], map_location: str | torch.device | None 
             f'{path} asks to run {name[1]}, which weights do not need: refused'
         ) from error
     except Exception as error:  # whatever the bytes of a damaged pickle may be taken for
-        raise InputError(f'{path} is cut off or damaged') from error
+        wrong = 'is cut off or damaged'
+        if 'deserialize object on' in str(error):
+            wrong = "has tensors of a device that is not here: read it with map_location='cpu'"
+        raise InputError(f'{path} {wrong}') from error
 
 
 def _read(file, map_location):

@@ -85,7 +85,8 @@ class HarDNetSSDHead(SSDHead):
         labels, label_weights, targets, target_weights, positives = super().get_targets(
             *args, **kwargs
         )
-        positives = reduce_mean(targets[0].new_tensor(positives))
+        # filled there: a number that is copied to a GPU waits for it
+        positives = reduce_mean(targets[0].new_full((), positives))
         return labels, label_weights, targets, target_weights, positives
 
     def _check_boxes(self, metas: list[dict]) -> None:

@@ -41,7 +41,10 @@ class BootstrappedCrossEntropyLoss(nn.Module):
             raise ValueError(f'min_kept must be at least 1, got {min_kept}')
         self.threshold = threshold
         self.min_kept = min_kept
-        self.class_weight = class_weight
+        if class_weight is not None:
+            class_weight = torch.tensor(class_weight, dtype=torch.float32)
+        # a buffer: a list would be copied to the GPU in each iteration, which waits for it
+        self.register_buffer('class_weight', class_weight, persistent=False)
         self.loss_weight = loss_weight
         self.loss_name = loss_name
 
@@ -61,7 +64,7 @@ class BootstrappedCrossEntropyLoss(nn.Module):
             weight (Tensor, optional): Weight of each pixel, ``(N, H, W)``. Defaults to None.
             ignore_index (int): Class of pixels that do not count. Defaults to 255.
         """
-        class_weight = None if self.class_weight is None else pred.new_tensor(self.class_weight)
+        class_weight = None if self.class_weight is None else self.class_weight.to(pred)
         losses = functional.cross_entropy(
             pred, target, class_weight, reduction='none', ignore_index=ignore_index
         )

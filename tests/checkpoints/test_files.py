@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from hardnet_mm import HarDNet
-from hardnet_mm.checkpoints.files import check_checkpoint
+from hardnet_mm.checkpoints.files import check_checkpoint, load_weights
+from hardnet_mm.utils.errors import InputError
 
 
 def test_a_cut_off_checkpoint(tmp_path):
@@ -23,3 +24,14 @@ def test_no_checkpoint(tmp_path):
     page.write_text('<html>not found</html>')
     with pytest.raises(ValueError, match='page.pth is a web page, no checkpoint'):
         check_checkpoint(str(page))
+
+
+def test_a_checkpoint_of_a_gpu(tmp_path, monkeypatch):
+    """Saved there as it is, without mmengine, which moves tensors to the CPU."""
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, 'location_tag', lambda _: 'cuda:7')
+        torch.save(dict(weight=torch.ones(3)), tmp_path / 'model.pth')
+    path = str(tmp_path / 'model.pth')
+    assert load_weights(path)['weight'].tolist() == [1, 1, 1]
+    with pytest.raises(InputError, match="not here: read it with map_location='cpu'"):
+        load_weights(path, None)

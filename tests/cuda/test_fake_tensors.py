@@ -64,20 +64,40 @@ WEIGHTED = dict(model__decode_head__loss_decode__class_weight=(1.0,) * 11)
 # SSD's targets are mmdet's, whose assigner asks which priors are positive.
 @pytest.mark.parametrize(
     'name, options',
-    [('depthwise', {}), ('depthwise', RECOMPUTED), ('centernet', {}), ('fchardnet', WEIGHTED)],
+    [
+        ('depthwise', {}),
+        ('depthwise', RECOMPUTED),
+        ('centernet', {}),
+        ('fchardnet', WEIGHTED),
+        ('mseg', {}),
+    ],
 )
 def test_losses(step, monkeypatch, name, options):
     fake, model, data = step(name, **options)
     if name == 'centernet':
         keep_known(monkeypatch)
         without_questions(model.bbox_head)
-    if name == 'fchardnet':
+    if name in ('fchardnet', 'mseg'):
         without_accuracy(monkeypatch)
     with fake:
         losses = model(**data, mode='loss')
         assert losses
         for loss in losses.values():
             assert loss.device.type == 'cuda' and loss.shape == ()
+    assert not fake.copies
+
+
+def test_the_positives_of_ssd(step, monkeypatch):
+    """mmdet counts them on the CPU."""
+    from mmdet.models.dense_heads import SSDHead
+
+    fake, model, _ = step('ssd')
+    targets = fake.like([torch.zeros(2, 5, 4)])
+    monkeypatch.setattr(SSDHead, 'get_targets', lambda *_: ([], [], targets, [], 7))
+    with fake:
+        *_, positives = model.bbox_head.get_targets()
+        assert positives.device.type == 'cuda' and positives.dtype == torch.float32
+    assert not fake.copies
 
 
 def test_decoding(step):
@@ -91,6 +111,8 @@ def test_decoding(step):
         priors.base_anchors = fake.like(priors.base_anchors)
         decoded = model.bbox_head.decode(*maps, size)
         assert all(output.device.type == 'cuda' for output in decoded)
+    # a prediction asks for the size of its last pixel
+    assert [place.partition(':')[0] for place in fake.copies] == ['det/priors.py']
 
 
 @pytest.mark.parametrize('name', ['depthwise', 'centernet'])
@@ -118,6 +140,7 @@ def test_a_forgotten_device_raises():
             features[features > 0]
     with fake, pytest.raises(Exception, match='(?i)fake'):  # a tensor that is no buffer
         features + REAL
+    assert not fake.copies
 
 
 REAL = torch.zeros(3)

@@ -156,7 +156,7 @@ def test_backbones(device, calls, monkeypatch, name, record_property):
 
 
 @pytest.mark.parametrize('dtype', HALVES)
-@pytest.mark.parametrize('name', ['ssd', 'centernet', 'fchardnet'])
+@pytest.mark.parametrize('name', ['ssd', 'rfb', 'centernet', 'fchardnet', 'mseg'])
 def test_systems(device, on_cuda, system, calls, monkeypatch, name, dtype, record_property):
     model, _, batch = system(name)
     images = torch.stack(batch['inputs']).float() / 64 - 2

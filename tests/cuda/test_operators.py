@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import math
 import pkgutil
 
 import mmcv.ops
@@ -52,6 +53,12 @@ def rotated(count):
     corner[:, 2:4] = corner[:, 2:4] * 15 + 1
     corner[:, 4] = (corner[:, 4] - 0.5) * 6
     return corner
+
+
+def rotations(count, *shape):
+    """Return where each entry of a filter goes, from 1 on: no two to one place."""
+    places = [torch.randperm(math.prod(shape)) + 1 for _ in range(count)]
+    return torch.stack(places, dim=-1).view(*shape, count).int()
 
 
 def rotated_regions(count):
@@ -173,7 +180,7 @@ CALLS = dict(
     ),
     active_rotated_filter=(
         ops.active_rotated_filter,
-        lambda: (images(3, 2, 4, 3, 3), torch.randint(1, 37, (4, 3, 3, 8)).int()),
+        lambda: (images(3, 2, 4, 3, 3), rotations(8, 4, 3, 3)),
     ),
     chamfer_distance=(
         lambda a, b: torch.cat(ops.chamfer_distance(a, b)[:2], dim=1),

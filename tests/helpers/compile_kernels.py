@@ -1,6 +1,8 @@
 """Compile the Triton kernels for a GPU that is not there: `python compile_kernels.py 90 float16`.
 
-Prints, for each kernel, its name and the matrix instruction it uses.
+Prints, for each kernel, its name and the matrix instruction it uses. With a third argument, these
+are the kernels that are used only where they were measured to be faster: steps of whole lines, and
+dependent launches where the GPU has them. Then it prints how these wait, too.
 """
 
 import re
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 import torch
 
 CAPABILITY, DTYPE = int(sys.argv[1]), getattr(torch, sys.argv[2])
+MEASURED = len(sys.argv) > 3
 SHARED_MEMORY = {80: 163 * 1024, 90: 227 * 1024}  # bytes of a program, at most
 # What the kernels' module and its tables ask, before they are imported.
 torch.cuda.is_available = lambda: True
@@ -25,7 +28,7 @@ from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.runtime.jit import JITFunction  # noqa: E402
 
 from hardnet_mm.deploy import FusedConv  # noqa: E402
-from hardnet_mm.kernels.triton import tuning  # noqa: E402
+from hardnet_mm.kernels.triton import launches, tuning  # noqa: E402
 from hardnet_mm.kernels.triton.image_conv import ImageConv  # noqa: E402
 from hardnet_mm.kernels.triton.linked_conv import LinkedConv  # noqa: E402
 from hardnet_mm.kernels.triton.padded_maps import PaddedMaps  # noqa: E402
@@ -51,7 +54,9 @@ class Driver:
 def compile_only(function, *args, grid, warmup, **kwargs):
     ptx = launch(function, *args, grid=grid, warmup=True, **kwargs).asm['ptx']
     found = MATRIX_INSTRUCTION.search(ptx)
-    print(function.__name__, found[1] if found else '-', flush=True)
+    waits = re.findall(r'griddepcontrol\.wait|wgmma\.wait_group\.sync\.aligned \d+', ptx)
+    waits = [wait.rpartition('.')[2].replace('aligned ', '') for wait in waits] if MEASURED else []
+    print(function.__name__, found[1] if found else '-', *waits, flush=True)
 
 
 launch, JITFunction.run = JITFunction.run, compile_only
@@ -68,11 +73,23 @@ def linked_conv(change, kernel=3, padded=True, shape=(1, 64, 64)):
     conv(maps, out, padded, next(found for found in blocks if change(found)), maps)
 
 
-linked_conv(lambda blocks: blocks.splits == 1 and blocks.out2 == 0)
-linked_conv(lambda blocks: blocks.splits > 1 and blocks.out2 > 0)
-linked_conv(lambda blocks: blocks.splits == 1, kernel=1, padded=False)
-images = torch.empty(1, 3, 64, 64)
-stem = nn.Conv2d(3, 32, 3, 2, 1).to(DTYPE)
-ImageConv(FusedConv(stem, act=nn.ReLU6()))(images, PaddedMaps((1, 32, 32), 1, 32, stem.weight))
-x = torch.empty(1, 16, 64, 64, dtype=DTYPE).to(memory_format=torch.channels_last)
-pool_into(PaddedMaps((1, 32, 32), 1, 16, x), 16, x, Pool(2, 2))
+def others():
+    """Compile those that are the same for all blocks."""
+    images = torch.empty(1, 3, 64, 64)
+    stem = nn.Conv2d(3, 32, 3, 2, 1).to(DTYPE)
+    ImageConv(FusedConv(stem, act=nn.ReLU6()))(images, PaddedMaps((1, 32, 32), 1, 32, stem.weight))
+    x = torch.empty(1, 16, 64, 64, dtype=DTYPE).to(memory_format=torch.channels_last)
+    pool_into(PaddedMaps((1, 32, 32), 1, 16, x), 16, x, Pool(2, 2))
+
+
+if MEASURED:
+    linked_conv(lambda blocks: blocks.taps == 3 and blocks.splits == 1 and blocks.out2 == 0)
+    with launches.made(CAPABILITY >= 90):
+        linked_conv(lambda blocks: blocks.taps == 3 and blocks.splits > 1 and blocks.out2 > 0)
+        linked_conv(lambda blocks: blocks.splits == 1, kernel=1, padded=False)
+        others()
+else:
+    linked_conv(lambda blocks: blocks.splits == 1 and blocks.out2 == 0)
+    linked_conv(lambda blocks: blocks.splits > 1 and blocks.out2 > 0)
+    linked_conv(lambda blocks: blocks.splits == 1, kernel=1, padded=False)
+    others()

@@ -1,10 +1,17 @@
 """Tensors that say they are on a GPU, on a machine without one: a mixture of devices raises."""
 
 import copy
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.structures import BaseDataElement
+
+import hardnet_mm
+
+PACKAGE = Path(hardnet_mm.__file__).parent
+TORCH = Path(torch.__file__).parent
 
 try:
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -24,10 +31,22 @@ class FakeCuda(FakeTensorMode if AVAILABLE else object):
 
     An operation on tensors of two devices raises, as does one that must know values, for which a
     GPU would be waited for: a mask as an index, ``item``, ``nonzero``.
+
+    Attributes:
+        copies (list[str]): Places in this package that copied between CPU and GPU, for which a GPU
+            is waited for, too: a number or list that became a tensor, an index that is a list.
     """
 
     def __init__(self):
         super().__init__(allow_non_fake_inputs=False)
+        self.copies = []
+
+    def dispatch(self, func, types, args=(), kwargs=None):
+        out = super().dispatch(func, types, args, kwargs)
+        if func is torch.ops.aten._to_copy.default and not (kwargs or {}).get('non_blocking'):
+            if args[0].device.type != out.device.type:
+                self.copies += own_place()
+        return out
 
     def like(self, value):
         """Return what is like a tensor, or like all tensors of a data sample, and on the GPU."""
@@ -59,3 +78,13 @@ class FakeCuda(FakeTensorMode if AVAILABLE else object):
                 if buffer is not None:
                     module._buffers[name] = self.like(buffer)
         return model
+
+
+def own_place():
+    """Return the innermost place outside of PyTorch that runs, if it is in the package."""
+    frame = sys._getframe()
+    while TORCH in Path(frame.f_code.co_filename).parents or frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    path = Path(frame.f_code.co_filename)
+    inside = PACKAGE in path.parents
+    return [f'{path.relative_to(PACKAGE)}:{frame.f_lineno}'] if inside else []

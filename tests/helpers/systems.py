@@ -42,6 +42,7 @@ SYSTEMS = dict(
         'digits/hardnet39ds_digits.py', (64, 64), 'hardnet68ds_imagenet.py', (128, 128)
     ),
     ssd=System('digits/ssd_hardnet_digits.py', (128, 128), 'ssd512_hardnet68_coco.py', (512, 512)),
+    rfb=System('digits/rfb_hardnet_digits.py', (128, 128), 'rfb512_hardnet68_coco.py', (512, 512)),
     centernet=System(
         'digits/centernet_hardnet_digits.py', (64, 96), 'centernet_hardnet85_coco.py', (128, 160)
     ),
@@ -52,6 +53,7 @@ SYSTEMS = dict(
         (256, 384),
         LEAST,
     ),
+    mseg=System('digits/mseg_hardnet_digits.py', (64, 96), 'mseg_hardnet68_kvasir.py', (128, 160)),
 )
 
 
@@ -92,6 +94,8 @@ def batch_of(cfg, size):
     meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0), batch_input_shape=size)
     if 'head' in cfg.model:
         meta['num_classes'] = cfg.model.head.num_classes
+    if 'decode_head' in cfg.model:
+        meta['num_classes'] = cfg.model.decode_head.get('num_classes', 2)
     return dict(
         inputs=images, data_samples=[SAMPLES[cfg.default_scope](i, size, meta) for i in range(2)]
     )
@@ -112,7 +116,9 @@ def _segmentation(number, size, meta):
     from mmseg.structures import SegDataSample
 
     classes = (torch.arange(size[0])[:, None] // 16 + torch.arange(size[1]) // 16 + number) % 7
-    classes[:4] = 255
+    classes %= meta['num_classes']
+    if meta['num_classes'] > 2:  # a mask of foreground leaves no pixel out
+        classes[:4] = 255
     sample = SegDataSample(metainfo=meta)
     sample.gt_sem_seg = PixelData(data=classes[None])
     return sample

@@ -2,14 +2,17 @@
 
 Each network is measured in its inference form (hardnet_mm.deploy.to_deploy) in float16, up to
 logits, raw outputs or label map, as one CUDA graph. HarDNets are also measured with cuDNN's
-convolutions and concatenations instead of this project's kernels.
+convolutions and concatenations instead of this project's kernels. --tune first measures the block
+sizes of these kernels, and how they are launched, and writes the best to blocks.json.
 """
 
 import argparse
+import contextlib
 import copy
 import itertools
 import json
 import logging
+import math
 import os
 import statistics
 import subprocess
@@ -18,6 +21,7 @@ import time
 import traceback
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import torch
 from torch import nn
@@ -26,7 +30,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hardnet_mm.benchmark.measure import count_macs
 from hardnet_mm.benchmark.models import Subject
 from hardnet_mm.deploy import to_deploy
-from hardnet_mm.kernels.triton import tuning
+from hardnet_mm.kernels.triton import launches, tuning
 from hardnet_mm.kernels.triton.linked_conv import Blocks, LinkedConv
 from hardnet_mm.kernels.triton.padded_maps import PaddedMaps
 from hardnet_mm.utils.configs import build_model, read_config
@@ -60,6 +64,8 @@ NETWORKS = {
     'RetinaNet-R50': ('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', 1, 512, 512),
 }
 TUNED = [name for name, network in NETWORKS.items() if network[0].startswith(OWN)]
+PROFILED = 'HarDNet68'
+DEPENDENT = 'to_deploy, dependent launches'
 TRAINED = ('HarDNet68, 256 images', 'ResNet-50, 256 images')
 
 
@@ -68,7 +74,8 @@ def parse_args():
     add = parser.add_argument
     add('--out-dir', type=Path, required=True, help='new folder for speed.md and speed.json')
     add('--networks', nargs='+', choices=NETWORKS, default=list(NETWORKS))
-    add('--tune', action='store_true', help='measure blocks of work first, which takes a minute')
+    add('--tune', action='store_true', help='measure block sizes first, which takes minutes')
+    add('--tune-seconds', type=float, default=200, help='measure no further blocks after these')
     add('--compile', nargs='*', choices=NETWORKS, default=[], help="by PyTorch's inductor, too")
     add('--seconds', type=float, default=200, help='begin no further network after these')
     add('--variants', nargs=3, help=argparse.SUPPRESS)  # of a process that compiles
@@ -89,7 +96,7 @@ class Report:
         folder.mkdir(parents=True)
         self.folder = folder
         self.begin = time.monotonic()
-        self.results = dict(machine=machine(), networks=[], training=[])
+        self.results = dict(machine=machine(), networks=[], training=[], blocks=[])
 
     @property
     def seconds(self):
@@ -221,63 +228,136 @@ def traffic(subject, images):
 
 
 def compile_variants(path, index, count):
-    """Compile this process's share of the kernel variants in a file, on tiny maps."""
-    for kernel, stride, act, padded, values in json.loads(Path(path).read_text())[index::count]:
-        blocks = Blocks(*values)
-        weight = torch.zeros(32, 64, kernel, kernel, dtype=torch.float16, device='cuda')
-        conv = LinkedConv(weight, None, act, [(0, 64)], stride)
-        maps = PaddedMaps((1, 8, 8), 1, 96, weight)
-        maps.buffer.zero_()
-        geometry = PaddedMaps((1, 8 // stride, 8 // stride), 1, 96, weight)
-        out = geometry.buffer[:, 64:] if padded else weight.new_empty(64, 32)
-        conv(maps, out, padded, blocks, geometry)
+    """Compile this process's share of the kernel variants in a file."""
+    for *settings, values, dependent in json.loads(Path(path).read_text())[index::count]:
+        try:
+            with launches.made(dependent):
+                compile_variant(*settings, Blocks(*values))
+        except Exception as error:  # of Triton's compiler, of many kinds; the others are compiled
+            print(f'{values} cannot be compiled: {error!r}', flush=True)
     torch.cuda.synchronize()
 
 
-def tune(report, subjects):
-    """Measure block sizes for all convolutions of some networks, use the best, and write them."""
-    noted = {}
-    for name, subject in subjects.items():
-        _, images, height, width = NETWORKS[name]
-        with tuning.noted() as found, torch.no_grad():
-            deployed(subject)(torch.rand(images, 3, height, width, device='cuda'))
-        noted.update({key: value for key, value in found.items() if key not in noted})
-    variants = set()
-    for conv, maps, _, padded, geometry in noted.values():
-        for blocks in tuning.candidates(conv, (geometry or maps).rows):
-            splits = min(blocks.splits, 2)
-            variants.add(
-                (conv.kernel, conv.stride, conv.act, padded, blocks._replace(splits=splits))
-            )
+def compile_variant(kernel, stride, act, padded, blocks):
+    """Compile a variant of the kernel, and run it on tiny maps."""
+    weight = torch.zeros(32, 64, kernel, kernel, dtype=torch.float16, device='cuda')
+    conv = LinkedConv(weight, None, act, [(0, 64)], stride)
+    maps = PaddedMaps((1, 8, 8), 1, 96, weight)
+    maps.buffer.zero_()
+    geometry = PaddedMaps((1, 8 // stride, 8 // stride), 1, 96, weight)
+    out = geometry.buffer[:, 64:] if padded else weight.new_empty(64, 32)
+    conv(maps, out, padded, blocks, geometry)
+
+
+def compile_all(report, variants):
+    """Compile kernel variants, a share in each of as many processes as there are cores."""
     path = report.folder / 'variants.json'
     path.write_text(json.dumps(sorted(variants)))
-    report.say(f'{len(noted)} convolutions, {len(variants)} variants of the kernel')
+    count = os.cpu_count()
     processes = [
         subprocess.Popen(
             [sys.executable, __file__, '--out-dir', '-', '--variants', path, str(index), str(count)]
         )
-        for count in [os.cpu_count()]
         for index in range(count)
     ]
     for process in processes:
         process.wait()
-    report.say('compiled')
-    entries = []
+    report.say(f'{len(variants)} variants of the kernel compiled')
+
+
+def variant(arguments, blocks, dependent=False):
+    """Return what a compiled kernel depends on."""
+    conv, _, _, padded, _ = arguments
+    blocks = blocks._replace(splits=min(blocks.splits, 2))
+    return conv.kernel, conv.stride, conv.act, padded, blocks, dependent
+
+
+def linked_convolutions(subjects):
+    """Return the arguments of the networks' linked convolutions, of each kind and size once."""
+    noted = {}
+    for name, subject in subjects.items():
+        _, images, height, width = NETWORKS[name]
+        # none is computed here, where they would be compiled one after the other
+        skipped = mock.patch.object(LinkedConv, '__call__', lambda *_: None)
+        with tuning.noted() as found, torch.no_grad(), skipped:
+            deployed(subject)(torch.rand(images, 3, height, width, device='cuda'))
+        noted.update({key: value for key, value in found.items() if key not in noted})
+    for _, maps, *_ in noted.values():
+        maps.buffer.normal_()  # a GPU computes slower on random numbers than on zeros
+    return noted
+
+
+def compile_chosen(report, noted, dependent):
+    """Compile the kernels that the networks will use."""
+    chosen = {variant(each, tuning.blocks_for(*each), dependent) for each in noted.values()}
+    compile_all(report, chosen)
+
+
+def tune(report, noted, seconds):
+    """Measure the blocks of convolutions, use the best, and write and return them."""
+    variants = {
+        variant(arguments, blocks)
+        for arguments in noted.values()
+        for blocks in tuning.candidates(arguments[0], (arguments[4] or arguments[1]).rows)
+    }
+    compile_all(report, variants)
+    chosen = {}
     for key, arguments in noted.items():
-        measured = tuning.measure(*arguments)
-        if not measured:
-            continue
-        tuning.choose({key: measured[0][1]})
-        *kind, bits = key
-        entries.append([*kind[:4], kind[4], bits, list(measured[0][1])])
-    facts = {key: report.results['machine'][key] for key in ('GPU', 'PyTorch', 'Triton')}
-    with written_whole(report.folder / 'blocks.json') as path:
-        lines = ',\n'.join(json.dumps(entry) for entry in entries)
-        path.write_text(f'{{"measured": {json.dumps(facts)}, "blocks": [\n{lines}\n]}}\n')
+        if report.seconds > seconds:
+            report.say(f'{len(chosen)} of {len(noted)} convolutions measured in {seconds:.0f} s')
+            break
+        with launches.made(False):
+            measured = tuning.measure(*arguments)
+        if measured:
+            chosen[key] = measured[0][1]
+            report.results['blocks'].append([*key, *measured[0]])
+    tuning.choose(chosen)
+    write_blocks(report, chosen, False)
     report.say('blocks measured')
+    return chosen
 
 
-def measure(report, name, subject, compiled):
+def write_blocks(report, chosen, dependent):
+    """Write a table as it stands in hardnet_mm/kernels/triton."""
+    facts = {key: report.results['machine'][key] for key in ('GPU', 'PyTorch', 'Triton')}
+    entries = [json.dumps([*key, list(blocks)]) for key, blocks in sorted(chosen.items())]
+    head = f'"measured": {json.dumps(facts)}, "dependent_launches": {json.dumps(dependent)}'
+    with written_whole(report.folder / 'blocks.json') as path:
+        path.write_text(f'{{{head}, "blocks": [\n' + ',\n'.join(entries) + '\n]}\n')
+
+
+def dependent_launches_are_faster(report):
+    """Return whether the networks together take less time with dependent launches."""
+    times = {}
+    for row in report.results['networks']:
+        times.setdefault(row['network'], {})[row['form']] = row['ms']
+    pairs = [
+        (forms['to_deploy'], forms[DEPENDENT]) for forms in times.values() if DEPENDENT in forms
+    ]
+    return bool(pairs) and math.prod(after / before for before, after in pairs) < 1
+
+
+def profile(report, function):
+    """Write start and duration of each kernel of a run, in microseconds."""
+    activities = [torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as recorded:
+        function()
+        torch.cuda.synchronize()
+    kernels = sorted(
+        (event.time_range.start, event.time_range.elapsed_us(), event.name)
+        for event in recorded.events()
+        if event.device_type == torch.autograd.DeviceType.CUDA
+    )
+    begin = kernels[0][0]
+    report.results['kernels'] = [
+        [round(start - begin, 1), round(length, 1), name[:60]] for start, length, name in kernels
+    ]
+    span = sum(kernels[-1][:2]) - begin
+    report.say(f'{len(kernels)} kernels in {span:.0f} us, {sum(k[1] for k in kernels):.0f} busy')
+    report.write()
+
+
+def measure(report, name, subject, compiled, tuned):
     """Time a network in all forms."""
     _, number, height, width = NETWORKS[name]
     images = torch.rand(number, 3, height, width, device='cuda')
@@ -289,13 +369,17 @@ def measure(report, name, subject, compiled):
     )
     forms = {'to_deploy': deployed(subject)}
     if any(getattr(module, 'linkable', False) for module in forms['to_deploy'].modules()):
+        if tuned:
+            forms[DEPENDENT] = forms['to_deploy']
         forms['cuDNN and concatenations'] = deployed(subject, linked=False)
     if compiled:
         forms['inductor'] = torch.compile(deployed(subject, linked=False))
     for form, function in forms.items():
-        with torch.no_grad():
+        made = launches.made(True) if form == DEPENDENT else contextlib.nullcontext()
+        with torch.no_grad(), made:
             function(images)
-            milliseconds = time_of(graphed(partial(function, images)), 30)
+            graph = graphed(partial(function, images))
+        milliseconds = time_of(graph, 30)
         report.add(
             'networks',
             network=name,
@@ -305,6 +389,8 @@ def measure(report, name, subject, compiled):
             **{'images/s': round(1000 * number / milliseconds)},
             **{'share of the bound, %': round(100 * floor / milliseconds)},
         )
+        if name == PROFILED and form == 'to_deploy':
+            attempt(report, profile, report, graph)
 
 
 def train(report, name, **backbone):
@@ -342,6 +428,23 @@ def train(report, name, **backbone):
     )
 
 
+def measure_all(report, subjects, args):
+    """Time the networks, after their kernels were tuned, if asked for, and compiled."""
+    ours = {name: subject for name, subject in subjects.items() if name in TUNED}
+    noted = attempt(report, linked_convolutions, ours) or {}
+    tuned = attempt(report, tune, report, noted, args.tune_seconds) if args.tune else None
+    # those of launches that are not dependent are among what was tuned
+    attempt(report, compile_chosen, report, noted, bool(tuned))
+    noted.clear()  # gigabytes of maps
+    for name in list(subjects):
+        if report.seconds < args.seconds:
+            compiled = name in args.compile
+            attempt(report, measure, report, name, subjects.pop(name), compiled, bool(tuned))
+            torch.cuda.empty_cache()
+    if tuned:
+        write_blocks(report, tuned, dependent_launches_are_faster(report))
+
+
 def attempt(report, function, *args, **kwargs):
     """Call a function. An error is reported, and the run continues."""
     try:
@@ -369,12 +472,7 @@ def main():
         if subject is not None:
             subjects[name] = subject
     report.say('built')
-    if args.tune:
-        attempt(report, tune, report, {n: s for n, s in subjects.items() if n in TUNED})
-    for name in list(subjects):
-        if report.seconds < args.seconds:
-            attempt(report, measure, report, name, subjects.pop(name), name in args.compile)
-            torch.cuda.empty_cache()
+    measure_all(report, subjects, args)
     ways = [(name, {}) for name in TRAINED]
     ways += [(TRAINED[0], {way: True}) for way in ('memory_efficient', 'with_cp')]
     for name, way in ways:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import kernels
+from . import kernels, launches
 from .linked_conv import ACTIVATIONS
 from .padded_maps import SLOT, PaddedMaps, round_up
 
@@ -53,6 +53,7 @@ class ImageConv:
             STRIDE=self.stride,
             ACT=self.act,
             DEPTH=self.depth,
+            **launches.options(),
             BLOCK_ROWS=BLOCK_ROWS,
             BLOCK_OUT=out,
         )

@@ -68,6 +68,8 @@ def linked_conv(
     PADDED: tl.constexpr,
     SPLIT: tl.constexpr,
     ACCELERATOR: tl.constexpr,
+    TAPS: tl.constexpr,
+    DEPENDENT: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
     BLOCK_OUT2: tl.constexpr,
@@ -80,10 +82,18 @@ def linked_conv(
     links are covered by up to six runs of windows. The windows of a run are read from its end to
     its start. A program has two blocks of output channels, because the size of a block must be a
     power of two.
+
+    With ``TAPS`` of 3, a step reads the rows once for the three taps of a line of the kernel. A
+    program has a sum for each of them, and adds these sums at the end, shifted. Its first and last
+    ``halo`` rows lack a tap. They belong to its neighbours.
     """
+    wait_for_inputs(DEPENDENT)
     tile_out, tile_rows, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
-    first_row, first_out = tile_rows * BLOCK_ROWS, tile_out * (BLOCK_OUT + BLOCK_OUT2)
-    row = first_row + tl.arange(0, BLOCK_ROWS)
+    number = tl.arange(0, BLOCK_ROWS)
+    margin = halo * (TAPS // 2)
+    first_row = tile_rows * (BLOCK_ROWS - 2 * margin) - margin
+    first_out = tile_out * (BLOCK_OUT + BLOCK_OUT2)
+    row = first_row + number
     image, y, column, real = locate(row, images, height, width, halo)
     in_row = row
     if STRIDE > 1:
@@ -91,15 +101,18 @@ def linked_conv(
         in_row += column * STRIDE
     inner = tl.arange(0, BLOCK_IN)
     outer = first_out + tl.arange(0, BLOCK_OUT)
-    total = tl.full((BLOCK_ROWS, BLOCK_OUT), 0.0, tl.float32)
+    sums = zeros(BLOCK_ROWS, BLOCK_OUT, TAPS)
     if BLOCK_OUT2 > 0:
-        outer2 = first_out + BLOCK_OUT + tl.arange(0, BLOCK_OUT2)
-        total2 = tl.full((BLOCK_ROWS, BLOCK_OUT2), 0.0, tl.float32)
+        second = first_out + BLOCK_OUT
+        outer2 = second + tl.arange(0, BLOCK_OUT2)
+        sums2 = zeros(BLOCK_ROWS, BLOCK_OUT2, TAPS)
 
-    steps = windows * KERNEL * KERNEL
+    STEPS: tl.constexpr = KERNEL * KERNEL // TAPS  # of a window
+    steps = windows * STEPS
+    depth = steps * TAPS * BLOCK_IN
     per_split = (steps + splits - 1) // splits
     for step in range(split * per_split, tl.minimum((split + 1) * per_split, steps)):
-        window, tap = step // (KERNEL * KERNEL), step % (KERNEL * KERNEL)
+        window, tap = step // STEPS, step % STEPS * TAPS + TAPS // 2
         # in both directions, a dilation is the width of the padding
         shift = (tap // KERNEL - KERNEL // 2) * (in_width + halo) + (tap % KERNEL - KERNEL // 2)
         shift *= halo
@@ -115,23 +128,22 @@ def linked_conv(
             place = shifted.to(tl.int64)[:, None] * (in_groups * 8)
             place += tl.multiple_of(channel, 8) + inner[None, :]
             taken = tl.load(x + place, mask=inside[:, None], other=0.0)
-        depth, first_in = steps * BLOCK_IN, step * BLOCK_IN
-        kernel = take_weights(
-            weight, first_out, first_in, depth, out_groups, ACCELERATOR, BLOCK_OUT, BLOCK_IN
+        first_in = step * TAPS * BLOCK_IN
+        sums = add_products(
+            sums, taken, weight, first_out, first_in, depth, out_groups, ACCELERATOR
         )
-        total = tl.dot(taken, tl.trans(kernel), total)
         if BLOCK_OUT2 > 0:
-            second = first_out + BLOCK_OUT
-            kernel = take_weights(
-                weight2, second, first_in, depth, out_groups, ACCELERATOR, BLOCK_OUT2, BLOCK_IN
+            sums2 = add_products(
+                sums2, taken, weight2, second, first_in, depth, out_groups, ACCELERATOR
             )
-            total2 = tl.dot(taken, tl.trans(kernel), total2)
+    total = add_taps(sums, halo)
 
     place = row.to(tl.int64)
     wanted = row < rows
     if not PADDED:
         place = ((image * height + y) * width + column).to(tl.int64)
         wanted = real
+    wanted = wanted & (number >= margin) & (number < BLOCK_ROWS - margin)
     place = place * (out_stride_groups * 8)
     # a place for the parts of each sum
     tile = tile_rows * tl.num_programs(0) + tile_out
@@ -144,6 +156,7 @@ def linked_conv(
         wanted_here = wanted
     store(total, bias, out, outer, out_groups, place, real, wanted_here, ACT)
     if BLOCK_OUT2 > 0:
+        total2 = add_taps(sums2, halo)
         if SPLIT:
             parts += splits * (BLOCK_ROWS * BLOCK_OUT)
             last, total2 = add_parts(
@@ -151,6 +164,14 @@ def linked_conv(
             )
             wanted = wanted & last
         store(total2, bias, out, outer2, out_groups, place, real, wanted, ACT)
+
+
+@jit
+def wait_for_inputs(DEPENDENT: tl.constexpr):
+    """Let the next kernel start, and wait for the end of the one before; see ``launches``."""
+    if DEPENDENT:
+        tl.extra.cuda.gdc_launch_dependents()
+        tl.extra.cuda.gdc_wait()
 
 
 @jit
@@ -162,24 +183,47 @@ def locate(row, images, height, width, halo):
 
 
 @jit
-def take_weights(
-    weight,
-    first_out,
-    first_in,
-    depth,
-    out_groups,
-    ACCELERATOR: tl.constexpr,
-    BLOCK_OUT: tl.constexpr,
-    BLOCK_IN: tl.constexpr,
+def zeros(ROWS: tl.constexpr, OUT: tl.constexpr, TAPS: tl.constexpr):
+    """Return a sum of zeros for each tap of a step."""
+    sums = ()
+    for _ in tl.static_range(TAPS):
+        sums += (tl.full((ROWS, OUT), 0.0, tl.float32),)
+    return sums
+
+
+@jit
+def add_products(
+    sums, taken, weight, first_out, first_in, depth, out_groups, ACCELERATOR: tl.constexpr
 ):
-    """Load a step's weights, output channels by input channels."""
-    if ACCELERATOR:
-        kernel = weight.load([first_out, first_in])
-    else:
-        outer = first_out + tl.arange(0, BLOCK_OUT)
-        place = outer[:, None] * depth + (first_in + tl.arange(0, BLOCK_IN))[None, :]
-        kernel = tl.load(weight + place, mask=(outer < out_groups * 8)[:, None], other=0.0)
-    return kernel
+    """Return each tap's sum with the product of the rows that were taken and the tap's weights."""
+    found = ()
+    for tap in tl.static_range(len(sums)):
+        first = first_in + tap * taken.shape[1]
+        if ACCELERATOR:
+            kernel = weight.load([first_out, first])
+        else:
+            outer = first_out + tl.arange(0, sums[tap].shape[1])
+            place = outer[:, None] * depth + (first + tl.arange(0, taken.shape[1]))[None, :]
+            kernel = tl.load(weight + place, mask=(outer < out_groups * 8)[:, None], other=0.0)
+        found += (tl.dot(taken, tl.trans(kernel), sums[tap]),)
+    return found
+
+
+@jit
+def add_taps(sums, halo):
+    """Return the sum of the taps' sums, each of the rows that lie as far as its tap."""
+    total = sums[len(sums) // 2]
+    if len(sums) == 3:
+        total += shifted_rows(sums[0], -halo) + shifted_rows(sums[2], halo)
+    return total
+
+
+@jit
+def shifted_rows(x, distance):
+    """Return the rows at a distance from each row; some row, where there is none."""
+    index = tl.arange(0, x.shape[0]) + distance
+    index = tl.minimum(tl.maximum(index, 0), x.shape[0] - 1)
+    return tl.gather(x, tl.broadcast_to(index[:, None], x.shape), axis=0)
 
 
 @jit
@@ -195,6 +239,7 @@ def add_parts(
     tl.store(parts + split * size + inside, total)
     tl.debug_barrier()
     last = tl.atomic_add(arrivals, 1, sem='acq_rel') == splits - 1
+    tl.store(arrivals, 0, mask=last)  # for the next convolution
     total = tl.full((BLOCK_ROWS, BLOCK_OUT), 0.0, tl.float32)
     for number in range(tl.where(last, splits, 0)):
         total += tl.load(parts + number * size + inside, cache_modifier='.cg')
@@ -237,6 +282,7 @@ def pool(
     PADDING: tl.constexpr,
     AVERAGE: tl.constexpr,
     GROUP: tl.constexpr,
+    DEPENDENT: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_CHANNELS: tl.constexpr,
 ):
@@ -244,6 +290,7 @@ def pool(
 
     The input's channels and strides are divided by ``GROUP``, which is 8 if all are multiples of 8.
     """
+    wait_for_inputs(DEPENDENT)
     row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     channel = tl.program_id(1) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)
     image, y, column, real = locate(row, images, height, width, halo)
@@ -298,10 +345,12 @@ def image_conv(
     STRIDE: tl.constexpr,
     ACT: tl.constexpr,
     DEPTH: tl.constexpr,
+    DEPENDENT: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
 ):
     """Convolve images with few channels, of any type and layout, into padded maps."""
+    wait_for_inputs(DEPENDENT)
     row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     outer = tl.program_id(1) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
     image, y, column, real = locate(row, images, height, width, halo)

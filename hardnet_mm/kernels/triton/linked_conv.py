@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from ...training.in_place_relu6 import InPlaceReLU6
-from . import kernels
+from . import kernels, launches
 from .padded_maps import PaddedMaps, round_up
 
 ACTIVATIONS = {
@@ -31,6 +31,7 @@ class Blocks(NamedTuple):
     warps: int
     stages: int  # steps that are loaded ahead
     accelerator: bool  # whether the tensor memory accelerator loads, which Hopper introduced
+    taps: int = 1  # of a step: one, or the three of a line of a 3x3 kernel
 
 
 def cover(links: list[tuple[int, int]], window: int) -> list[tuple[int, int]]:
@@ -153,6 +154,8 @@ class LinkedConv:
                 None: ``maps``.
         """
         geometry = geometry or maps
+        if 4 * geometry.halo > blocks.rows:  # most rows of a program would be its neighbours'
+            blocks = blocks._replace(taps=1)
         runs, weight = self.pack(blocks.inner)
         starts, ends = [], []
         number = 0
@@ -164,7 +167,8 @@ class LinkedConv:
         ends += [0] * (MOST_RUNS - len(ends))
         images, height, width = geometry.shape
         tiles_out = -(-self.out_channels // (blocks.out + blocks.out2))
-        tiles_rows = -(-geometry.rows // blocks.rows)
+        own_rows = blocks.rows - 2 * geometry.halo * (blocks.taps // 2)
+        tiles_rows = -(-geometry.rows // own_rows)
         x, kernel, kernel2 = maps.buffer, weight, weight
         if blocks.accelerator:
             x = TensorDescriptor.from_tensor(x, [blocks.rows, blocks.inner])
@@ -178,7 +182,7 @@ class LinkedConv:
             tiles = tiles_out * tiles_rows
             size = tiles * blocks.splits * blocks.rows * (blocks.out + blocks.out2)
             partials = self.bias.new_empty(size)
-            arrivals = self.bias.new_zeros(2 * tiles, dtype=torch.int32)
+            arrivals = maps.arrivals(2 * tiles)
         kernels.linked_conv[tiles_out, tiles_rows, blocks.splits](
             x,
             kernel,
@@ -205,6 +209,8 @@ class LinkedConv:
             PADDED=padded,
             SPLIT=blocks.splits > 1,
             ACCELERATOR=blocks.accelerator,
+            TAPS=blocks.taps,
+            **launches.options(),
             BLOCK_ROWS=blocks.rows,
             BLOCK_OUT=blocks.out,
             BLOCK_OUT2=blocks.out2,

@@ -35,6 +35,16 @@ class PaddedMaps:
         images, height, width = shape
         self.rows = (images * (height + halo) + halo) * (width + halo)
         self.buffer = like.new_empty(self.rows, channels)
+        self._arrivals: Tensor | None = None
+
+    def arrivals(self, number: int) -> Tensor:
+        """Return at least this many int32 zeros, for a convolution that leaves zeros again.
+
+        The convolutions of the maps share them: clearing them for each would be a kernel more.
+        """
+        if self._arrivals is None or len(self._arrivals) < number:
+            self._arrivals = self.buffer.new_zeros(max(number, 1024), dtype=torch.int32)
+        return self._arrivals
 
     def channels(self, first: int, number: int) -> Tensor:
         """Return ``(N, number, H, W)``, a view of some channels without the padding."""

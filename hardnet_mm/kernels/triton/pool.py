@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from . import kernels
+from . import kernels, launches
 from .padded_maps import PaddedMaps
 
 BLOCK_ROWS, BLOCK_CHANNELS = 64, 64  # of a program
@@ -61,6 +61,7 @@ def pool_into(maps: PaddedMaps, channels: int, x: Tensor, pool: Pool = COPY) -> 
         PADDING=pool.padding,
         AVERAGE=pool.average,
         GROUP=group,
+        **launches.options(),
         BLOCK_ROWS=BLOCK_ROWS,
         BLOCK_CHANNELS=BLOCK_CHANNELS,
     )

@@ -2,19 +2,20 @@
 
 import contextlib
 import functools
-import json
 import warnings
-from pathlib import Path
 
 import torch
 
+from . import tables
 from .linked_conv import Blocks
 
 # Output channels of a program: of one sum, and of a second one, since each is a power of two.
 OUTS = ((16, 0), (32, 0), (64, 0), (128, 0), (256, 0), (64, 16), (64, 32), (128, 32), (128, 64))
 MULTIPROCESSORS = 132  # of an H100 or H200; what follows is for GPUs of about that size
 SHARED_MEMORY = 220_000  # bytes of each, at most
-TABLES = Path(__file__).parent
+# Sums of a program that fit into the registers of eight warps and of four, by the taps of a step.
+MOST_SUMS = {1: 256 * 128, 3: 128 * 96}
+FEW_SUMS = {1: 128 * 160, 3: 128 * 128}
 
 _noted: dict | None = None
 _chosen: dict = {}
@@ -58,29 +59,35 @@ def table():
         dict: Blocks, by the kind of a convolution and the bit length of its number of rows.
     """
     found: dict = {}
-    if torch.cuda.is_available():
-        major, minor = torch.cuda.get_device_capability()
-        path = TABLES / f'sm{major}{minor}.json'
-        entries = json.loads(path.read_text())['blocks'] if path.is_file() else []
-        for kernel, stride, links, out_channels, padded, bits, blocks in entries:
-            kind = (kernel, stride, tuple(links), out_channels, padded)
-            found.setdefault(kind, {})[bits] = Blocks(*blocks)
+    for kernel, stride, links, out_channels, padded, bits, blocks in tables.read().get(
+        'blocks', []
+    ):
+        kind = (kernel, stride, tuple(links), out_channels, padded)
+        found.setdefault(kind, {})[bits] = Blocks(*blocks)
     return found
 
 
 def candidates(conv, rows):
     """Return candidates for the fastest blocks, likely ones first."""
+    found = _of_taps(conv, rows, 1)
+    if conv.kernel == 3 and conv.stride == 1:  # others were measured before those of whole lines
+        found += _of_taps(conv, rows, 3)
+    return found
+
+
+def _of_taps(conv, rows, taps):
+    """Return the candidates with this number of taps of a step."""
     windows = {inner: conv.windows(inner) for inner in (32, 64) if inner <= conv.reach}
     least = min(number * inner for inner, number in windows.items())
     found = []
     for inner, number in sorted(windows.items(), reverse=True):
-        steps = number * conv.kernel**2
+        steps = number * conv.kernel**2 // taps
         if number * inner <= 1.36 * least:
-            for out in _outs(conv.out_channels):
+            for out in _outs(conv.out_channels)[: 4 if taps == 1 else 3]:
                 for block in (128, 256) if rows > 20_000 else (64, 128):
-                    if block * sum(out) <= 256 * 128:
+                    if block * sum(out) <= MOST_SUMS[taps]:
                         tiles = -(-conv.out_channels // sum(out)) * -(-rows // block)
-                        found += _cut(conv, (block, *out, inner), tiles, steps)
+                        found += _cut(conv, (block, *out, inner, taps), tiles, steps)
     return found
 
 
@@ -91,20 +98,22 @@ def _outs(channels):
         tiles = -(-channels // sum(out))
         return tiles * sum(out) * (1 + 0.15 * (tiles - 1))
 
-    return sorted(OUTS, key=waste)[:4]
+    # a second block for channels that the first one leaves
+    there = [out for out in OUTS if not out[1] or out[0] < channels]
+    return sorted(there, key=waste)[:4]
 
 
 def _cut(conv, sizes, tiles, steps):
     """Yield blocks of given sizes with different numbers of splits and of prefetched steps."""
-    rows, out, out2, inner = sizes
-    memory = (rows + out + out2) * inner * 2
+    rows, out, out2, inner, taps = sizes
+    memory = (rows + taps * (out + out2)) * inner * 2
     there = shared_memory()
     if 2 * memory > there:
         return
-    warps = 8 if rows * (out + out2) > 128 * 160 else 4
+    warps = 8 if taps * rows * (out + out2) > FEW_SUMS[taps] else 4
     # programs that are alone on their multiprocessor load further ahead
     for splits in (1, 2, 4):
-        if splits > 1 and (tiles * splits > 200 or steps < 16 * splits):
+        if splits > 1 and (tiles * splits > 200 or steps * taps < 16 * splits):
             continue
         waves = tiles * splits / MULTIPROCESSORS
         depths = {}
@@ -112,7 +121,7 @@ def _cut(conv, sizes, tiles, steps):
             stages = min(there // share // memory, 8 if share == 1 else 5)
             depths[max(min(stages, steps // splits), 2)] = share
         for stages in depths:
-            yield Blocks(rows, out, out2, inner, splits, warps, stages, accelerates(conv))
+            yield Blocks(rows, out, out2, inner, splits, warps, stages, accelerates(conv), taps)
 
 
 @functools.cache
@@ -179,9 +188,12 @@ def _time_of(function, runs):
         for _ in range(runs):
             function()
     graph.replay()
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    start.record()
-    graph.replay()
-    end.record()
-    end.synchronize()
-    return start.elapsed_time(end) / runs * 1000
+    times = []
+    for _ in range(3):  # the least, because others may use the machine
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        graph.replay()
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end))
+    return min(times) / runs * 1000

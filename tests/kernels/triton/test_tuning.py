@@ -20,6 +20,12 @@ def maps(device):
     return PaddedMaps((1, 30, 30), 1, 160, torch.empty(0, device=device))
 
 
+def memory_of(blocks):
+    """Return the bytes of the steps that are loaded ahead."""
+    channels = blocks.rows + blocks.taps * (blocks.out + blocks.out2)
+    return channels * blocks.inner * 2 * blocks.stages
+
+
 @pytest.mark.parametrize('rows', [1, 900, 15_000, 70_000, 900_000])
 @pytest.mark.parametrize('there', [220_000, 99_328])  # of a Hopper, and of an Ada
 def test_candidates_fit_a_multiprocessor(conv, rows, there, monkeypatch):
@@ -29,10 +35,15 @@ def test_candidates_fit_a_multiprocessor(conv, rows, there, monkeypatch):
     found = tuning.candidates(conv, rows)
     assert found and len(set(found)) == len(found)
     for blocks in found:
-        memory = (blocks.rows + blocks.out + blocks.out2) * blocks.inner * 2 * blocks.stages
-        assert memory <= there
+        assert memory_of(blocks) <= there
         assert blocks.inner <= conv.reach
-        assert blocks.splits <= conv.windows(blocks.inner) * 9
+        assert blocks.splits <= conv.windows(blocks.inner) * 9 // blocks.taps
+    # those of lines are used where they were measured to be faster, not by a guess
+    assert found[0].taps == 1 and found[-1].taps == 3
+    # the sums fit into the registers, of which a thread has 255
+    for blocks in found:
+        sums = blocks.taps * blocks.rows * (blocks.out + blocks.out2)
+        assert sums <= 160 * 32 * blocks.warps
 
 
 def test_a_measured_choice_is_kept_by_kind_and_size(conv, maps, monkeypatch):
@@ -63,17 +74,17 @@ def test_a_table_serves_the_nearest_size(conv, maps, monkeypatch):
 
 def test_tables_that_come_with_the_package():
     pytest.importorskip('triton.tools.tensor_descriptor')
-    from hardnet_mm.kernels.triton import tuning
+    from hardnet_mm.kernels.triton import tables, tuning
     from hardnet_mm.kernels.triton.linked_conv import Blocks
 
-    paths = list(tuning.TABLES.glob('sm*.json'))
+    paths = list(tables.TABLES.glob('sm*.json'))
     assert paths
     for path in paths:
         written = json.loads(path.read_text())
         assert set(written['measured']) == {'GPU', 'PyTorch', 'Triton'}
+        assert written.keys() - {'dependent_launches'} == {'measured', 'blocks'}
         kinds = [tuple(map(str, entry[:6])) for entry in written['blocks']]
         assert len(set(kinds)) == len(kinds) > 100
         for entry in written['blocks']:
             blocks = Blocks(*entry[6])
-            memory = (blocks.rows + blocks.out + blocks.out2) * blocks.inner * 2 * blocks.stages
-            assert memory <= tuning.SHARED_MEMORY
+            assert memory_of(blocks) <= tuning.SHARED_MEMORY
