@@ -11,6 +11,7 @@
   :mod:`.mmengine_fixes`.
 - mmengine writes files atomically, removes an old checkpoint only after the new one is saved, and
   raises a clear error for a data set without images: :mod:`.mmengine_fixes`.
+- yapf, by which mmengine formats configs, writes its cache atomically: :mod:`.yapf_fixes`.
 - mmengine and the toolboxes find the configs and models of this plugin by name: :mod:`.model_hub`.
 - mmengine loads ``hardnet://NAME``, and files of the original programs:
   :mod:`hardnet_mm.checkpoints.loaders`.
@@ -20,7 +21,15 @@ A change is left out if the installed version does not need it.
 
 from .. import needs_mm  # noqa: F401, says what to install
 from ..checkpoints import loaders
-from . import mmcv_fixes, mmcv_operators, mmdet_fixes, mmengine_fixes, mmpretrain_fixes, model_hub
+from . import (
+    mmcv_fixes,
+    mmcv_operators,
+    mmdet_fixes,
+    mmengine_fixes,
+    mmpretrain_fixes,
+    model_hub,
+    yapf_fixes,
+)
 
 
 def apply():
@@ -36,5 +45,6 @@ def apply():
     mmengine_fixes.refuse_empty_data_sets()
     mmengine_fixes.name_package_of_mmseg()
     mmengine_fixes.find_bases_by_path()
+    yapf_fixes.share_cache()
     model_hub.register_names()
     loaders.register_schemes()

@@ -187,7 +187,7 @@ def zeros(ROWS: tl.constexpr, OUT: tl.constexpr, TAPS: tl.constexpr):
     """Return a sum of zeros for each tap of a step."""
     sums = ()
     for _ in tl.static_range(TAPS):
-        sums += (tl.full((ROWS, OUT), 0.0, tl.float32),)
+        sums += (tl.full((ROWS, OUT), 0.0, tl.float32),)  # type: ignore[assignment]
     return sums
 
 
@@ -205,7 +205,7 @@ def add_products(
             outer = first_out + tl.arange(0, sums[tap].shape[1])
             place = outer[:, None] * depth + (first + tl.arange(0, taken.shape[1]))[None, :]
             kernel = tl.load(weight + place, mask=(outer < out_groups * 8)[:, None], other=0.0)
-        found += (tl.dot(taken, tl.trans(kernel), sums[tap]),)
+        found += (tl.dot(taken, tl.trans(kernel), sums[tap]),)  # type: ignore[assignment]
     return found
 
 
