@@ -5,6 +5,7 @@ It needs onnxruntime, numpy and opencv-python. The model is one that tools/expor
 
 import argparse
 import json
+import os
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ parser.add_argument('image', help='an image to read')
 parser.add_argument('drawn', help='the image to write, with the boxes')
 args = parser.parse_args()
 
+if not os.path.isfile(args.model):
+    parser.error(f'there is no file {args.model}')
 session = onnxruntime.InferenceSession(args.model, providers=['CPUExecutionProvider'])
 if [output.name for output in session.get_outputs()] != ['detections']:
     parser.error(f'{args.model} is no SSD that tools/export.py wrote')

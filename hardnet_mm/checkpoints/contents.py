@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ..utils.errors import InputError
 
-RESUMED = ('optimizer', 'param_schedulers', 'message_hub')
+RESUMED: dict = dict(optimizer=dict, param_schedulers=(dict, list), message_hub=dict)
+FROM_WEIGHTS = 'start from its weights by --cfg-options load_from=FILE'
 
 
 def checked(path: str, checkpoint: Any) -> dict:
@@ -80,7 +81,8 @@ def check_resumable(checkpoint: dict) -> None:
     """Refuse a checkpoint from which training cannot be resumed.
 
     Raises:
-        InputError: If it lacks the epoch and iteration, or the optimizer's state.
+        InputError: If it lacks the epoch and iteration, or the optimizer's state, or if these are
+            no such values.
     """
     meta = checkpoint.get('meta') or {}
     missing = [f'meta.{key}' for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]
@@ -88,5 +90,42 @@ def check_resumable(checkpoint: dict) -> None:
     if missing:
         raise InputError(
             f'the checkpoint is of a model alone: it has no {", ".join(missing)} to resume from; '
-            'start from its weights by --cfg-options load_from=FILE'
+            f'{FROM_WEIGHTS}'
         )
+    wrong = [f'meta.{key} {meta[key]}' for key in ('epoch', 'iter') if meta[key] < 0]
+    wrong += [
+        f'{key} of type {type(checkpoint[key]).__name__}'
+        for key, kind in RESUMED.items()
+        if not isinstance(checkpoint[key], kind)
+    ]
+    if wrong:
+        raise InputError(f'the checkpoint is damaged: it has {", ".join(wrong)}; {FROM_WEIGHTS}')
+
+
+def check_groups(checkpoint: dict, groups: list[dict]) -> None:
+    """Refuse the state of an optimizer of other parameters.
+
+    Args:
+        checkpoint (dict): A checkpoint that passed :func:`check_resumable`.
+        groups (list[dict]): The ``param_groups`` of the optimizer that is to go on.
+
+    Raises:
+        InputError: If the groups of the checkpoint have other numbers of parameters.
+    """
+    stored = checkpoint['optimizer'].get('param_groups')
+    try:
+        sizes = [len(group['params']) for group in stored]
+    except (TypeError, KeyError) as error:
+        raise InputError(
+            f"the checkpoint is damaged: its optimizer's state has no param_groups; {FROM_WEIGHTS}"
+        ) from error
+    wanted = [len(group['params']) for group in groups]
+    if sizes != wanted:
+        raise InputError(
+            "the checkpoint is of another optimizer's config: its groups have "
+            f'{_short(sizes)} parameters, those of this config {_short(wanted)}; {FROM_WEIGHTS}'
+        )
+
+
+def _short(numbers):
+    return f'{numbers[:5]}{"..." if len(numbers) > 5 else ""} ({len(numbers)} groups)'

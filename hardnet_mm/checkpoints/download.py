@@ -101,7 +101,9 @@ def _download_from_first(addresses, path):
     raise ConnectionError(
         f'{words}: check the network, or put the file into {path.parent} or into a folder that '
         f'{FOLDER_VARIABLE} names, as {path.name}, or name a mirror in {MIRROR_VARIABLE}; '
-        'training starts without it by --cfg-options load_from=None'
+        'training starts without it by --cfg-options load_from=None, or '
+        'model.backbone.init_cfg=None where the backbone loads it, and a model in Python by '
+        'pretrained=False'
     ) from errors[-1]
 
 

@@ -5,7 +5,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 
 from ..utils.errors import InputError
-from .contents import check_kinds, check_resumable, tensors_of
+from .contents import check_groups, check_kinds, check_resumable, tensors_of
 
 
 class CheckpointMatchHook(Hook):
@@ -28,7 +28,8 @@ class CheckpointMatchHook(Hook):
 
         Raises:
             InputError: If a tensor of the model is missing or has another shape or kind of number,
-                or if the checkpoint has no training state to resume from.
+                or if the checkpoint has no training state to resume from, or one of an optimizer of
+                other parameters.
         """
         loaded, wanted = _tensors(runner, checkpoint)
         wrong = [
@@ -45,6 +46,7 @@ class CheckpointMatchHook(Hook):
         check_kinds(loaded, wanted)
         if self.resumes:
             check_resumable(checkpoint)
+            _check_state(runner, checkpoint)
 
 
 class PartialCheckpointHook(Hook):
@@ -95,6 +97,19 @@ class PartialCheckpointHook(Hook):
         else:
             checkpoint.clear()
             checkpoint.update(filled)
+
+
+def _check_state(runner, checkpoint):
+    """Compare the stored optimizer and schedulers with the runner's, if it has one of each."""
+    groups, schedulers = getattr(runner.optim_wrapper, 'param_groups', {}), runner.param_schedulers
+    if isinstance(groups, list):  # several optimizers have a dict of theirs
+        check_groups(checkpoint, groups)
+    stored = checkpoint['param_schedulers']
+    if isinstance(schedulers, list) and len(stored) != len(schedulers):
+        runner.logger.warning(
+            f'the checkpoint has the state of {len(stored)} schedulers, and this config has '
+            f'{len(schedulers)}: mmengine restores them in order, and the rest begin anew'
+        )
 
 
 def _tensors(runner, checkpoint):

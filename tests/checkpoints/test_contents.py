@@ -12,7 +12,13 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from hardnet_mm.checkpoints.contents import check_kinds, check_resumable, checked, tensors_of
+from hardnet_mm.checkpoints.contents import (
+    check_groups,
+    check_kinds,
+    check_resumable,
+    checked,
+    tensors_of,
+)
 from hardnet_mm.checkpoints.files import load_weights
 from hardnet_mm.utils.errors import InputError
 
@@ -131,6 +137,34 @@ def test_weights_alone_are_not_resumed():
         check_resumable(dict(state_dict={}, meta={}))
     with pytest.raises(InputError, match='it has no message_hub to resume from'):
         check_resumable({key: value for key, value in whole.items() if key != 'message_hub'})
+
+
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (dict(meta=dict(epoch=-1, iter=3)), 'meta.epoch -1'),
+        (dict(optimizer='none'), 'optimizer of type str'),
+        (
+            dict(param_schedulers=3, message_hub=None),
+            'param_schedulers of type int, message_hub of',
+        ),
+    ],
+)
+def test_a_damaged_state_is_not_resumed(change, words):
+    whole = dict(meta=dict(epoch=1, iter=3), optimizer={}, param_schedulers=[], message_hub={})
+    with pytest.raises(InputError, match=f'is damaged: it has {words}.*start from its weights'):
+        check_resumable({**whole, **change})
+
+
+def test_the_state_of_an_optimizer_of_other_parameters():
+    optimizer = torch.optim.SGD(torch.nn.Conv2d(1, 1, 1).parameters(), 0.1)
+    state, other = optimizer.state_dict(), torch.optim.SGD([torch.zeros(1)], 0.1).state_dict()
+    check_groups(dict(optimizer=state), optimizer.param_groups)
+    with pytest.raises(InputError, match=r'groups have \[1\] \(1 groups\).* config \[2\]'):
+        check_groups(dict(optimizer=other), optimizer.param_groups)
+    for damaged in ({}, dict(param_groups=3), dict(param_groups=[{}])):
+        with pytest.raises(InputError, match='no param_groups'):
+            check_groups(dict(optimizer=damaged), optimizer.param_groups)
 
 
 def test_what_is_no_tensor_is_no_weight():
