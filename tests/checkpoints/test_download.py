@@ -108,7 +108,7 @@ def test_no_network(publish, original, cache, server, monkeypatch):
     monkeypatch.setitem(WEIGHTS, 'hardnet39ds', closed)
     with pytest.raises(
         ConnectionError,
-        match='check the network, or put the file into.* load_from=None, or model.backbone.init_cfg',
+        match='check the network, or put the file into.* load_from=None, or model.backbone',
     ):
         CheckpointLoader.load_checkpoint('hardnet://hardnet39ds')
     gone = replace(WEIGHTS['hardnet39ds'], addresses=(server.address + 'gone.pth',))
