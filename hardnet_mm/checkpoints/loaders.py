@@ -17,22 +17,22 @@ from .download import as_checkpoint, download_once
 from .files import check_checkpoint, load_weights
 from .keys import is_official
 from .published import SCHEME, WEIGHTS
-from .reading import load_by_address, load_by_name
+from .reading import load_from_address, load_from_name
 
 
 def register_schemes() -> None:
     """Register this module's loaders with mmengine. Calling it again changes nothing."""
     addresses = [address for weights in WEIGHTS.values() for address in weights.addresses]
-    CheckpointLoader.register_scheme(SCHEME, load_by_name, force=True)
-    CheckpointLoader.register_scheme(addresses, load_by_address, force=True)
+    CheckpointLoader.register_scheme(SCHEME, load_from_name, force=True)
+    CheckpointLoader.register_scheme(addresses, load_from_address, force=True)
     # a user's copy of an original's file, for instance of `mim download`, or one on a mirror
-    CheckpointLoader.register_scheme('', _converting(load_local), force=True)
+    CheckpointLoader.register_scheme('', _converting(load_from_local), force=True)
     CheckpointLoader.register_scheme(
         ('http://', 'https://'), _converting(load_from_http), force=True
     )
 
 
-def load_local(filename: str, map_location: str | torch.device | None = None) -> dict:
+def load_from_local(filename: str, map_location: str | torch.device | None = None) -> dict:
     """Load a local file: a checkpoint of PyTorch, Paddle or safetensors. No code in it is run.
 
     Raises:

@@ -31,16 +31,16 @@ def read_checkpoint(name: str, map_location: str | torch.device = 'cpu') -> dict
 
         return CheckpointLoader.load_checkpoint(name, map_location, logger=None)
     if name.startswith(SCHEME):
-        return load_by_name(name, map_location)
+        return load_from_name(name, map_location)
     if any(name in weights.addresses for weights in WEIGHTS.values()):
-        return load_by_address(name, map_location)
+        return load_from_address(name, map_location)
     if name.startswith(('http://', 'https://')):
         name = str(download_once(name))
     checkpoint = load_weights(name, map_location)
     return as_checkpoint(checkpoint) if is_official(checkpoint) else checkpoint
 
 
-def load_by_name(filename: str, map_location: str | torch.device | None = None) -> dict:
+def load_from_name(filename: str, map_location: str | torch.device | None = None) -> dict:
     """Load published weights by name, with this plugin's keys.
 
     Args:
@@ -66,7 +66,7 @@ def load_by_name(filename: str, map_location: str | torch.device | None = None) 
         ) from error
 
 
-def load_by_address(filename: str, map_location: str | torch.device | None = None) -> dict:
-    """Load published weights by their address; otherwise the same as :func:`load_by_name`."""
+def load_from_address(filename: str, map_location: str | torch.device | None = None) -> dict:
+    """Load published weights by their address; otherwise the same as :func:`load_from_name`."""
     name = next(name for name, weights in WEIGHTS.items() if filename in weights.addresses)
-    return load_by_name(SCHEME + name, map_location)
+    return load_from_name(SCHEME + name, map_location)

@@ -114,3 +114,11 @@ def test_classifier_from_a_users_copy(original, root, tmp_path, golden):
     image = golden_input(*golden('hardnet39ds_cls')['input'])
     with torch.no_grad():
         torch.testing.assert_close(plain(image), model(image, mode='tensor'))
+
+
+@pytest.mark.parametrize(
+    'path', ['hardnet://hardnet39ds', 'a.pth', 'http://a/b.pth', WEIGHTS['hardnet68'].addresses[0]]
+)
+def test_the_log_names_the_loader(path):
+    """It leaves out the first ten letters of the loader's name."""
+    assert CheckpointLoader._get_checkpoint_loader(path).__name__.startswith('load_from_')
