@@ -17,11 +17,11 @@ _last = threading.local()  # read: reads the file again that this thread read la
 def name_unreadable_images():
     """Let ``mmcv.imfrombytes`` name the file of an image or a mask that it cannot decode.
 
-    A pipe or a device in the place of a file, which may have no end, is refused before it is read.
-
     Such a file is empty, cut off, too large or no image. OpenCV's and Pillow's errors do not name
     it, and for some files OpenCV returns None. All loaders of the toolboxes, and their metrics,
     read the file by mmengine and decode it by this function.
+
+    A pipe or a device in the place of a file may have no end. It is refused before it is read.
     """
     if hasattr(mmcv.imfrombytes, '__wrapped__'):
         return

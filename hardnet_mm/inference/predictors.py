@@ -16,6 +16,9 @@ SMALLEST_DRAWN = 224  # shortest side, in pixels, of an image on which a class i
 class Predictor(ABC):
     """Predicts with a model by the inferencer of its toolbox.
 
+    What is stored of a prediction is a label map or a list of dicts. A subclass therefore has one
+    more method: ``label_map`` if ``has_label_maps``, otherwise ``entries``.
+
     Args:
         model (Model): As of :func:`~hardnet_mm.inference.models.load_model`.
         score_thr (float, optional): Minimum score of predictions that are drawn and stored.
@@ -96,20 +99,6 @@ class Predictor(ABC):
         Returns:
             ndarray: The drawn image, uint8, BGR.
         """
-
-    def entries(self, sample):
-        """Return a prediction as a list of dicts to be stored as JSON.
-
-        Only predictors without label maps implement this.
-        """
-        raise NotImplementedError
-
-    def label_map(self, sample):
-        """Return the class of each pixel, ``(H, W)``.
-
-        Only predictors with label maps implement this.
-        """
-        raise NotImplementedError
 
     def probability_map(self, sample):
         """Return the probability of the foreground, ``(H, W)`` uint8, where 255 is certain.

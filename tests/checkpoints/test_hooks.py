@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.stand_in import fill_state_dict
 from mmengine.model import BaseModel
+from mmengine.optim import ConstantLR, OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -25,6 +26,34 @@ def test_a_checkpoint_of_another_model():
     hook.after_load_checkpoint(runner, right)
     with pytest.raises(ValueError, match=r'not one of this config: \d+ of .* stem.0.conv.weight'):
         hook.after_load_checkpoint(runner, other)
+
+
+def test_the_training_state_of_another_config(caplog):
+    """Of other parameters it is refused; of another number of schedulers it is told."""
+    model = nn.Conv2d(1, 1, 1)
+    optim_wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), 0.1))
+    schedulers = [ConstantLR(optim_wrapper, by_epoch=False)]
+    runner = argparse.Namespace(
+        model=model,
+        optim_wrapper=optim_wrapper,
+        param_schedulers=schedulers,
+        logger=logging.getLogger('test'),
+    )
+    state = dict(
+        state_dict=model.state_dict(),
+        meta=dict(epoch=1, iter=3),
+        optimizer=optim_wrapper.state_dict(),
+        param_schedulers=[scheduler.state_dict() for scheduler in schedulers],
+        message_hub={},
+    )
+    hook = CheckpointMatchHook(resumes=True)
+    hook.after_load_checkpoint(runner, state)
+    assert not caplog.text
+    hook.after_load_checkpoint(runner, {**state, 'param_schedulers': []})
+    assert 'the state of 0 schedulers, and this config has 1' in caplog.text
+    other = torch.optim.SGD([model.weight], 0.1).state_dict()
+    with pytest.raises(InputError, match="of another optimizer's config"):
+        hook.after_load_checkpoint(runner, {**state, 'optimizer': other})
 
 
 class Classifier(BaseModel):
