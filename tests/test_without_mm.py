@@ -130,6 +130,13 @@ def test_a_checkpoint_of_mmengine_is_read(packages, tmp_path):
     assert float(process.stdout) == model.head.fc.weight.double().sum().item()
 
 
+def test_a_checkpoint_of_no_model(packages, tmp_path):
+    torch.save([1], tmp_path / 'list.pth')
+    call = 'import sys, hardnet_mm; hardnet_mm.create_model("hardnet39ds", pretrained=sys.argv[1])'
+    process = run_without_mm(packages, call, tmp_path / 'list.pth')
+    assert 'InputError' in process.stderr and 'must be a dict of names' in process.stderr
+
+
 HUB = """
 import sys, torch
 sys.path.remove(sys.argv[1])  # the hub adds the repository by itself

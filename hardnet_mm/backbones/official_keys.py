@@ -5,10 +5,12 @@ numbered in order. Functions here return pairs of names, the original's first an
 pairs follow from a variant's fields.
 """
 
+from collections.abc import Mapping
 from itertools import count
 
 import torch
 
+from ..utils.errors import InputError
 from .architectures import (
     ARCHITECTURES,
     ARCHITECTURES_V2,
@@ -51,7 +53,13 @@ def adapt_to_backbone(state_dict, prefix, *_):
 
 
 def unwrap(checkpoint):
-    """Return a copy of the state dict in a checkpoint, without the prefix 'module.' in its keys."""
+    """Return a copy of the state dict in a checkpoint, without the prefix 'module.' in its keys.
+
+    Raises:
+        InputError: If the checkpoint is no dict.
+    """
+    if not isinstance(checkpoint, Mapping):
+        raise InputError(f'a checkpoint must be a dict, and is a {type(checkpoint).__name__}')
     for wrapper in ('state_dict', 'model_state'):
         if isinstance(checkpoint.get(wrapper), dict):
             checkpoint = checkpoint[wrapper]

@@ -17,7 +17,7 @@ def checked(path: str, checkpoint: Any) -> dict:
     of GPUs that only its predecessor stored. The text is therefore removed.
 
     Raises:
-        InputError: If the file does not contain a dict, or one of its parts is not a dict.
+        InputError: If the file or one of its parts is not a dict whose keys are strings.
     """
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
     for name, part in dict(
@@ -26,9 +26,10 @@ def checked(path: str, checkpoint: Any) -> dict:
         meta=meta or {},
     ).items():
         if not isinstance(part, dict) or not all(isinstance(key, str) for key in part):
+            kind = 'dict of other keys' if isinstance(part, dict) else type(part).__name__
             raise InputError(
                 f'{path} is no checkpoint of a model: its {name} must be a dict of names, and is '
-                f'a {type(part).__name__}'
+                f'a {kind}'
             )
     if meta and 'config' in meta:
         checkpoint['meta'] = {key: value for key, value in meta.items() if key != 'config'}

@@ -20,8 +20,6 @@ from .safe_types import checkpoint_types
 from .safetensors_files import SUFFIX as SAFETENSORS_SUFFIX
 from .safetensors_files import check_tensors, load_tensors
 
-FOREIGN_SUFFIXES = (PADDLE_SUFFIX, SAFETENSORS_SUFFIX)  # of files that torch.load does not read
-
 
 def check_checkpoint(path: str) -> None:
     """Refuse a local file that is not a complete checkpoint, before anything slow begins.
@@ -45,7 +43,8 @@ def check_checkpoint(path: str) -> None:
         raise FileNotFoundError(f'there is no checkpoint {path}')
     with open(path, 'rb') as file:
         start = file.read(64)
-    if start.lstrip().startswith(b'<'):
+    # safetensors' first number, the length of its header, may have the bytes of ' <', and has zeros
+    if start.lstrip().startswith(b'<') and b'\0' not in start:
         raise InputError(f'{path} is a web page, no checkpoint')
     if path.endswith(SAFETENSORS_SUFFIX):
         return check_tensors(path)

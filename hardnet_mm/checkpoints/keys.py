@@ -58,7 +58,7 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ``neck.*`` and ``bbox_head.*`` for a detector, ``decode_head.*`` for a segmentor.
 
     Raises:
-        InputError: If a key belongs to none of the originals.
+        InputError: If it is no dict, or a key belongs to none of the originals.
 
     Examples:
         >>> from hardnet_mm.checkpoints import convert_official
@@ -66,11 +66,12 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         >>> model.backbone.load_state_dict(  # doctest: +SKIP
         ...     {k[9:]: v for k, v in state.items() if k.startswith('backbone.')})
     """
-    if is_paddle(unwrap(state_dict)):
-        return convert_paddle(unwrap(state_dict))
-    state = official_state(state_dict)
+    unwrapped = unwrap(state_dict)
+    if is_paddle(unwrapped):
+        return convert_paddle(unwrapped)
+    state = official_state(unwrapped)
     if state is None:
-        raise InputError(f'no original checkpoint: its keys are {_head(state_dict)}; {EXPECTED}')
+        raise InputError(f'no original checkpoint: its keys are {[*unwrapped][:3]}...; {EXPECTED}')
     name = _known_variant(state, 'base.{}.conv.weight')
     program = _program(state)
     if program:
@@ -160,10 +161,6 @@ def _as_program(state, output, name):
         f'{_PREFIXES[output]}{key}' if key.startswith('base.') else key: value
         for key, value in state.items()
     }
-
-
-def _head(state_dict):
-    return f'{list(unwrap(state_dict))[:3]}...'
 
 
 def _known_variant(state, stem_key):

@@ -4,6 +4,7 @@ import torch
 
 from ..utils.errors import InputError
 from ..utils.installed import HAS_MM
+from .contents import checked
 from .download import as_checkpoint, download_once, find_weights, load_original
 from .files import load_weights
 from .keys import is_official
@@ -36,7 +37,7 @@ def read_checkpoint(name: str, map_location: str | torch.device = 'cpu') -> dict
         return load_from_address(name, map_location)
     if name.startswith(('http://', 'https://')):
         name = str(download_once(name))
-    checkpoint = load_weights(name, map_location)
+    checkpoint = checked(name, load_weights(name, map_location))
     return as_checkpoint(checkpoint) if is_official(checkpoint) else checkpoint
 
 

@@ -37,12 +37,24 @@ def load_tensors(path: str | Path, map_location: str | torch.device | None = Non
 
     Raises:
         ImportError: If safetensors is not installed.
-        InputError: If the file is damaged.
+        InputError: If the file is damaged, or its ``dataset_meta`` is no dict in JSON.
     """
     file = _open(path, str(map_location or 'cpu'))
     strings = file.metadata() or {}
-    meta = {DATASET_META: json.loads(strings[DATASET_META])} if DATASET_META in strings else {}
+    meta = {}
+    if DATASET_META in strings:
+        meta[DATASET_META] = _parsed(path, strings[DATASET_META])
     return dict(meta=meta, state_dict={key: file.get_tensor(key) for key in file.keys()})
+
+
+def _parsed(path, text):
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f'{path} is damaged: its {DATASET_META} is no JSON: {error}') from error
+    if not isinstance(value, dict):
+        raise InputError(f'{path} is damaged: its {DATASET_META} is a {type(value).__name__}')
+    return value
 
 
 def save_tensors(path: str | Path, state_dict: dict, meta: dict | None = None) -> None:

@@ -117,6 +117,11 @@ def test_no_dict_of_a_model(content, tmp_path):
         load(tmp_path / 'a.pth')
 
 
+def test_a_dict_of_other_keys():
+    with pytest.raises(InputError, match='its file must be a dict of names, and is a dict of oth'):
+        checked('a.pth', {0: torch.zeros(1)})
+
+
 def test_numbers_of_another_kind():
     model = torch.nn.BatchNorm2d(3).state_dict()
     for kind in (torch.float64, torch.float16):

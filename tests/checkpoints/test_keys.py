@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 
 from hardnet_mm import HarDNet
 from hardnet_mm.checkpoints import convert_official, is_official, to_official
+from hardnet_mm.utils.errors import InputError
 
 
 @pytest.fixture(scope='module')
@@ -192,6 +193,12 @@ def test_a_checkpoint_of_something_else(state, words):
         convert_official(state)
     for word in words:
         assert word in str(raised.value)
+
+
+@pytest.mark.parametrize('convert', [convert_official, to_official])
+def test_no_dict_at_all(convert):
+    with pytest.raises(InputError, match='a checkpoint must be a dict, and is a list'):
+        convert([torch.zeros(1)])
 
 
 def test_an_unknown_key_among_known_ones(original):

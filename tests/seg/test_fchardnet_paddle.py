@@ -115,7 +115,7 @@ def test_only_arrays_are_read(tmp_path, protocol):
 def test_what_is_no_such_file(tmp_path, content):
     path = tmp_path / 'broken.pdparams'
     path.write_bytes(content)
-    with pytest.raises(InputError, match='broken.pdparams is damaged'):
+    with pytest.raises(InputError, match='broken.pdparams is (cut off or )?damaged'):
         CheckpointLoader.load_checkpoint(str(path))
 
 
@@ -125,7 +125,7 @@ def test_a_damaged_file(paddle_file, tmp_path):
     path = tmp_path / 'cut.pdparams'
     for size in (70, 1000, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:size])
-        with pytest.raises(InputError, match='cut.pdparams is damaged'):
+        with pytest.raises(InputError, match='cut.pdparams is (cut off or )?damaged'):
             CheckpointLoader.load_checkpoint(str(path))
 
 
