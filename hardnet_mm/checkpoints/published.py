@@ -96,16 +96,16 @@ def _classifier(arch, file, top1, top5, in_repository=True):
     )
 
 
-def _detector(arch, file, source, config=None, size=512, **metrics):
+def _detector(arch, file, source, config, ap, val=None, size=512):
     return PublishedWeights(
         (HOST + file,),
         arch,
         'Object Detection',
         source,
         data='COCO',
-        split='test-dev' if metrics else None,
-        metrics={'box AP': metrics['ap']} if metrics else None,
-        other_splits={'val': {'box AP': metrics['val']}} if 'val' in metrics else None,
+        split='test-dev',
+        metrics={'box AP': ap},
+        other_splits=None if val is None else {'val': {'box AP': val}},
         input_size=(size, size),
         config=config,
     )

@@ -53,8 +53,8 @@ def create_model(
         arch (str | dict): As of :class:`HarDNet`.
         num_classes (int): Number of classes. If pretrained weights have another number, their
             linear layer is left out. Defaults to 1000.
-        pretrained (bool | str): True for the published ImageNet weights, a path, an
-            address, ``hardnet://...``, or with mmengine anything that it loads. Defaults to False.
+        pretrained (bool | str): True for the published ImageNet weights, a path, an address,
+            ``hardnet://...``, or with mmengine anything that it loads. Defaults to False.
         features_only (bool): Whether to return a :class:`HarDNet`, whose outputs are a tuple of
             feature maps. Defaults to False.
         **kwargs: Other arguments of :class:`HarDNet`.
@@ -65,6 +65,8 @@ def create_model(
     Raises:
         ValueError: If there is no such variant, if the variant has no published weights, or if the
             weights belong to another variant.
+        FileNotFoundError: If there is no such file.
+        ConnectionError: If this machine does not have the weights and cannot download them.
 
     Examples:
         >>> model = create_model('hardnet39ds', num_classes=10)
