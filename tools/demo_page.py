@@ -60,7 +60,8 @@ class Models:
         from hardnet_mm.inference.predictors import make_predictor
 
         if name != self._name:
-            self._predictor = None  # frees its memory before the next model is loaded
+            # frees its memory before the next model is loaded, which may fail
+            self._predictor = self._name = None
             model = load_model(*self.choices[name], self._device)
             self._predictor, self._name = make_predictor(model), name
         return self._predictor

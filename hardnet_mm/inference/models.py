@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
-from mmengine.utils import import_modules_from_strings
 
 from ..checkpoints.loaders import load_whole
 from ..checkpoints.published import SCHEME, WEIGHTS, get_weights
@@ -135,9 +134,9 @@ def _build(cfg, count):
     if count > 1:
         if cfg.default_scope != 'mmseg':
             raise InputError('several checkpoints are averaged for segmentors alone: name one')
-        # with mmseg, which the other tasks do without
-        ensemble = import_modules_from_strings('hardnet_mm.seg.ensemble')
-        cfg.model = ConfigDict(ensemble.ensemble_config(cfg.model, count))
+        from ..seg.ensemble import ensemble_config  # here: the other tasks do without mmseg
+
+        cfg.model = ConfigDict(ensemble_config(cfg.model, count))
     return build_model(cfg)
 
 
@@ -145,7 +144,9 @@ def _load(built, weights):
     """Load one checkpoint or several; return ``meta`` of the first."""
     if len(weights) == 1:
         return load_whole(built, weights[0])
-    return import_modules_from_strings('hardnet_mm.seg.ensemble').load_segmentors(built, weights)
+    from ..seg.ensemble import load_segmentors
+
+    return load_segmentors(built, weights)
 
 
 def _colors(palette, count):

@@ -4,12 +4,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
-from mmengine.utils import import_modules_from_strings
 
 from ..utils.errors import InputError
 
 BEST_CLASSES = 5  # number of a classifier's classes that are stored
-LEFT_OUT = 255  # label of the pixels of classes that the user did not ask for
 SMALLEST_DRAWN = 224  # shortest side, in pixels, of an image on which a class is written
 
 
@@ -164,7 +162,12 @@ class Detector(Predictor):
 
 
 class Segmentor(Predictor):
-    """Predicts label maps, whose values are the indices of the classes."""
+    """Predicts label maps, whose values are the indices of the classes.
+
+    Attributes:
+        map_type (type): uint8, or uint16 for over 255 classes. Its largest value is the label of
+            the pixels of classes that the user did not ask for.
+    """
 
     has_label_maps = True
 
@@ -172,6 +175,7 @@ class Segmentor(Predictor):
         if score_thr is not None:
             raise InputError('a segmentor decides pixel by pixel: it has no least score')
         super().__init__(model, score_thr, classes)
+        self.map_type = np.uint8 if len(model.classes) <= np.iinfo(np.uint8).max else np.uint16
 
     def make_inferencer(self):
         """Return mmseg's inferencer, using the model."""
@@ -182,11 +186,11 @@ class Segmentor(Predictor):
         )
 
     def keep(self, sample):
-        """Set pixels of classes that the user did not ask for to 255."""
+        """Set pixels of classes that the user did not ask for to the largest value of a map."""
         if self.labels is not None:
             pixels = sample.pred_sem_seg.data
             kept = torch.isin(pixels, torch.tensor(self.labels))
-            sample.pred_sem_seg.data = torch.where(kept, pixels, LEFT_OUT)
+            sample.pred_sem_seg.data = torch.where(kept, pixels, np.iinfo(self.map_type).max)
         return sample
 
     def draw(self, image, sample):
@@ -200,9 +204,8 @@ class Segmentor(Predictor):
         return np.where(kept[..., None], drawn, image)
 
     def label_map(self, sample):
-        """Return the class of each pixel, ``(H, W)`` uint8, or uint16 for over 255 classes."""
-        labels = sample.pred_sem_seg.data[0].numpy()
-        return labels.astype(np.uint8 if len(self.model.classes) <= LEFT_OUT else np.uint16)
+        """Return the class of each pixel, ``(H, W)``, of ``map_type``."""
+        return sample.pred_sem_seg.data[0].numpy().astype(self.map_type)
 
     def probability_map(self, sample):
         """Return the probability of the foreground, if the model has one channel."""
@@ -299,8 +302,9 @@ def _around(inferencer, model, **kwargs):
 
 def coco_ids(classes):
     """Return a category id for each class: COCO's ids for COCO's classes, else 1, 2 and so on."""
-    own = import_modules_from_strings('mmdet.evaluation').get_classes('coco')
-    if list(classes) != list(own):
+    from mmdet.datasets import CocoDataset
+
+    if tuple(classes) != CocoDataset.METAINFO['classes']:
         return list(range(1, len(classes) + 1))
     missing = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # ids that COCO announced and never used
     return [number for number in range(1, 91) if number not in missing]

@@ -96,8 +96,10 @@ class ResultFolder:
 
     def __exit__(self, *_):
         """Complete all files, whether or not the run ended by an error."""
-        self._video.close()
-        self._lists.close()
+        try:
+            self._video.close()
+        finally:  # the lists are completed even if the video cannot be
+            self._lists.close()
 
     def write(self, frame, sample, drawn):
         """Store a prediction.

@@ -5,6 +5,8 @@ from pathlib import Path
 from mmengine.config import ConfigDict
 from mmengine.utils import import_modules_from_strings
 
+from .errors import InputError
+
 
 def leaf_datasets(settings):
     """Yield the configs of the data sets that a data set's config wraps, or that config itself.
@@ -81,6 +83,9 @@ def class_names(cfg, meta):
     Returns:
         list[str] | None: The names. None if neither the checkpoint nor the config's data set
         has them.
+
+    Raises:
+        InputError: If the config has no ``test_dataloader``.
     """
     return _metainfo(cfg, meta, 'classes')
 
@@ -95,6 +100,9 @@ def class_colors(cfg, meta):
     Returns:
         list[tuple[int]] | None: R, G and B of each class, 0 to 255. None if neither the checkpoint
         nor the config's data set has them.
+
+    Raises:
+        InputError: If the config has no ``test_dataloader``.
     """
     return _metainfo(cfg, meta, 'palette')
 
@@ -107,6 +115,8 @@ def count_classes(model):
 
 def _metainfo(cfg, meta, key):
     """Return a list of the checkpoint's, the config's or the data set's metainfo, or None."""
+    if not cfg.get('test_dataloader'):
+        raise InputError(f'{cfg.filename} has no test_dataloader, whose data set is needed')
     leaf = next(leaf_datasets(cfg.test_dataloader.dataset))
     registry = import_modules_from_strings(f'{cfg.default_scope}.registry')
     kind = leaf['type'] if isinstance(leaf['type'], type) else registry.DATASETS.get(leaf['type'])

@@ -92,3 +92,18 @@ def test_an_error_leaves_whole_files(tmp_path, monkeypatch):
     assert list(map(signal.getsignal, SIGNALS)) == handlers
     assert len(read_video(tmp_path / 'out/drawn/clip.mp4')) == 3
     assert len(read(tmp_path / 'out', 'images.json')['images']) == 3
+
+
+def test_a_video_that_cannot_be_completed_leaves_whole_lists(tmp_path, monkeypatch):
+    path = write_video(tmp_path / 'clip.mp4', 3)
+    predictor, out = Told(), tmp_path / 'out'
+
+    def predict(items):
+        for unfinished in (out / 'drawn').glob('.new-*/*'):
+            unfinished.unlink()
+        return Told.predict(predictor, items)
+
+    monkeypatch.setattr(predictor, 'predict', predict)
+    with pytest.raises(FileNotFoundError):
+        runs.predict_all(find_sources(str(path)), predictor, ResultFolder(out, predictor))
+    assert len(read(out, 'predictions.json')) == len(read(out, 'images.json')['images']) == 3

@@ -51,6 +51,17 @@ def test_a_model_is_chosen_and_predicts(own, picture):
     assert sorted(name for name, _ in rows) == ['background', 'digit']
 
 
+def test_a_model_that_cannot_be_loaded(own, picture):
+    """The one before it can be chosen again."""
+    choices = demo_page.Models(own[:1])
+    name = next(iter(choices.choices))
+    choices.get(name)
+    choices.choices['broken'] = (own[0][0], 'missing.pth')
+    with pytest.raises(FileNotFoundError, match='missing.pth'):
+        choices.predict('broken', picture, 0.5)
+    assert choices.predict(name, picture, 0.5)[0].shape == picture.shape
+
+
 def test_the_page_predicts(own, picture, tmp_path):
     pytest.importorskip('gradio', reason="pip install 'hardnet_mm[demo]'")
     client = pytest.importorskip('gradio_client')

@@ -150,6 +150,9 @@ def test_names_of_classes(root):
     assert class_names(cfg, {})[:2] == ['person', 'bicycle']  # CocoDataset's own
     cfg = Config.fromfile(root / 'configs/digits/hardnet39ds_digits.py')
     assert class_names(cfg, {}) == [*'0123456789']
+    cfg.test_dataloader = None
+    with pytest.raises(InputError, match='hardnet39ds_digits.py has no test_dataloader'):
+        class_names(cfg, {})
 
 
 def refused(run_tool, *arguments):
