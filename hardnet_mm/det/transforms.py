@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, Compose
-from mmcv.transforms.utils import cache_randomness
+from mmcv.transforms.utils import avoid_cache_randomness, cache_randomness
 from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes, autocast_box_type
 from torch import Tensor
 
@@ -88,6 +88,7 @@ class AugmentOrKeep(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+@avoid_cache_randomness  # what is drawn again, because it does not fit, would be the same for ever
 class SSDCrop(BaseTransform):
     """Crop an image at random, with a minimum IoU of crop and boxes that is drawn at random.
 
@@ -113,11 +114,9 @@ class SSDCrop(BaseTransform):
         self.modes = (None, *min_ious, -math.inf)
         self.min_scale = min_scale
 
-    @cache_randomness
     def _draw_mode(self):
         return self.modes[np.random.randint(len(self.modes))]
 
-    @cache_randomness
     def _draw_crop(self, width, height):
         """Return a random crop, x1 y1 x2 y2, in integer pixels."""
         sides = _stretch(np.random.uniform(self.min_scale, 1), width, height)

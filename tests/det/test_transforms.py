@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms.utils import cache_random_params
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config
@@ -251,6 +252,13 @@ def test_small_boxes_are_dropped_unless_all_are(least, kept):
     np.testing.assert_array_equal(results['img'], image[:, ::-1] if flipped else image)
     wanted = [[200 - b[2], b[1], 200 - b[0], b[3]] if flipped else b for b in boxes]
     assert results['gt_bboxes'].tensor.tolist() == [wanted[index] for index in kept]
+
+
+def test_a_crop_is_not_shared_by_images():
+    """It would be tried for ever where it does not fit."""
+    crop = SSDCrop()
+    with pytest.raises(RuntimeError, match='SSDCrop'), cache_random_params(crop):
+        crop(loaded([[0, 0, 5, 5]]))
 
 
 def test_bad_images_are_refused():
