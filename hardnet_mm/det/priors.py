@@ -10,18 +10,6 @@ import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from torch import Tensor
 
-# PyTorch's own initialization of a convolution's weights, uniform up to 1 / sqrt(inputs), with zero
-# bias: that of the original SSD's extra levels and heads.
-PYTORCH_INIT = dict(
-    type='Kaiming',
-    layer='Conv2d',
-    a=5**0.5,
-    mode='fan_in',
-    nonlinearity='leaky_relu',
-    distribution='uniform',
-    bias=0,
-)
-
 
 def decode_priors(
     head: BaseDenseHead,

@@ -15,7 +15,8 @@ from torch import Tensor
 from ..registry import MODELS
 from ..utils.arguments import typed
 from ..utils.errors import InputError
-from .priors import PYTORCH_INIT, decode_priors
+from ..utils.initialization import PYTORCH_INIT
+from .priors import decode_priors
 
 
 @MODELS.register_module()

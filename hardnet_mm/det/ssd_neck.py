@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from ..registry import MODELS
 from ..utils.arguments import typed
 from ..utils.errors import InputError
+from ..utils.initialization import PYTORCH_INIT
 from ..utils.tracing import is_eager
 from .bridge import Bridge
-from .priors import PYTORCH_INIT
 
 
 @MODELS.register_module()

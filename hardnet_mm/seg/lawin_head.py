@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..registry import MODELS
 from ..utils.arguments import typed
 from ..utils.errors import InputError
+from ..utils.initialization import PYTORCH_INIT
 from .checks import check_foreground_alone, check_widths
 from .lawin_attention import PATCH, LawinAttention, WindowReduction, as_map, as_patches
 
@@ -19,19 +20,7 @@ RATIOS = (8, 4, 2)  # a window's side by a patch's
 # The original's initialization: PyTorch's own for the classifiers of the two deeper maps.
 INIT = [
     dict(type='TruncNormal', layer='Linear', std=0.02),
-    dict(
-        type='Kaiming',
-        layer='Conv2d',
-        override=dict(
-            type='Kaiming',
-            name='deep_seg',
-            layer='Conv2d',
-            a=5**0.5,
-            distribution='uniform',
-            mode='fan_in',
-            nonlinearity='leaky_relu',
-        ),
-    ),
+    dict(type='Kaiming', layer='Conv2d', override=dict(PYTORCH_INIT, name='deep_seg')),
 ]
 
 

@@ -11,17 +11,8 @@ from torch import Tensor, nn
 
 from ..registry import MODELS
 from ..utils.arguments import typed
+from ..utils.initialization import PYTORCH_INIT
 from .checks import check_foreground_alone, check_widths
-
-# mmengine's config for PyTorch's own initialization of a convolution's weights.
-PYTORCH_INIT = dict(
-    type='Kaiming',
-    layer='Conv2d',
-    a=5**0.5,
-    distribution='uniform',
-    mode='fan_in',
-    nonlinearity='leaky_relu',
-)
 
 
 class MSEGReceptiveFieldBlock(nn.Module):
