@@ -9,7 +9,7 @@
   finds mmseg's configs by name in the toolbox's maintained continuation: :mod:`.mmengine_fixes`.
 - mmengine finds a toolbox's config by its path, without reading all metafiles of the toolbox:
   :mod:`.mmengine_fixes`.
-- mmengine writes files atomically, removes an old checkpoint only after the new one is saved, and
+- mmengine writes checkpoints atomically, removes an old one only after the new one is saved, and
   raises a clear error for a data set without images: :mod:`.mmengine_fixes`.
 - yapf, by which mmengine formats configs, writes its cache atomically: :mod:`.yapf_fixes`.
 - mmengine and the toolboxes find the configs and models of this plugin by name: :mod:`.model_hub`.

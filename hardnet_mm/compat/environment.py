@@ -50,20 +50,29 @@ def install():
     if compiled():
         return f'nothing to do: mmcv has its own compiled operators, {compiled()}'
     path = place()
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f'{path.parent} cannot be written to: is this environment yours?')
+    _check_writable(path.parent)
     with written_whole(path) as new:
         new.write_text(content(), encoding='ascii')
     return f"mmcv's operators are computed by PyTorch in this environment from now on: {path}"
 
 
 def remove():
-    """Delete the file, and return a message about what was done."""
+    """Delete the file, and return a message about what was done.
+
+    Raises:
+        InputError: If it cannot be deleted.
+    """
     path = place()
     if not path.exists():
         return f'nothing to do: there is no {path}'
+    _check_writable(path.parent)
     path.unlink()
     return f'removed {path}'
+
+
+def _check_writable(folder):
+    if not os.access(folder, os.W_OK):
+        raise InputError(f'{folder} cannot be written to: is this environment yours?')
 
 
 def status():

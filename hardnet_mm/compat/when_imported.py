@@ -21,7 +21,7 @@ def when_imported(name, change):
 
 
 class _Finder(MetaPathFinder):
-    """Finder that uses the other finders, and calls functions with a module after its import."""
+    """Finder that uses the finder of paths, and calls functions with a module after its import."""
 
     def __init__(self):
         self.changes = {}

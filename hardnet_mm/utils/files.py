@@ -69,7 +69,7 @@ def refuse_special_file(path):
     """
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # an address, or no path at all
+    except (OSError, TypeError, ValueError):  # an address, or no path at all
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise InputError(f'{path} is a pipe or a device, not a file')

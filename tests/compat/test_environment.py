@@ -87,6 +87,16 @@ def test_a_place_that_cannot_be_written_to_is_named(monkeypatch, tmp_path):
         commands_of_this_one.install()
 
 
+def test_a_file_that_cannot_be_deleted_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(commands_of_this_one, 'place', lambda: tmp_path / NAME)
+    (tmp_path / NAME).write_text('import sys\n')
+    with monkeypatch.context() as patch:
+        patch.setattr(commands_of_this_one.os, 'access', lambda *_: False)
+        with pytest.raises(InputError, match='cannot be written to: is this environment yours'):
+            commands_of_this_one.remove()
+    assert (tmp_path / NAME).exists()
+
+
 def test_what_another_version_wrote_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(commands_of_this_one, 'compiled', lambda: None)
     monkeypatch.setattr(commands_of_this_one, 'place', lambda: tmp_path / NAME)

@@ -24,6 +24,13 @@ def test_an_ssd_head_has_no_loss_unless_it_is_given_one():
         assert isinstance(WithLoss(**settings).loss_cls, nn.Identity)
 
 
+def test_annotations_of_no_file():
+    """As pycocotools has them, to be filled by hand."""
+    from mmdet.datasets import CocoDataset
+
+    assert CocoDataset.COCOAPI().dataset == {}
+
+
 def test_changes_are_made_once_when_a_module_is_imported(tmp_path, monkeypatch):
     (tmp_path / 'imported_later.py').write_text('value = 1\n')
     monkeypatch.syspath_prepend(tmp_path)
