@@ -34,6 +34,17 @@ def only_float32(dtype, name):
         raise InputError(f'{name} runs in float32 here, got {dtype}: openvino and mnn run bfloat16')
 
 
+def setting_of(dtype, settings, name):
+    """Return a runtime's setting for a type of computation.
+
+    Raises:
+        InputError: If the runtime has none for it.
+    """
+    if dtype not in settings:
+        raise InputError(f'{name} runs in {" or ".join(settings)} here, got {dtype}')
+    return settings[dtype]
+
+
 def run_converter(name, command, path):
     """Run a format's converter.
 

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from .common import need, run_converter
+from .common import need, run_converter, setting_of
 from .onnx import Onnx
 
 
@@ -27,10 +27,9 @@ class Mnn:
         run_converter('mnnconvert', command, path)
 
     def __init__(self, path, threads=None, dtype='float32'):
+        precision = setting_of(dtype, dict(float32='high', bfloat16='low_bf16'), 'mnn')
         self.nn, self.expr = need('MNN.nn'), need('MNN.expr')
-        settings = dict(numThread=threads or os.cpu_count(), precision='high', backend=0)
-        if dtype != 'float32':
-            settings['precision'] = 'low_bf16'
+        settings = dict(numThread=threads or os.cpu_count(), precision=precision, backend=0)
         manager = self.nn.create_runtime_manager((settings,))
         # no names of outputs: all of them
         self.module = self.nn.load_module_from_file(

@@ -3,7 +3,7 @@
 import json
 import threading
 
-from .common import need
+from .common import need, setting_of
 from .onnx import Onnx
 
 
@@ -24,15 +24,15 @@ class OpenVino:
         openvino.save_model(model, path, compress_to_fp16=False)
 
     def __init__(self, path, threads=None, dtype='float32'):
+        precision = setting_of(dtype, dict(float32='f32', bfloat16='bf16'), 'openvino')
         core = need('openvino').Core()
-        settings = {'INFERENCE_PRECISION_HINT': dict(float32='f32', bfloat16='bf16')[dtype]}
+        settings = {'INFERENCE_PRECISION_HINT': precision}
         if threads:
             settings['INFERENCE_NUM_THREADS'] = threads
         model = core.read_model(str(path))
-        has_classes = model.has_rt_info(self.classes_at)
-        self.classes = (
-            json.loads(model.get_rt_info(self.classes_at).astype(str)) if has_classes else None
-        )
+        self.classes = None
+        if model.has_rt_info(self.classes_at):
+            self.classes = json.loads(model.get_rt_info(self.classes_at).astype(str))
         self.model = core.compile_model(model, 'CPU', settings)
         self._thread = threading.local()  # a request is used by one thread at a time
         # an output may keep the names of what was computed before it, paths with a slash

@@ -2,8 +2,9 @@
 
 import pytest
 
-from hardnet_mm.export.formats import load
+from hardnet_mm.export.formats import FORMATS, load
 from hardnet_mm.export.formats.common import need
+from hardnet_mm.utils.errors import InputError
 
 
 def test_it_says_how_to_get_a_package():
@@ -11,6 +12,14 @@ def test_it_says_how_to_get_a_package():
         ImportError, match=r'needs no_such_thing, .*pip install .hardnet_mm\[export'
     ):
         need('no_such_thing')
+
+
+@pytest.mark.parametrize('name', FORMATS)
+def test_no_runtime_here_computes_in_float16(name, tmp_path):
+    for file in FORMATS[name].files(tmp_path / f'model{FORMATS[name].suffix}'):
+        file.write_text('')
+    with pytest.raises(InputError, match=f'^{name} runs in float32.* here, got float16'):
+        load(file.with_name(f'model{FORMATS[name].suffix}'), dtype='float16')
 
 
 def test_a_missing_companion_is_named(tmp_path):
