@@ -24,10 +24,10 @@ from hardnet_mm.swap.places import reach
 from hardnet_mm.swap.trial import loss, predict
 from hardnet_mm.utils.configs import build_model, read_config, read_inherited
 from hardnet_mm.utils.errors import InputError
-from hardnet_mm.utils.files import written_whole
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from command_line import expanded_path  # noqa: E402
+from marked_page import split_page, write_between  # noqa: E402
 
 CONFIGS = {
     'mmdet': [
@@ -361,31 +361,15 @@ def write(columns, path):
         columns (dict[str, Column]): By the stack's name.
         path (Path): The page, in Markdown.
     """
-    before, _, after = split_page(path)
     columns = {stack: columns[stack] for stack in STACKS if stack in columns}
-    lines = [BEGIN, '', *summary(columns), '', *table(columns), '', END]
-    with written_whole(path) as new:
-        new.write_text(before + '\n'.join(lines) + after)
-
-
-def split_page(path):
-    """Return a page's text before, between and after the marks.
-
-    Raises:
-        InputError: If the page exists and has no marks.
-    """
-    if not path.exists():
-        return '', '', '\n'
-    before, begin, rest = path.read_text().partition(BEGIN)
-    between, end, after = rest.partition(END)
-    if not begin or not end:
-        raise InputError(f'{path} has no place for the tables: it needs {BEGIN!r} and {END!r}')
-    return before, between, after
+    lines = ['', *summary(columns), '', *table(columns), '']
+    write_between(path, BEGIN, END, '\n'.join(lines))
 
 
 def read(path):
     """Return the columns in a page, by the stack's name."""
-    rows = [row[2:-2].split(' | ') for row in split_page(path)[1].splitlines() if row[:1] == '|']
+    _, between, _ = split_page(path, BEGIN, END)
+    rows = [row[2:-2].split(' | ') for row in between.splitlines() if row[:1] == '|']
     columns = {row[0]: Column(row[1], row[2]) for row in rows if row[0] in STACKS}
     for name, *cells in rows:
         if '::' in name:

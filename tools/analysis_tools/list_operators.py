@@ -12,9 +12,11 @@ from collections import defaultdict
 from pathlib import Path
 
 from hardnet_mm.compat.mmcv_operators import OPERATORS
-from hardnet_mm.utils.files import written_whole
 from hardnet_mm.utils.own_files import OWN_FILES
 from hardnet_mm.utils.toolboxes import TOOLBOXES
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from marked_page import write_between  # noqa: E402
 
 PAGE = OWN_FILES / 'docs/operators.md'
 BEGIN = '<!-- written by tools/analysis_tools/list_operators.py, from here -->'
@@ -161,16 +163,6 @@ def _code(names):
     return ', '.join(f'`{name}`' for name in names)
 
 
-def write(lines, path, begin=BEGIN, end=END):
-    """Write a table between the marks of a page."""
-    before, begins, rest = path.read_text(encoding='utf-8').partition(begin)
-    _, ends, after = rest.partition(end)
-    if not begins or not ends:
-        sys.exit(f'{path} has no place for the table: it needs {begin!r} and {end!r}')
-    with written_whole(path) as new:
-        new.write_text('\n'.join([before + begin, '', *lines, '', end + after]), encoding='utf-8')
-
-
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -195,7 +187,7 @@ def main():
         folders[name] = Path(folder)
     lines = table(callers(folders, operators), operators)
     if args.write:
-        write(lines, PAGE)
+        write_between(PAGE, BEGIN, END, '\n'.join(['', *lines, '']))
     else:
         print('\n'.join(lines))
 

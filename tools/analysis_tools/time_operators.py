@@ -6,7 +6,7 @@ an mmcv with compiled operators for the CPU, such as that of the OpenMMLab stack
 """
 
 import argparse
-import importlib
+import importlib.util
 import platform
 import sys
 import time
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import mmcv
 import torch
-from list_operators import PAGE, write
+from list_operators import PAGE, write_between
 
 from hardnet_mm.compat.mmcv_operators import make_extension
 from hardnet_mm.compat.mmcv_operators.rotated import corners_of
@@ -178,7 +178,7 @@ def main():
     warnings.simplefilter('ignore')
     lines = table(args.runs)
     if args.write:
-        write(lines, PAGE, BEGIN, END)
+        write_between(PAGE, BEGIN, END, '\n'.join(['', *lines, '']))
     else:
         print('\n'.join(lines))
 

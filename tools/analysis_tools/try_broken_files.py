@@ -49,6 +49,7 @@ ENDS = {0: 'goes on: ', 1: 'skipped: ', 2: 'refused: '}
 
 def main(args):
     from analysis_tools.broken_files import all_cases, running
+    from marked_page import write_between
 
     chosen = [
         (heading, number, case)
@@ -83,17 +84,8 @@ def main(args):
     faults = sum(row[-1] is not None for row in rows)
     print(f'{len(rows)} files tried, {faults} faults')
     if args.write and complete and not faults:
-        write(rows)
+        write_between(PAGE, BEGIN, END, table(rows))
     sys.exit(int(faults > 0))
-
-
-def write(rows):
-    """Put the table into the page."""
-    from hardnet_mm.utils.files import written_whole
-
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    with written_whole(PAGE) as new:
-        new.write_text(f'{before}{BEGIN}\n{table(rows)}\n{END}{rest.partition(END)[2]}')
 
 
 if __name__ == '__main__':
