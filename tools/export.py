@@ -6,8 +6,6 @@ PyTorch's by more than the allowed difference.
 """
 
 import logging
-import signal
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -245,8 +243,6 @@ class Exporter:
 
 
 def main(args):
-    # an exception on SIGTERM lets unfinished files be removed
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     logging.disable(logging.INFO)
     Exporter(args).run()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mmengine.config.utils import _get_cfg_metainfo
-from mmengine.utils import get_installed_path, import_modules_from_strings
+from mmengine.utils import get_installed_path
 from torch import nn
 
 from ..utils.own_files import own_models
@@ -80,8 +80,7 @@ def published_result(name):
         if package == 'hardnet_mm':
             meta = next(m for m in own_models() if Path(m['Config']).stem == Path(path).stem)
         else:
-            root = get_installed_path(import_modules_from_strings(package).__name__)
-            meta = _get_cfg_metainfo(root, path)
+            meta = _get_cfg_metainfo(get_installed_path(package), path)
     except (StopIteration, KeyError, ValueError):
         return ''
     results = meta.get('Results') or []

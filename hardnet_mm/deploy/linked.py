@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from ..training.in_place_relu6 import InPlaceReLU6
 from ..utils.tracing import is_eager
-from .fused_conv import FusedConv, state_of
+from .fused_conv import HALVES, FusedConv, state_of
 
-HALVES = (torch.float16, torch.bfloat16)
 ACTIVATIONS = (nn.Identity, nn.ReLU, nn.ReLU6, InPlaceReLU6)
 OLDEST = (8, 0)  # Ampere, the first that computes in bfloat16 and copies past the registers
 

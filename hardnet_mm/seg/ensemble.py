@@ -98,8 +98,10 @@ def ensemble_config(model: dict, count: int) -> dict:
         model (dict): Config of a member.
         count (int): Number of members.
     """
-    preprocessor = {key: model[key] for key in ('data_preprocessor',) if key in model}
-    return dict(type='SegmentorEnsemble', segmentors=[model] * count, **preprocessor)
+    config = dict(type='SegmentorEnsemble', segmentors=[model] * count)
+    if 'data_preprocessor' in model:
+        config['data_preprocessor'] = model['data_preprocessor']
+    return config
 
 
 def load_segmentors(model: nn.Module, checkpoints: Sequence[str]) -> dict:

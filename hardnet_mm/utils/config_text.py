@@ -33,17 +33,13 @@ class Name(str):
 
 
 def value_text(value, start, indent=0):
-    """Return Python for a value that begins at a column of a line, itself indented."""
-    return _value(value, start, indent)
-
-
-def _value(value, start, indent):
     """Return a value as Python text.
 
     Args:
         value: The value.
         start (int): Column at which the text begins.
-        indent (int): Column of the closing bracket where the text takes several lines.
+        indent (int): Column of the closing bracket where the text takes several lines. Defaults to
+            0.
     """
     if isinstance(value, dict) and all(str(key).isidentifier() for key in value):
         brackets, parts = ('dict(', ')'), [(f'{key}=', item) for key, item in value.items()]
@@ -53,7 +49,7 @@ def _value(value, start, indent):
         brackets, parts = '[]' if isinstance(value, list) else '()', [('', v) for v in value]
     else:
         return repr(value)
-    inside = ', '.join(name + _value(item, 0, -WIDTH) for name, item in parts)
+    inside = ', '.join(name + value_text(item, 0, -WIDTH) for name, item in parts)
     if isinstance(value, tuple) and len(value) == 1:
         inside += ','
     line = brackets[0] + inside + brackets[1]
@@ -61,6 +57,7 @@ def _value(value, start, indent):
         return line
     inner = ' ' * (indent + 4)
     lines = [
-        f'{inner}{name}{_value(item, len(inner) + len(name), indent + 4)},' for name, item in parts
+        f'{inner}{name}{value_text(item, len(inner) + len(name), indent + 4)},'
+        for name, item in parts
     ]
     return '\n'.join([brackets[0], *lines, ' ' * indent + brackets[1]])

@@ -28,8 +28,8 @@ def read_config(name, options=None):
     """Read a config by path, or by a name such as ``mmdet::ssd/ssd512_coco.py``.
 
     Both of mmengine's styles are read: text and pure Python. A config without ``default_scope``
-    gets the scope of the toolbox whose classes the config names, or
-    of the one that has a class of the model's name.
+    gets the scope of the toolbox whose classes the config names, or of the one that has a class of
+    the model's name.
 
     Args:
         name (str): Path or name.

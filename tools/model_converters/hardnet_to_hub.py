@@ -133,11 +133,9 @@ def task_of(state):
     if any(key.startswith('decode_head.') for key in state):
         return 'Semantic Segmentation'
     heads = ('bbox_head.', 'roi_head.', 'rpn_head.')
-    return (
-        'Object Detection'
-        if any(key.startswith(heads) for key in state)
-        else ('Image Classification')
-    )
+    if any(key.startswith(heads) for key in state):
+        return 'Object Detection'
+    return 'Image Classification'
 
 
 def count_classes(state):

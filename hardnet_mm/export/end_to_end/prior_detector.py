@@ -181,7 +181,7 @@ class EndToEndPriorDetector(EndToEndModel):
         for index, sample in enumerate(samples):
             rows = detections[detections[:, 0] == index]
             rows = rows[np.argsort(-rows[:, 2], kind='stable')][: self.max_per_img]
-            set_instances(sample, rows[:, 3:], rows[:, 2], rows[:, 1].astype(np.int64))
+            set_instances(sample, rows[:, 3:], rows[:, 2], rows[:, 1])
         return samples
 
     def _scored_outputs(self, outputs, samples):
