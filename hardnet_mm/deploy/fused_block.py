@@ -9,8 +9,9 @@ from ..backbones import HarDBlock
 from ..kernels.cpu.buffers import MemoryPool, runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..kernels.cpu.links_by_source import readers_of, weights_by_source
-from .fused_conv import FusedConv, state_of
-from .linked import Packed, by_kernels, can_link, is_linkable
+from .fused_conv import FusedConv
+from .linked import by_kernels, can_link, is_linkable
+from .packed import Packed
 
 
 class FusedBlock(nn.Module):
@@ -32,7 +33,7 @@ class FusedBlock(nn.Module):
         self.layers = block.layers
         self.out_layers = block.out_layers
         self.pool = pool
-        self._made = None, None
+        self._sources = Packed(_make_sources)
         dilation = self.layers[0].dilation[0] if isinstance(self.layers[0], FusedConv) else 1
         self.linkable = all(
             is_linkable(layer, dilation) and layer.stride == [1, 1] for layer in self.layers
@@ -67,7 +68,8 @@ class FusedBlock(nn.Module):
     def _by_source(self, x):
         features = [x]
         contributions = [[] for _ in self.layers]
-        for number, (convolution, readers, widths) in enumerate(self._sources(x)):
+        sources = self._sources(list(self.layers), self.layers, self.links)
+        for number, (convolution, readers, widths) in enumerate(sources):
             parts = convolution(features[number]).split(widths, dim=1)
             for reader, part in zip(readers, parts):
                 contributions[reader - 1].append(part)
@@ -85,30 +87,20 @@ class FusedBlock(nn.Module):
             total.add_(part)
         return total
 
-    def _sources(self, x):
-        """Return the convolution of each feature, the layers that read it, and their widths."""
-        made_of, sources = self._made
-        state = [state_of(layer.weight) for layer in self.layers]
-        if state != made_of:
-            with torch.inference_mode(False):  # its tensors count their versions
-                kernels = weights_by_source([layer.weight for layer in self.layers], self.links)
-                parts = zip(readers_of(self.links), kernels)
-                sources = [self._source(number, *part) for number, part in enumerate(parts)]
-            self._made = state, sources
-        return sources
 
-    def _source(self, number, readers, kernels):
-        widths = [len(self.layers[reader - 1].weight) for reader in readers]
-        bias = kernels.new_zeros(len(kernels))
-        bias[: widths[0]] = self.layers[number].bias  # its nearest link brings a layer's bias
-        convolution = FusedConv(self.layers[0], pool=self.layers[0].pool)  # all are alike
-        convolution.weight = nn.Parameter(kernels, requires_grad=False)
+def _make_sources(layers, links):
+    """Return the convolution of each feature, the layers that read it, and their widths."""
+    sources = []
+    kernels = weights_by_source([layer.weight for layer in layers], links)
+    for number, (readers, weight) in enumerate(zip(readers_of(links), kernels)):
+        widths = [len(layers[reader - 1].weight) for reader in readers]
+        bias = weight.new_zeros(len(weight))
+        bias[: widths[0]] = layers[number].bias  # its nearest link brings a layer's bias
+        convolution = FusedConv(layers[0], pool=layers[0].pool)  # all are alike
+        convolution.weight = nn.Parameter(weight, requires_grad=False)
         convolution.bias = nn.Parameter(bias, requires_grad=False)
-        return convolution, readers, widths
-
-    def __getstate__(self):
-        """Exclude the stacked weights from copies and files; the next run restacks them."""
-        return {**self.__dict__, '_made': (None, None)}
+        sources.append((convolution, readers, widths))
+    return sources
 
 
 def make_linked_block(block: FusedBlock, transition: FusedConv | None = None) -> Any:

@@ -10,6 +10,7 @@ from ..kernels.cpu.buffers import MemoryPool, runs_in_pool
 from ..kernels.cpu.capabilities import has_onednn_convolutions
 from ..training.in_place_relu6 import InPlaceReLU6
 from ..utils.tracing import is_eager
+from .packed import Packed
 
 # Activations that oneDNN computes with the convolution: oneDNN's name and arguments.
 ONEDNN_ACTIVATIONS = {
@@ -60,7 +61,9 @@ class FusedConv(nn.Module):
         self.fused_act = fused(self.act) if fused else ('none', [])
         self.rest = nn.Identity() if fused else self.act  # what oneDNN leaves to do
         self.pool = pool if winograd.is_supported(self) else None
-        self._packed: dict = {}
+        # for the first input size: oneDNN takes its layout for others, too
+        self._winograd_kernels = Packed(winograd.pack_kernels)
+        self._reordered_weight = Packed(_reorder)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to the activated ``(N, out_channels, H', W')``."""
@@ -70,10 +73,10 @@ class FusedConv(nn.Module):
         if not (runs_in_pool(x) and has_onednn_convolutions(x.dtype)):
             return self.act(self._convolve_plainly(x))
         if self.pool is not None and winograd.is_faster(self.weight, x):
-            kernels = self._pack(x, winograd.pack_kernels)
+            kernels = self._winograd_kernels([self], self.weight, x.shape)
             return self.act(winograd.convolve(x, kernels, self.bias, self.pool))
         geometry = (self.padding, self.stride, self.dilation, self.groups)
-        weight = self._pack(x, _reorder, geometry)
+        weight = self._reordered_weight([self], self.weight, x.shape, geometry)
         name, numbers = self.fused_act
         x = torch.ops.mkldnn._convolution_pointwise(
             x, weight, self.bias, *geometry, name, numbers, ''
@@ -94,19 +97,6 @@ class FusedConv(nn.Module):
             return functional.conv2d(x.float(), weight.float(), bias, *geometry).to(x.dtype)
         return functional.conv2d(x, weight, bias, *geometry)
 
-    def _pack(self, x, pack, *args):
-        """Return the weights in oneDNN's layout, packed once, for the first input size."""
-        state = state_of(self.weight)
-        made_of, packed = self._packed.get(pack, (None, None))
-        if made_of != state:
-            packed = pack(self.weight, x.shape, *args)
-            self._packed[pack] = state, packed
-        return packed
-
-    def __getstate__(self):
-        """Exclude the packed weights from copies and files; the next run repacks them."""
-        return {**self.__dict__, '_packed': {}}
-
 
 def computes_in_cudnn(x: Tensor) -> bool:
     """Return whether a tensor is on a GPU with cuDNN, in eager mode, without gradients."""
@@ -118,13 +108,6 @@ def computes_in_cudnn(x: Tensor) -> bool:
         and not (x.requires_grad and torch.is_grad_enabled())
         and not torch.is_autocast_enabled()
     )
-
-
-def state_of(weight: Tensor) -> tuple:
-    """Return a value that changes when a weight is replaced or modified."""
-    # an inference tensor (loaded by assignment in inference mode) counts no versions: never equal
-    version = float('nan') if weight.is_inference() else weight._version
-    return weight.dtype, weight.data_ptr(), version
 
 
 def _reorder(weight, shape, geometry):

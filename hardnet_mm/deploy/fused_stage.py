@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from ..backbones.stages import Stage
 from .fused_block import FusedBlock, make_linked_block
 from .fused_conv import FusedConv
-from .linked import Packed, by_kernels, can_link, is_linkable
+from .linked import by_kernels, can_link, is_linkable
+from .packed import Packed
 
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..training.in_place_relu6 import InPlaceReLU6
 from ..utils.tracing import is_eager
-from .fused_conv import HALVES, FusedConv, state_of
+from .fused_conv import HALVES, FusedConv
 
 ACTIVATIONS = (nn.Identity, nn.ReLU, nn.ReLU6, InPlaceReLU6)
 OLDEST = (8, 0)  # Ampere, the first that computes in bfloat16 and copies past the registers
@@ -83,29 +83,3 @@ def is_linkable(layer: nn.Module, halo: int = 1) -> bool:
         and layer.padding == [padding] * 2
         and layer.dilation == [dilation] * 2
     )
-
-
-class Packed:
-    """A cache of something computed from layers' weights, such as packed weights.
-
-    It is recomputed when the weights change, and is not part of copies and files.
-
-    Args:
-        make (callable): Computes it.
-    """
-
-    def __init__(self, make: Any) -> None:
-        self.make = make
-        self._made: tuple = (None, None)
-
-    def __call__(self, layers: list[FusedConv], *args: Any) -> Any:
-        """Return the value for the layers' current weights."""
-        state = [state_of(layer.weight) for layer in layers]
-        if state != self._made[0]:
-            with torch.inference_mode(False), torch.no_grad():
-                self._made = state, self.make(*args)
-        return self._made[1]
-
-    def __reduce__(self) -> tuple:
-        """Copy and save without the value."""
-        return Packed, (self.make,)

@@ -134,6 +134,20 @@ def test_a_block_without_concatenations(monkeypatch):
     assert distance(fused(x), wanted) < 1e-4
 
 
+@pytest.mark.cpu
+@torch.no_grad()
+def test_biases_alone_are_changed():
+    block = settle(HarDBlock(20, 6, 1.7, 8))
+    fused = to_deploy(nn.Sequential(block))
+    x = torch.randn(1, 20, 13, 9)
+    before = fused(x)
+    for layer in fused[0].layers:
+        layer.bias.add_(1)
+    wanted = copy.deepcopy(fused)(x)  # nothing is laid out in a copy
+    assert distance(before, wanted) > 0.1
+    assert torch.equal(fused(x), wanted)
+
+
 def test_what_else_it_folds():
     model = settle(build_model(read_config('mmpretrain::resnet/resnet18_8xb32_in1k.py')))
     deployed = to_deploy(model)
