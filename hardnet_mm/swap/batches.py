@@ -16,6 +16,7 @@ from .probe import preprocessor
 from .world import scene
 
 FRAMES = 32  # of a random video
+TRIES = 100  # random samples, of which the training pipeline takes two
 RGB = 3  # channels
 ONE_CLASS = r"'num_classes': 1\b"
 # What a transform that reads a file, or parts of a video, is called.
@@ -210,15 +211,20 @@ def prepared(cfg, sample, skipped=READERS, **more):
         skipped (tuple[str]): What transforms that are left out begin with. Defaults to those that
             read files.
         more: What the data set adds.
+
+    Raises:
+        RuntimeError: If the pipeline drops nearly all of :data:`TRIES` random samples.
     """
     pipeline = _training_data(cfg).pipeline
     kept = [part for part in pipeline if not kind_of(part).startswith(skipped)]
     transforms = [TRANSFORMS.build(dict(part)) for part in kept]
     results = []
-    while len(results) < 2:
+    for _ in range(TRIES):
         result = dict(sample(), **more)
         for transform in transforms:
             result = result and transform(result)  # some give up by None
         if result:
             results.append(result)
-    return pseudo_collate(results)
+        if len(results) == 2:
+            return pseudo_collate(results)
+    raise RuntimeError(f'the training pipeline takes {len(results)} of {TRIES} random samples')
