@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from .backbones import HarDBlock, HarDNet
 from .backbones.architectures import HEAD_DROPOUT
 from .checkpoints import convert_official, is_official
+from .checkpoints.card import timm_settings
 from .checkpoints.download import find_weights
 from .checkpoints.published import WEIGHTS
 from .foundation import initialize
 from .training.recomputation import RecomputingHarDBlock
 
 try:
-    from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
     from timm.layers import ClassifierHead
     from timm.models import (
         PretrainedCfg,
@@ -133,16 +133,9 @@ def adapt_keys(state_dict: dict, model: nn.Module) -> dict:
 def _published(arch):
     weights = WEIGHTS[arch]
     return dict(
+        timm_settings(weights.input_size),
         url=weights.address,
         num_classes=1000,
-        input_size=(3, *weights.input_size),
-        pool_size=tuple(side // 32 for side in weights.input_size),
-        crop_pct=0.875,
-        interpolation='bilinear',
-        mean=IMAGENET_DEFAULT_MEAN,
-        std=IMAGENET_DEFAULT_STD,
-        first_conv='stem.0.conv',
-        classifier='head.fc',
         origin_url=weights.source,
         license=weights.license.lower(),
         paper_ids='arXiv:1909.00948',

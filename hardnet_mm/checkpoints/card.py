@@ -24,7 +24,24 @@ CITATION = """@inproceedings{chao2019hardnet,
   pages = {3552--3561},
   year = {2019}
 }"""
-IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+def timm_settings(input_size: tuple[int, int]) -> dict:
+    """Return how a classifier takes images and where its layers are, under timm's names.
+
+    Args:
+        input_size (tuple[int, int]): Height and width in pixels.
+    """
+    return dict(
+        input_size=(3, *input_size),
+        pool_size=tuple(side // 32 for side in input_size),
+        crop_pct=0.875,
+        interpolation='bilinear',
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        first_conv='stem.0.conv',
+        classifier='head.fc',
+    )
 
 
 @dataclass(frozen=True)
@@ -112,17 +129,10 @@ class Card:
             if weights.config:
                 model['config'] = f'hardnet_mm::{weights.config}.py'
             return json.dumps(model, indent=2) + '\n'
-        size = weights.input_size or (224, 224)
         pretrained = dict(
-            IMAGENET,
+            timm_settings(weights.input_size or (224, 224)),
             tag=None,
             num_classes=self.num_classes,
-            input_size=(3, *size),
-            pool_size=tuple(side // 32 for side in size),
-            crop_pct=0.875,
-            interpolation='bilinear',
-            first_conv='stem.0.conv',
-            classifier='head.fc',
             license=self.license.lower(),
         )
         fields = dict(
