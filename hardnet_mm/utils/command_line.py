@@ -48,7 +48,9 @@ def load_config(args):
 def _distribute_on_cpu(cfg):
     """Set up gloo and a model wrapper for CPUs: mmengine's own set-up needs a GPU."""
     seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
-    dist.init_process_group('gloo', timeout=seconds and timedelta(seconds=seconds))
+    # not None: PyTorch 2.1 takes no such timeout
+    limit = {} if seconds is None else dict(timeout=timedelta(seconds=seconds))
+    dist.init_process_group('gloo', **limit)
     if cfg.get('sync_bn') is not None:
         warnings.warn(
             f'sync_bn={cfg.sync_bn!r} needs GPUs: each process normalizes by its own images here',
