@@ -10,15 +10,17 @@ MOST_GROUPS = 32  # what the toolboxes' configs ask for
 
 
 def check_groups(build: Callable[[], nn.Module], norm_cfg: dict) -> None:
-    """Refuse a number of groups that does not divide the channels of every norm.
+    """Refuse a group normalization whose number of groups does not divide every norm's channels.
 
     Args:
         build (Callable): Builds the network with BatchNorms, whose widths are read.
-        norm_cfg (dict): Config of the GN.
+        norm_cfg (dict): Config of the norm layers. Other types than GN are not checked.
 
     Raises:
         ValueError: If the number does not divide them. The message names the largest that does.
     """
+    if norm_cfg.get('type') != 'GN':
+        return
     with torch.device('meta'):  # nothing is stored
         modules = build().modules()
     widths = {module.num_features for module in modules if isinstance(module, nn.BatchNorm2d)}

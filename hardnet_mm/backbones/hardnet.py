@@ -86,8 +86,7 @@ class HarDNet(StagedBackbone):
         if pool not in POOLS:
             raise ValueError(f'pool must be one of {list(POOLS)}, got {pool!r}')
         self.out_indices = tuple(out_indices)
-        if norm_cfg.get('type') == 'GN':
-            check_groups(lambda: HarDNet(arch, out_indices=out_indices), norm_cfg)
+        check_groups(lambda: HarDNet(arch, out_indices=out_indices), norm_cfg)
         self.frozen_stages, self.norm_eval = frozen_stages, norm_eval
         plan = plan_stages(arch, self.out_indices, strides, dilations, ceil_mode)
         self._check_frozen_stages(len(plan))

@@ -9,6 +9,7 @@ from ..foundation import BaseModule, ConvModule, ModuleList
 from ..registry import BACKBONES
 from ..utils.arguments import typed
 from .architectures import count_stages, get_architecture_v2, group_blocks
+from .groups import check_groups
 from .hardnet_block import concatenate, dense_conv
 from .official_keys import adapt_to_backbone
 from .staged import StagedBackbone
@@ -149,6 +150,7 @@ class HarDNetV2(StagedBackbone):
         super().__init__(init_cfg)
         arch = get_architecture_v2(arch)
         self.out_indices = tuple(out_indices)
+        check_groups(lambda: HarDNetV2(arch, out_indices=out_indices), norm_cfg)
         self.frozen_stages, self.norm_eval = frozen_stages, norm_eval
         groups = group_blocks(arch['downsample'])
         num_stages = count_stages(self.out_indices, len(arch['stem_channels']), len(groups))
@@ -174,9 +176,8 @@ def make_stage_v2(index, channels, blocks, arch, ends_early, conv_cfg):
     stage = Stage()
     stage.add_module('pool', nn.MaxPool2d(2))
     for i, number in enumerate(blocks):
-        block = HarDBlockV2(
-            channels, arch['num_layers'][number], arch['out_nodes'][number], **conv_cfg
-        )
+        num_layers, out_nodes = arch['num_layers'][number], arch['out_nodes'][number]
+        block = HarDBlockV2(channels, num_layers, out_nodes, **conv_cfg)
         stage.add_module(f'block{i}', block)
         stage.add_module(f'excitation{i}', SqueezeExcitation(block.out_channels))
         stage.block_channels = channels = block.out_channels

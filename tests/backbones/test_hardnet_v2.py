@@ -164,3 +164,11 @@ def test_weights_of_the_original_load(golden, tmp_path):
     )
     with pytest.raises(RuntimeError, match='Missing key'):
         HarDNet('hardnet39ds').load_state_dict(dict(state))
+
+
+def test_group_norm_has_groups_that_divide_the_channels():
+    norm = dict(type='GN', num_groups=32)
+    with pytest.raises(ValueError, match='GN with 32 groups .* num_groups=10,'):
+        HarDNetV2(out_indices=(0,), norm_cfg=norm)
+    backbone = HarDNetV2(out_indices=(0,), norm_cfg=dict(norm, num_groups=10))
+    assert backbone(torch.rand(1, 3, 32, 32))[0].shape == (1, 120, 8, 8)
