@@ -12,6 +12,7 @@ from mmengine.registry import MODELS
 from mmengine.utils import import_modules_from_strings
 
 from .errors import InputError
+from .installed import STACKS
 
 # The toolboxes that this plugin supports, with the name of their task in mm's metafiles.
 TASKS = {
@@ -93,10 +94,5 @@ def check_installed(scope, name):
     """
     if find_spec(scope) is not None:
         return
-    cure = (
-        "pip install 'hardnet_mm[onedl]' (the maintained continuation), or "
-        "'hardnet_mm[openmmlab]' (OpenMMLab's last releases)"
-        if scope in TOOLBOXES
-        else 'install it first'
-    )
+    cure = STACKS if scope in TOOLBOXES else 'install it first'
     raise ImportError(f'{name} is a config of {scope}, which is not installed: {cure}', name=scope)

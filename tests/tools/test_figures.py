@@ -186,6 +186,14 @@ def test_a_contact_sheet_with_heatmaps(run_tool, sheet_arguments, tmp_path):
     assert 'is there already' in run_tool(SHEET, *sheet_arguments, '--out', out, fails=True)
 
 
+def test_a_contact_sheet_of_another_model(run_tool, sheet_arguments, tmp_path):
+    config, _, *options = sheet_arguments
+    torch.save(dict(state_dict={}, meta={}), tmp_path / 'other.pth')
+    arguments = (config, tmp_path / 'other.pth', *options, '--out', tmp_path / 'sheet.png')
+    output = run_tool(SHEET, *arguments, fails=True)
+    assert 'other.pth is not one of this config' in output and 'Traceback' not in output
+
+
 def test_heatmaps_are_centernets_only(root, run_tool, tmp_path):
     torch.save(dict(state_dict={}), tmp_path / 'weights.pth')
     ssd = root / 'configs/digits/ssd_hardnet_digits.py'

@@ -52,9 +52,9 @@ def parse_args():
 def build(args):
     """Return the model, its test set and the visualizer."""
     from mmengine.registry import DefaultScope
-    from mmengine.runner import load_checkpoint
 
     from hardnet_mm.checkpoints.files import check_checkpoint
+    from hardnet_mm.checkpoints.loaders import load_whole
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.configs import build_model
     from hardnet_mm.utils.datasets import check_data_files
@@ -72,7 +72,7 @@ def build(args):
     from mmdet.registry import DATASETS, VISUALIZERS
 
     model = build_model(cfg)
-    load_checkpoint(model, args.checkpoint, map_location='cpu', strict=True)
+    load_whole(model, args.checkpoint)
     with DefaultScope.overwrite_default_scope('mmdet'):
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
         visualizer = VISUALIZERS.build({**cfg.visualizer, 'vis_backends': None})
