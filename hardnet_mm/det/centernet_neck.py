@@ -36,8 +36,8 @@ class CTHarDNetNeck(BaseModule):
         growth_multiplier (float): Growth multiplier of the blocks. Defaults to 1.7.
         norm_cfg (dict): Config of the norm layers. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Config of the activations. Defaults to ``dict(type='ReLU')``.
-        init_cfg (dict, optional): Initialization config. Defaults to He-uniform convolutions, as
-            the original's.
+        init_cfg (dict | list[dict], optional): Initialization config. Defaults to He-uniform
+            convolutions, as the original's.
 
     Attributes:
         out_channels (int): Channels of the output.
@@ -58,7 +58,7 @@ class CTHarDNetNeck(BaseModule):
         growth_multiplier: float = 1.7,
         norm_cfg: dict = dict(type='BN'),
         act_cfg: dict = dict(type='ReLU'),
-        init_cfg: dict | None = dict(
+        init_cfg: dict | list | None = dict(
             type='Kaiming', layer='Conv2d', mode='fan_in', distribution='uniform'
         ),
     ) -> None:

@@ -32,8 +32,8 @@ class RFBNeck(SSDNeck):
             ``channels``. Defaults to None: no bridge.
         norm_cfg (dict): Config of the norm layers except the bridge's. Defaults to BatchNorm,
             momentum 0.01.
-        init_cfg (list[dict]): Initialization config. Defaults to the original's: He-normal weights,
-            with fan-out.
+        init_cfg (dict | list[dict], optional): Initialization config. Defaults to the original's:
+            He-normal weights, with fan-out.
         **kwargs: The other arguments of ``SSDNeck``: ``level_strides``, ``level_paddings`` and
             ``last_kernel_size`` of the last levels.
 
@@ -50,7 +50,7 @@ class RFBNeck(SSDNeck):
         block_dilations: Sequence[Sequence[int]],
         bridge: dict | None = None,
         norm_cfg: dict = RFB_NORM,
-        init_cfg: list[dict] = [
+        init_cfg: dict | list | None = [
             dict(type='Kaiming', layer='Conv2d', mode='fan_out'),
             dict(type='Constant', val=1, layer='BatchNorm2d'),
         ],

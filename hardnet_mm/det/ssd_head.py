@@ -35,8 +35,8 @@ class HarDNetSSDHead(SSDHead):
             :class:`InclusiveBoxes` makes them and the original has them on COCO. A pixel of the
             image before resizing is then added to width and height of predicted boxes, before NMS,
             so that the outputs are in mmdet's coordinates. Defaults to False.
-        init_cfg (dict): Initialization config. Defaults to the original's: PyTorch's own weights
-            and zero biases.
+        init_cfg (dict | list[dict], optional): Initialization config. Defaults to the original's:
+            PyTorch's own weights and zero biases.
         **kwargs: The other arguments of ``SSDHead``.
 
     Attributes:
@@ -52,7 +52,7 @@ class HarDNetSSDHead(SSDHead):
         self,
         *args: Any,
         inclusive_boxes: bool = False,
-        init_cfg: dict = PYTORCH_INIT,
+        init_cfg: dict | list | None = PYTORCH_INIT,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, init_cfg=init_cfg, **kwargs)

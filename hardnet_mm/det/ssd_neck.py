@@ -40,6 +40,7 @@ class HarDNetSSDNeck(SSDNeck):
         bridge_channels: int,
         bridge_dilation: int = 1,
         bridge_norm_cfg: dict = dict(type='BN'),
+        # a list: SSDNeck appends that of its L2Norm
         init_cfg: list[dict] = [PYTORCH_INIT, dict(type='Constant', val=1, layer='BatchNorm2d')],
         **kwargs: Any,
     ) -> None:

@@ -255,6 +255,20 @@ def test_bad_input(change, words):
         assert word in str(raised.value)
 
 
+ONES = dict(type='Constant', layer='Conv2d', val=1)
+
+
+@pytest.mark.parametrize('init_cfg', [None, ONES, [ONES]], ids=['none', 'dict', 'list'])
+@pytest.mark.parametrize(
+    'name, part', [('rfb', 'neck'), ('rfb', 'bbox_head'), ('centernet', 'neck')]
+)
+def test_any_initialization_of_mmengine_is_taken(read, name, part, init_cfg):
+    settings = read(f'digits/{name}_hardnet_digits').model[part]
+    built = MODELS.build(dict(settings, init_cfg=init_cfg))
+    assert built.init_cfg == init_cfg
+    built.init_weights()
+
+
 def test_a_bridge_is_an_option():
     assert not isinstance(RFBNeck(**NECK).bridge, Bridge)
     neck = RFBNeck(**NECK, bridge=dict(mid_channels=48, dilation=4))
