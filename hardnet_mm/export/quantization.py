@@ -8,6 +8,8 @@ from .formats.common import need
 # The steps after the network are not quantised: decoding multiplies, adds and exponentiates, which
 # int8 is not precise enough for.
 KEPT_IN_FLOAT = ['Multiply', 'Divide', 'Subtract', 'Exp', 'Softmax', 'Sigmoid', 'ReduceSum']
+# Of ONNX: convolutions, and the operators between them.
+QUANTIZED = ['Conv', 'Concat', 'MaxPool', 'AveragePool', 'Clip', 'Relu', 'Softmax']
 
 
 def quantize_openvino(path, images):
@@ -56,15 +58,7 @@ def quantize_onnx(path, images):
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
             nodes_to_exclude=[node.name for node in nodes if node.name.count('/') < 2],
-            op_types_to_quantize=[
-                'Conv',
-                'Concat',
-                'MaxPool',
-                'AveragePool',
-                'Clip',
-                'Relu',
-                'Softmax',
-            ],
+            op_types_to_quantize=QUANTIZED,
         )
 
 

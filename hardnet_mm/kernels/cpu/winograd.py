@@ -111,14 +111,9 @@ def pack_kernels(weight, shape):
     transform = torch.tensor(KERNEL_TRANSFORM[rows], dtype=torch.float64)
     kernels = torch.einsum('pr,oirc->poic', transform, weight.double())
     shape = [1, channels, batch * _tiles(height, rows), width]
-    return [
-        torch.ops.mkldnn._reorder_convolution_weight(
-            kernel.unsqueeze(2).to(weight.dtype, memory_format=torch.channels_last),
-            *GEOMETRY,
-            shape,
-        )
-        for kernel in kernels
-    ]
+    layout = dict(dtype=weight.dtype, memory_format=torch.channels_last)
+    reorder = torch.ops.mkldnn._reorder_convolution_weight
+    return [reorder(kernel.unsqueeze(2).to(**layout), *GEOMETRY, shape) for kernel in kernels]
 
 
 def rows_per_tile(height, dtype):
@@ -153,19 +148,13 @@ def _convolve(x, kernels, bias, pool, out):
     tiles = _tiles(height, rows)
     inputs = transform_input(x, rows, pool)
     products = pool.empty((rows + 2, batch * tiles, width, channels), x.dtype).zero_()
+    add_convolution = torch.ops.mkldnn._convolution_pointwise_.binary
     for number, kernel in enumerate(kernels):
-        torch.ops.mkldnn._convolution_pointwise_.binary(
-            products[number].unsqueeze(0).permute(0, 3, 1, 2),  # what it adds to
-            inputs[number].unsqueeze(0).permute(0, 3, 1, 2),
-            kernel,
-            bias if number == EVERY_ROW else None,
-            *GEOMETRY,
-            'add',
-            1.0,
-            None,
-            [],
-            '',
+        total, maps = (
+            tensors[number].unsqueeze(0).permute(0, 3, 1, 2) for tensors in (products, inputs)
         )
+        own_bias = bias if number == EVERY_ROW else None
+        add_convolution(total, maps, kernel, own_bias, *GEOMETRY, 'add', 1.0, None, [], '')
     full = out
     if tiles * rows != height:
         full = pool.empty((batch, tiles * rows, width, channels), x.dtype)
