@@ -9,7 +9,6 @@ import types
 import torch
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.dataset import BaseDataset
-from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import checkpoint
@@ -59,13 +58,14 @@ def save_whole_checkpoints():
     """Write checkpoints atomically, and remove old ones only after the new one is saved.
 
     mmengine writes directly to the file's path. It also removes the checkpoints beyond
-    ``max_keep_ckpts`` before it saves the new one. A full disk or a kill would then leave an
-    incomplete file, or none.
+    ``max_keep_ckpts``, and the best one so far, before it saves the new one. A full disk or a kill
+    would then leave an incomplete file, or none.
     """
     if not hasattr(LocalBackend.put, '__wrapped__'):
         LocalBackend.put = _whole(LocalBackend.put)
         hook = CheckpointHook
         hook._save_checkpoint_with_step = _removing_last(hook._save_checkpoint_with_step)
+        hook._save_best_checkpoint = _removing_last(hook._save_best_checkpoint)
 
 
 def _whole(put):
@@ -85,20 +85,36 @@ def _whole(put):
 
 def _removing_last(save):
     @functools.wraps(save)
-    def save_and_remove(self, runner, step, meta):
-        old, kept = None, getattr(self, 'keep_ckpt_ids', ())  # without a limit, there are none
-        if 0 < self.max_keep_ckpts == len(kept) and kept[-1] != step:
-            old = self.file_backend.join_path(
-                self.out_dir, self.filename_tmpl.format(kept.popleft())
-            )
-        save(self, runner, step, meta)
-        if old is not None and is_main_process():
-            if self.file_backend.isfile(old):
-                self.file_backend.remove(old)
-            elif self.file_backend.isdir(old):  # DeepSpeed's
-                self.file_backend.rmtree(old)
+    def save_and_remove(self, *args, **kwargs):
+        backend = self.file_backend
+        self.file_backend = later = _RemovesLater(backend)
+        try:
+            save(self, *args, **kwargs)
+        finally:
+            self.file_backend = backend
+        best = getattr(self, 'best_ckpt_path_dict', {}).values()  # of several metrics
+        saved = (self.last_ckpt, getattr(self, 'best_ckpt_path', None), *best)
+        for remove, path in later.removals:
+            if path not in saved:  # under the name of the old one
+                remove(path)
 
     return save_and_remove
+
+
+class _RemovesLater:
+    """A file backend that collects what is to be removed, instead of removing it."""
+
+    def __init__(self, backend):
+        self.backend, self.removals = backend, []
+
+    def __getattr__(self, name):
+        return getattr(self.backend, name)
+
+    def remove(self, path):
+        self.removals.append((self.backend.remove, path))
+
+    def rmtree(self, path):  # of a folder, as DeepSpeed's checkpoints are
+        self.removals.append((self.backend.rmtree, path))
 
 
 def refuse_empty_data_sets():
