@@ -10,6 +10,8 @@ import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from torch import Tensor
 
+from ..utils.tracing import constant
+
 # PyTorch's own initialization of a convolution's weights, uniform up to 1 / sqrt(inputs), with zero
 # bias: that of the original SSD's extra levels and heads.
 PYTORCH_INIT = dict(
@@ -59,7 +61,7 @@ def decode_priors(
     if any(last_pixel):
         boxes = boxes + boxes.new_tensor([0, 0, *map(float, last_pixel)])
     if head.bbox_coder.clip_border:
-        height, width = map(int, image_size)
+        height, width = map(constant, image_size)
         limits = boxes.new_tensor([width, height, width, height])
         boxes = torch.minimum(boxes.clamp(min=0), limits)
     scores = flatten_levels(logits, head.cls_out_channels)
