@@ -102,7 +102,8 @@ class Exporter:
         from hardnet_mm.checkpoints.files import check_checkpoint
         from hardnet_mm.export.formats import FORMATS
         from hardnet_mm.utils.configs import read_config
-        from hardnet_mm.utils.datasets import check_data_files, leaf_datasets
+        from hardnet_mm.utils.data_settings import check_data_files
+        from hardnet_mm.utils.datasets import leaf_datasets
         from hardnet_mm.utils.errors import InputError
         from hardnet_mm.utils.toolboxes import register_toolbox
 
@@ -116,9 +117,9 @@ class Exporter:
         test_set = self.cfg.test_dataloader.dataset
         self.pipeline = next(leaf_datasets(test_set)).pipeline
         if not args.images:
-            check_data_files(test_set)
+            check_data_files(self.cfg, 'test_dataloader')
         if args.int8:
-            check_data_files(self.cfg.train_dataloader.dataset)
+            check_data_files(self.cfg, 'train_dataloader')
 
     def run(self):
         """Export, and print the files written."""

@@ -1,0 +1,178 @@
+"""Tells which settings of a config name data that are not there, or classes that they have not."""
+
+import contextlib
+import os
+
+from .datasets import named_leaves
+from .errors import InputError
+from .toolboxes import PACKAGES, register_toolbox
+
+# Classes whose ``load_data_list`` reads ``ann_file``, with the folder it lists if there is none.
+READERS = {
+    'mmengine.dataset.base_dataset.BaseDataset': None,
+    'mmdet.datasets.coco.CocoDataset': None,
+    'mmdet.datasets.xml_style.XMLDataset': None,
+    'mmseg.datasets.basesegdataset.BaseSegDataset': 'img_path',
+    'mmpretrain.datasets.custom.CustomDataset': 'img_path',
+    'hardnet_mm.seg.binary_dataset.BinaryMaskDataset': 'img_path',
+}
+METRIC = 'mmdet.evaluation.metrics.coco_metric.CocoMetric'  # its __init__ reads ann_file
+KNOWN = {*PACKAGES, __name__.partition('.')[0]}
+
+
+def check_data_files(cfg, *names):
+    """Refuse a config whose data are not there, before the model is built or data are read.
+
+    Only what a class surely reads from the disk is checked: ``ann_file`` of :data:`READERS`, the
+    folder that they list without it, and ``ann_file`` of ``CocoMetric``. Subclasses are checked if
+    they inherit the methods that read these settings. Data on another machine (``backend_args``,
+    addresses) are not checked.
+
+    Args:
+        cfg (Config): A config whose toolbox is imported.
+        *names (str): Its data loaders and evaluators to check, such as ``'train_dataloader'``.
+
+    Raises:
+        FileNotFoundError: If a file or folder is missing. The message has the settings' keys.
+    """
+    missing = {}
+    for key, entry, kind in _entries(cfg, names):
+        for setting, path in _read(entry, kind).items():
+            if not _is_there(path):
+                root = entry.get('data_root')
+                if root and path.startswith(root) and not _is_there(root):
+                    setting, path = 'data_root', root
+                missing.setdefault(path, []).append(f'{key}.{setting}')
+    if missing:
+        places = ', '.join(f'{path} ({", ".join(keys)})' for path, keys in missing.items())
+        raise FileNotFoundError(
+            f'No such file or directory: {places}: correct these settings in the config or by '
+            '--cfg-options'
+        )
+
+
+@contextlib.contextmanager
+def naming_files(cfg, *names):
+    """Name the settings that lead to a file, in the error of a file that is missing.
+
+    Args:
+        cfg (Config): A config whose toolbox is imported.
+        *names (str): As of :func:`check_data_files`.
+
+    Raises:
+        FileNotFoundError: If the block raises one.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        # a worker of a data loader puts its traceback before the message
+        message = str(error).splitlines()[-1].removeprefix('FileNotFoundError: ')
+        leading = [
+            (len(path), f'{key}.{setting}')
+            for key, entry, _ in _entries(cfg, names)
+            for setting, path in {**_paths(entry), 'data_root': entry.get('data_root')}.items()
+            if path and any(f"'{path.rstrip('/')}{end}" in message for end in "/'")
+        ]
+        if not leading:
+            raise
+        farthest = max(leading)[0]
+        keys = ', '.join(key for length, key in leading if length == farthest)
+        raise FileNotFoundError(f'{message} ({keys})') from error
+
+
+@contextlib.contextmanager
+def naming_classes(model):
+    """Name the settings of the heads that mmdet's ``NumClassCheckHook`` refuses.
+
+    Args:
+        model (nn.Module): The model that is trained in the block.
+
+    Raises:
+        InputError: If the hook raises its error in the block.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        keys = [
+            f'model.{name.removeprefix("module.")}.num_classes'
+            for name, module in model.named_modules()
+            if f'({getattr(module, "num_classes", None)}) in {type(module).__name__} ' in str(error)
+        ]
+        if not keys:
+            raise
+        raise InputError(
+            f"{error}: set {', '.join(keys)}, or metainfo.classes of the data set's config"
+        ) from error
+
+
+def _entries(cfg, names):
+    """Yield the key, the config and the class of data loaders' data sets and of metrics."""
+    registry = register_toolbox(cfg.default_scope)
+    for name in names:
+        part = cfg.get(name) or {}
+        if name.endswith('evaluator'):
+            parts = {name: part}
+            if isinstance(part, (list, tuple)):
+                parts = {f'{name}.{index}': metric for index, metric in enumerate(part)}
+            classes = registry.METRICS
+        else:
+            parts = dict(named_leaves(part.get('dataset') or {}, f'{name}.dataset'))
+            classes = registry.DATASETS
+        for key, entry in parts.items():
+            if isinstance(entry, dict):
+                yield key, entry, _class(entry.get('type'), classes)
+
+
+def _class(kind, registry):
+    """Return the class that a ``type`` names, None if there is none."""
+    if not isinstance(kind, str):
+        return kind
+    with contextlib.suppress(RuntimeError):  # of a name with dots that leads nowhere
+        return registry.get(kind)
+
+
+def _paths(entry):
+    """Return the paths of a data set's or metric's config by their settings."""
+    root, prefix = entry.get('data_root') or '', entry.get('data_prefix') or {}
+    values = dict(ann_file=entry.get('ann_file'))
+    if isinstance(prefix, dict):
+        values.update({f'data_prefix.{name}': value for name, value in prefix.items()})
+    else:
+        values['data_prefix'] = prefix
+    return {
+        setting: os.path.join(root, value)
+        for setting, value in values.items()
+        if value and isinstance(value, str)
+    }
+
+
+def _read(entry, kind):
+    """Return those of :func:`_paths` that a class surely reads from the disk."""
+    paths = _paths(entry)
+    if entry.get('backend_args') or any('://' in path for path in paths.values()):
+        return {}
+    reader = _origin(kind, 'load_data_list')
+    changed = {_origin(kind, name).split('.')[0] for name in ('__init__', '_join_prefix')}
+    if _origin(kind, '__init__') != METRIC and not (reader in READERS and changed <= KNOWN):
+        return {}
+    if 'ann_file' in paths:
+        return {'ann_file': paths['ann_file']}
+    folder = READERS.get(reader)
+    if folder is None:
+        return {}
+    settings = ('data_prefix', f'data_prefix.{folder}')
+    paths = {setting: paths[setting] for setting in settings if setting in paths}
+    if paths and entry.get('split'):  # by which mmpretrain may find an annotation file
+        return {}
+    return paths or {'data_root': entry.get('data_root') or '.'}
+
+
+def _origin(kind, method):
+    """Return the full name of the class that defines a method of a class, '.' if none does."""
+    function = getattr(kind, method, None)
+    module, name = (getattr(function, part, '') for part in ('__module__', '__qualname__'))
+    return f'{module}.{name.rpartition(".")[0]}'
+
+
+def _is_there(path):
+    return os.path.exists(path) or os.path.exists(os.path.expanduser(path))
