@@ -43,10 +43,8 @@ test-cpu-without-vector-registers:
 test-cpu-without-%:
 	OMP_NUM_THREADS=$(if $(filter onednn,$*),2,1) $(CPU_TESTS) --lacking $*
 
-# What notebooks and other libraries' tests need is installed here, since nothing else does.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --no-compile nbclient==0.11.0 ipykernel==7.4.0 \
-		timm==1.0.31 safetensors==0.8.0
+	$(BIN)/python -m pip install --quiet --no-compile -r requirements/slow.txt
 	$(PYTEST) -m slow --durations 20 tests
 
 # The backbones with another PyTorch, and mmcv-lite for all of OpenMMLab: make backbone TORCH=2.5.1

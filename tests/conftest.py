@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import subprocess
@@ -51,6 +52,12 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """Put the files with the longest tests first, so that parallel processes end together."""
     items.sort(key=lambda item: item.path.parent != TESTS / 'tools')
+
+
+def pytest_collection_finish():
+    """Leave what the imports made out of every garbage collection: it is millions of objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session')

@@ -72,9 +72,8 @@ class HarDBlockV2(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, channels, H, W)`` to ``(N, out_channels, H, W)``."""
-        chunks: defaultdict[int, list] = defaultdict(
-            list
-        )  # by the node that reads them, ascending by their own
+        # by the node that reads them; those of one node stand in the order of their own nodes
+        chunks: defaultdict[int, list[Tensor]] = defaultdict(list)
         outputs = []
         for node, steps in enumerate(self.steps):
             if node:
