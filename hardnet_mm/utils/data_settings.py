@@ -3,6 +3,8 @@
 import contextlib
 import os
 
+import mmengine.registry
+
 from .datasets import named_leaves
 from .errors import InputError
 from .toolboxes import PACKAGES, register_toolbox
@@ -39,7 +41,7 @@ def check_data_files(cfg, *names):
     for key, entry, kind in _entries(cfg, names):
         for setting, path in _read(entry, kind).items():
             if not _is_there(path):
-                root = entry.get('data_root')
+                root = _root(entry)
                 if root and path.startswith(root) and not _is_there(root):
                     setting, path = 'data_root', root
                 missing.setdefault(path, []).append(f'{key}.{setting}')
@@ -70,7 +72,7 @@ def naming_files(cfg, *names):
         leading = [
             (len(path), f'{key}.{setting}')
             for key, entry, _ in _entries(cfg, names)
-            for setting, path in {**_paths(entry), 'data_root': entry.get('data_root')}.items()
+            for setting, path in {**_paths(entry), 'data_root': _root(entry)}.items()
             if path and any(f"'{path.rstrip('/')}{end}" in message for end in "/'")
         ]
         if not leading:
@@ -107,33 +109,37 @@ def naming_classes(model):
 
 def _entries(cfg, names):
     """Yield the key, the config and the class of data loaders' data sets and of metrics."""
-    registry = register_toolbox(cfg.default_scope)
     for name in names:
-        part = cfg.get(name) or {}
+        part = cfg.get(name)
         if name.endswith('evaluator'):
-            parts = {name: part}
+            registry, parts = 'METRICS', {name: part}
             if isinstance(part, (list, tuple)):
                 parts = {f'{name}.{index}': metric for index, metric in enumerate(part)}
-            classes = registry.METRICS
         else:
-            parts = dict(named_leaves(part.get('dataset') or {}, f'{name}.dataset'))
-            classes = registry.DATASETS
+            dataset = part.get('dataset') if isinstance(part, dict) else None
+            registry, parts = 'DATASETS', dict(named_leaves(dataset, f'{name}.dataset'))
         for key, entry in parts.items():
             if isinstance(entry, dict):
-                yield key, entry, _class(entry.get('type'), classes)
+                yield key, entry, _class(entry.get('type'), registry, cfg.default_scope)
 
 
-def _class(kind, registry):
+def _class(kind, registry, scope):
     """Return the class that a ``type`` names, None if there is none."""
     if not isinstance(kind, str):
         return kind
+    # a project's module of registries may lack one
+    own = getattr(register_toolbox(scope), registry, getattr(mmengine.registry, registry))
     with contextlib.suppress(RuntimeError):  # of a name with dots that leads nowhere
-        return registry.get(kind)
+        return own.get(kind)
+
+
+def _root(entry):
+    return str(entry.get('data_root') or '')
 
 
 def _paths(entry):
     """Return the paths of a data set's or metric's config by their settings."""
-    root, prefix = entry.get('data_root') or '', entry.get('data_prefix') or {}
+    root, prefix = _root(entry), entry.get('data_prefix') or {}
     values = dict(ann_file=entry.get('ann_file'))
     if isinstance(prefix, dict):
         values.update({f'data_prefix.{name}': value for name, value in prefix.items()})
@@ -164,7 +170,7 @@ def _read(entry, kind):
     paths = {setting: paths[setting] for setting in settings if setting in paths}
     if paths and entry.get('split'):  # by which mmpretrain may find an annotation file
         return {}
-    return paths or {'data_root': entry.get('data_root') or '.'}
+    return paths or {'data_root': _root(entry) or '.'}
 
 
 def _origin(kind, method):

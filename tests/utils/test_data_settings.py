@@ -125,10 +125,27 @@ def test_what_works_is_not_refused(data):
         dict(type='ConcatDataset', datasets=[[1, 2]]),  # built already
         dict(),
         None,
+        'a',
+        [1, 2],
     ],
 )
 def test_what_may_be_elsewhere_is_not_checked(dataset):
     check(dataset)
+
+
+def test_a_project_without_registries_of_its_own(data, monkeypatch):
+    """Its module has those that it needs."""
+    from mmengine import registry
+
+    name = 'project_of_models'
+    (data / name).mkdir()
+    (data / name / '__init__.py').touch()
+    (data / name / 'registry.py').write_text('from mmengine.registry import MODELS\n')
+    monkeypatch.syspath_prepend(data)
+    own = dict(type='CocoDataset', ann_file='none.json')
+    check(own, scope=name)
+    assert registry.DATASETS.get('CocoDataset') is None
+    assert 'none.json' in refused(dict(own, type='mmdet.CocoDataset'), scope=name)
 
 
 def test_what_training_does_not_read_is_not_checked(data):
