@@ -153,7 +153,7 @@ def main(args):
 
     from hardnet_mm.deploy import DeployHook
     from hardnet_mm.utils.command_line import load_config
-    from hardnet_mm.utils.data_settings import check_data_files, naming_files
+    from hardnet_mm.utils.data_settings import check_data_files
 
     runtime = read_exported(args)
     cfg = load_config(args)
@@ -167,16 +167,14 @@ def main(args):
     if args.tta:
         augment(cfg)
 
-    data = ('test_dataloader', 'test_evaluator')
-    check_data_files(cfg, *data)
+    check_data_files(cfg, 'test_dataloader', 'test_evaluator')
     runner = Runner.from_cfg(cfg)
     load(runner, args.checkpoint, runtime)
     if args.deploy:
         runner.register_hook(DeployHook(args.deploy))
     if args.out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
-    with naming_files(cfg, *data):
-        runner.test()
+    runner.test()
 
 
 if __name__ == '__main__':

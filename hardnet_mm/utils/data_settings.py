@@ -1,4 +1,4 @@
-"""Tells which settings of a config name data that are not there, or classes that they have not."""
+"""Tells which settings of a config name data that are not there."""
 
 import contextlib
 import os
@@ -6,7 +6,6 @@ import os
 import mmengine.registry
 
 from .datasets import named_leaves
-from .errors import InputError
 from .toolboxes import PACKAGES, register_toolbox
 
 # Classes whose ``load_data_list`` reads ``ann_file``, with the folder it lists if there is none.
@@ -19,6 +18,7 @@ READERS = {
     'hardnet_mm.seg.binary_dataset.BinaryMaskDataset': 'img_path',
 }
 METRIC = 'mmdet.evaluation.metrics.coco_metric.CocoMetric'  # its __init__ reads ann_file
+# Packages whose data sets take the paths as they are.
 KNOWN = {*PACKAGES, __name__.partition('.')[0]}
 
 
@@ -51,60 +51,6 @@ def check_data_files(cfg, *names):
             f'No such file or directory: {places}: correct these settings in the config or by '
             '--cfg-options'
         )
-
-
-@contextlib.contextmanager
-def naming_files(cfg, *names):
-    """Name the settings that lead to a file, in the error of a file that is missing.
-
-    Args:
-        cfg (Config): A config whose toolbox is imported.
-        *names (str): As of :func:`check_data_files`.
-
-    Raises:
-        FileNotFoundError: If the block raises one.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        # a worker of a data loader puts its traceback before the message
-        message = str(error).splitlines()[-1].removeprefix('FileNotFoundError: ')
-        leading = [
-            (len(path), f'{key}.{setting}')
-            for key, entry, _ in _entries(cfg, names)
-            for setting, path in {**_paths(entry), 'data_root': _root(entry)}.items()
-            if path and any(f"'{path.rstrip('/')}{end}" in message for end in "/'")
-        ]
-        if not leading:
-            raise
-        farthest = max(leading)[0]
-        keys = ', '.join(key for length, key in leading if length == farthest)
-        raise FileNotFoundError(f'{message} ({keys})') from error
-
-
-@contextlib.contextmanager
-def naming_classes(model):
-    """Name the settings of the heads that mmdet's ``NumClassCheckHook`` refuses.
-
-    Args:
-        model (nn.Module): The model that is trained in the block.
-
-    Raises:
-        InputError: If the hook raises its error in the block.
-    """
-    try:
-        yield
-    except AssertionError as error:
-        keys = [
-            f'model.{name.removeprefix("module.")}.num_classes'
-            for name, module in model.named_modules()
-            if f'({getattr(module, "num_classes", None)}) in {type(module).__name__} ' in str(error)
-        ]
-        if not keys:
-            raise
-        raise InputError(
-            f"{error}: set {', '.join(keys)}, or metainfo.classes of the data set's config"
-        ) from error
 
 
 def _entries(cfg, names):

@@ -1,19 +1,14 @@
 """Settings that name data: what is missing is told with its key, and what works is not refused."""
 
 import json
-from pathlib import Path
 
 import pytest
 from mmdet.datasets import CocoDataset, VOCDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch import nn
-from torch._utils import ExceptionWrapper
 
-from hardnet_mm.utils.configs import read_config
-from hardnet_mm.utils.data_settings import check_data_files, naming_classes, naming_files
-from hardnet_mm.utils.errors import InputError
+from hardnet_mm.utils.data_settings import check_data_files
 
 NAMES = ('train_dataloader', 'val_dataloader', 'val_evaluator')
 
@@ -159,46 +154,3 @@ def test_what_training_does_not_read_is_not_checked(data):
         )
     )
     check_data_files(cfg, *NAMES)
-
-
-@pytest.mark.parametrize(
-    'name, path, setting',
-    [
-        ('ssd_hardnet', 'data/digits/train/1.png', 'data_prefix.img'),
-        ('mseg_hardnet', 'data/digits/masks/train/1.png', 'data_prefix.seg_map_path'),
-        ('hardnet39ds', 'data/digits/crops/train/0/1.png', 'data_prefix'),
-        ('hardnet39ds', 'data/digits/crops/1.png', 'data_root'),
-        ('ssd_hardnet', 'data/digit/1.png', None),
-    ],
-)
-def test_settings_that_lead_to_a_missing_file(root, name, path, setting):
-    cfg = read_config(str(root / f'configs/digits/{name}_digits.py'))
-    end = rf"' \(train_dataloader.dataset.{setting}\)$" if setting else "'$"
-    words = rf'\[Errno 2\] No such file or directory: .{path}{end}'
-    with (
-        pytest.raises(FileNotFoundError, match=words) as raised,
-        naming_files(cfg, 'train_dataloader'),
-    ):
-        Path(path).read_bytes()
-    if setting is None:
-        return
-    with (
-        pytest.raises(FileNotFoundError, match=f'^{words}'),
-        naming_files(cfg, 'train_dataloader'),
-    ):
-        # as a worker of a data loader hands an error over
-        error = raised.value.__cause__
-        ExceptionWrapper((type(error), error, error.__traceback__), 'in a worker').reraise()
-
-
-def test_other_assertions_stay_as_they_are():
-    model = nn.Module()
-    model.bbox_head = nn.Module()
-    model.bbox_head.num_classes = 7
-    with (
-        pytest.raises(InputError, match='set model.bbox_head.num_classes, or metainfo.classes'),
-        naming_classes(model),
-    ):
-        raise AssertionError('The `num_classes` (7) in Module of Other does not matches the length')
-    with pytest.raises(AssertionError, match='^other$'), naming_classes(model):
-        raise AssertionError('other')
