@@ -100,7 +100,8 @@ class Exporter:
         from hardnet_mm.checkpoints.files import check_checkpoint
         from hardnet_mm.export.formats import FORMATS
         from hardnet_mm.utils.configs import read_config
-        from hardnet_mm.utils.datasets import check_data_files, leaf_datasets
+        from hardnet_mm.utils.data_settings import check_data_files
+        from hardnet_mm.utils.datasets import leaf_datasets
         from hardnet_mm.utils.errors import InputError
         from hardnet_mm.utils.toolboxes import register_toolbox
 
@@ -114,9 +115,9 @@ class Exporter:
         test_set = self.cfg.test_dataloader.dataset
         self.pipeline = next(leaf_datasets(test_set)).pipeline
         if not args.images:
-            check_data_files(test_set)
+            check_data_files(self.cfg, 'test_dataloader')
         if args.int8:
-            check_data_files(self.cfg.train_dataloader.dataset)
+            check_data_files(self.cfg, 'train_dataloader')
 
     def run(self):
         """Export, and print the files written."""
@@ -166,9 +167,11 @@ class Exporter:
 
     def read_dataset(self, settings, count):
         """Return ``count`` items of a data set, evenly spaced."""
+        from hardnet_mm.utils.data_settings import naming_files
         from hardnet_mm.utils.errors import InputError
 
-        dataset = self.registry.DATASETS.build(settings)
+        with naming_files(self.cfg, 'test_dataloader', 'train_dataloader'):
+            dataset = self.registry.DATASETS.build(settings)
         if not len(dataset):
             raise InputError(f'the data set has no image: {settings}')
         count = min(count, len(dataset))

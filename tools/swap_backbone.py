@@ -14,7 +14,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from command_line import check_file, check_new_file, make_parser, run, user_path
+from command_line import (
+    check_file,
+    check_new_file,
+    import_light,
+    make_parser,
+    run,
+    user_path,
+)
 
 
 def parse_args():
@@ -28,8 +35,8 @@ def parse_args():
     add(
         '--arch',
         default='hardnet68',
-        help='hardnet39ds, hardnet68ds, hardnet68, hardnet85, fchardnet70 or fchardnet70_paddle; '
-        'default: hardnet68',
+        choices=import_light('backbones.architectures').ARCHITECTURES,
+        help='default: hardnet68',
     )
     add(
         '--backbone',
@@ -110,23 +117,19 @@ def try_out(cfg, swap, new):
         undecided = [explain_untried(swap, new, error)]
     parameters = sum(parameter.numel() for parameter in model.parameters())
     done = 'built, not run' if undecided else 'built and run once'
-    return f'{parameters / 1e6:.1f} M parameters, {done}', not undecided, undecided
+    return f'a model of {parameters / 1e6:.1f} M parameters, {done}', not undecided, undecided
 
 
 def main(args):
     from mmengine.utils import import_modules_from_strings
 
-    from hardnet_mm.backbones.architectures import ARCHITECTURES
     from hardnet_mm.swap.backbone import plan_swap
     from hardnet_mm.swap.places import reach
     from hardnet_mm.swap.probe import told_outputs
     from hardnet_mm.swap.report import report
     from hardnet_mm.utils.configs import is_pure_python, read_config, read_inherited
-    from hardnet_mm.utils.errors import InputError
     from hardnet_mm.utils.files import written_whole
 
-    if args.arch not in ARCHITECTURES:
-        raise InputError(f'--arch must be among {list(ARCHITECTURES)}, got {args.arch!r}')
     logging.disable(logging.INFO)  # mmengine lists the initialisation of each parameter
     with contextlib.redirect_stdout(sys.stderr):  # some toolboxes print as they are imported
         sys.path.insert(0, os.curdir)  # as for a script of the project's own
@@ -150,7 +153,7 @@ def main(args):
             file.write_text(text)
     lines = report(cfg, swap, *more, ran=ran)
     lines.append(
-        f'{args.arch} for {reach(cfg.model, swap.keys).type} in {args.config}: {tried}'
+        f'{args.arch} instead of {reach(cfg.model, swap.keys).type} in {args.config}: {tried}'
         f'{f", written to {args.out}" if args.out else ""}'
     )
     print(*lines, sep='\n', file=sys.stderr)

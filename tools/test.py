@@ -153,6 +153,7 @@ def main(args):
 
     from hardnet_mm.deploy import DeployHook
     from hardnet_mm.utils.command_line import load_config
+    from hardnet_mm.utils.data_settings import check_data_files
 
     runtime = read_exported(args)
     cfg = load_config(args)
@@ -166,6 +167,7 @@ def main(args):
     if args.tta:
         augment(cfg)
 
+    check_data_files(cfg, 'test_dataloader', 'test_evaluator')
     runner = Runner.from_cfg(cfg)
     load(runner, args.checkpoint, runtime)
     if args.deploy:

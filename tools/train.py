@@ -59,6 +59,7 @@ def main(args):
     from hardnet_mm.training.hooks import FiniteLossHook
     from hardnet_mm.training.total_batch import keep_total_batch, number_of_processes
     from hardnet_mm.utils.command_line import load_config
+    from hardnet_mm.utils.data_settings import check_data_files
     from hardnet_mm.utils.errors import InputError
 
     if args.resume not in (None, 'auto'):
@@ -82,6 +83,7 @@ def main(args):
     if cfg.get('load_from') and not cfg.get('resume'):
         check_checkpoint(cfg.load_from)
 
+    check_data_files(cfg, 'train_dataloader', 'val_dataloader', 'val_evaluator')
     runner = Runner.from_cfg(cfg)
     if shared:
         runner.logger.info(shared)

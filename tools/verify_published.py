@@ -86,7 +86,7 @@ def evaluate(name, record, args):
     from hardnet_mm.checkpoints.hooks import CheckpointMatchHook
     from hardnet_mm.checkpoints.published import SCHEME
     from hardnet_mm.utils.command_line import load_config
-    from hardnet_mm.utils.datasets import check_data_files
+    from hardnet_mm.utils.data_settings import check_data_files
 
     given = argparse.Namespace(
         config=f'hardnet_mm::{record.config}.py',
@@ -96,7 +96,7 @@ def evaluate(name, record, args):
         local_rank=0,
     )
     cfg = load_config(given)
-    check_data_files(cfg.test_dataloader.dataset)  # before anything is downloaded
+    check_data_files(cfg, 'test_dataloader', 'test_evaluator')  # before anything is downloaded
     find_weights(name)
     cfg.load_from = SCHEME + name
     cfg.experiment_name = f'verify_{name}'

@@ -1,12 +1,19 @@
 """Checks the content of a checkpoint before it is loaded into a model."""
 
+from itertools import chain
 from typing import Any
 
 from torch import Tensor
+from torch.optim import Optimizer
 
 from ..utils.errors import InputError
 
 RESUMED: dict = dict(optimizer=dict, param_schedulers=(dict, list), message_hub=dict)
+# The state of PyTorch's own optimizers with a value for each element of the parameter.
+ELEMENTWISE = (
+    *('momentum_buffer', 'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'exp_inf', 'square_avg'),
+    *('grad_avg', 'acc_delta', 'sum', 'prev', 'step_size', 'ax'),
+)
 FROM_WEIGHTS = 'start from its weights by --cfg-options load_from=FILE'
 
 
@@ -44,6 +51,23 @@ def tensors_of(checkpoint: dict) -> dict[str, Tensor]:
         for key, value in state.items()
         if isinstance(value, Tensor)
     }
+
+
+def mismatches(loaded: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]:
+    """Describe each of the model's tensors that a checkpoint lacks, or has in another shape.
+
+    Args:
+        loaded (dict[str, Tensor]): The checkpoint's tensors.
+        wanted (dict[str, Tensor]): The model's.
+    """
+    return [
+        f'{key} is {tuple(loaded[key].shape)} in the checkpoint and {tuple(value.shape)} in the '
+        'model'
+        if key in loaded
+        else f'{key} {tuple(value.shape)} is missing in the checkpoint'
+        for key, value in wanted.items()
+        if key not in loaded or loaded[key].shape != value.shape
+    ]
 
 
 def check_kinds(loaded: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
@@ -126,6 +150,51 @@ def check_groups(checkpoint: dict, groups: list[dict]) -> None:
             "the checkpoint is of another optimizer's config: its groups have "
             f'{_short(sizes)} parameters, those of this config {_short(wanted)}; {FROM_WEIGHTS}'
         )
+
+
+def check_states(checkpoint: dict, optimizer: Optimizer, names: dict[Tensor, str]) -> None:
+    """Refuse an optimizer's state whose tensors have another shape than their parameters.
+
+    PyTorch would only fail in the first step. Checked is the state of PyTorch's own optimizers that
+    is named in :data:`ELEMENTWISE`. Any other may have a shape of its own: counters, Adafactor's
+    factors of rows and columns, LBFGS's history, and what optimizers of other packages store, such
+    as blocks of 8 bits or projections of low rank.
+
+    Args:
+        checkpoint (dict): A checkpoint that passed :func:`check_groups`.
+        optimizer (Optimizer): The optimizer that is to go on.
+        names (dict[Tensor, str]): Names of the model's parameters.
+
+    Raises:
+        InputError: If there is no state, or a tensor in it has another shape than its parameter.
+    """
+    state = checkpoint['optimizer'].get('state')
+    if not isinstance(state, dict):
+        raise InputError(
+            f"the checkpoint is damaged: its optimizer's state has no state; {FROM_WEIGHTS}"
+        )
+    if not type(optimizer).__module__.startswith('torch.optim'):
+        return
+    stored, params = (
+        list(chain.from_iterable(group['params'] for group in groups))
+        for groups in (checkpoint['optimizer']['param_groups'], optimizer.param_groups)
+    )
+    for number, parameter in zip(stored, params):
+        for key, value in _elementwise(state.get(number)):
+            if value.shape != parameter.shape:
+                raise InputError(
+                    f"the checkpoint is of another model's training, or damaged: {key} of "
+                    f'{names.get(parameter, f"parameter {number}")} is {tuple(value.shape)}, and '
+                    f'the parameter {tuple(parameter.shape)}; {FROM_WEIGHTS}'
+                )
+
+
+def _elementwise(state):
+    """Return the names and tensors of a parameter's state that must have its shape."""
+    items = state.items() if isinstance(state, dict) else ()  # frozen parameters have none
+    return [
+        (key, value) for key, value in items if key in ELEMENTWISE and isinstance(value, Tensor)
+    ]
 
 
 def _short(numbers):

@@ -5,7 +5,14 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 
 from ..utils.errors import InputError
-from .contents import check_groups, check_kinds, check_resumable, tensors_of
+from .contents import (
+    check_groups,
+    check_kinds,
+    check_resumable,
+    check_states,
+    mismatches,
+    tensors_of,
+)
 
 
 class CheckpointMatchHook(Hook):
@@ -29,14 +36,10 @@ class CheckpointMatchHook(Hook):
         Raises:
             InputError: If a tensor of the model is missing or has another shape or kind of number,
                 or if the checkpoint has no training state to resume from, or one of an optimizer of
-                other parameters.
+                other parameters or of other shapes.
         """
         loaded, wanted = _tensors(runner, checkpoint)
-        wrong = [
-            f'{key} {tuple(value.shape)} is {tuple(loaded[key].shape) if key in loaded else None}'
-            for key, value in wanted.items()
-            if key not in loaded or loaded[key].shape != value.shape
-        ]
+        wrong = mismatches(loaded, wanted)
         if wrong:
             raise InputError(
                 f'the checkpoint is not one of this config: {len(wrong)} of the '
@@ -104,6 +107,8 @@ def _check_state(runner, checkpoint):
     groups, schedulers = getattr(runner.optim_wrapper, 'param_groups', {}), runner.param_schedulers
     if isinstance(groups, list):  # several optimizers have a dict of theirs
         check_groups(checkpoint, groups)
+        names = {parameter: name for name, parameter in _plain(runner).named_parameters()}
+        check_states(checkpoint, runner.optim_wrapper.optimizer, names)
     stored = checkpoint['param_schedulers']
     if isinstance(schedulers, list) and len(stored) != len(schedulers):
         runner.logger.warning(
@@ -114,10 +119,15 @@ def _check_state(runner, checkpoint):
 
 def _tensors(runner, checkpoint):
     """Return two state dicts: the checkpoint's and the model's."""
+    return tensors_of(checkpoint), _plain(runner).state_dict()
+
+
+def _plain(runner):
+    """Return a runner's model without its wrappers."""
     model = runner.model
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
-    return tensors_of(checkpoint), model.state_dict()
+    return model
 
 
 def _outermost(keys, others):

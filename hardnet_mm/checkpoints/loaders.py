@@ -12,7 +12,7 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from mmengine.runner.checkpoint import load_from_http
 
 from ..utils.errors import InputError
-from .contents import check_kinds, checked, tensors_of
+from .contents import check_kinds, checked, mismatches, tensors_of
 from .download import as_checkpoint, download_once
 from .files import check_checkpoint, load_weights
 from .keys import is_official
@@ -93,7 +93,14 @@ def load_whole(model: torch.nn.Module, path: str) -> dict:
     try:
         checkpoint = load_checkpoint(model, path, map_location='cpu', strict=True, logger='silent')
     except RuntimeError as error:
-        raise InputError(f'{path} is not one of this config: {error}') from error
+        loaded = tensors_of(CheckpointLoader.load_checkpoint(path, 'cpu', None))
+        wanted = model.state_dict()
+        wrong = mismatches(loaded, wanted)
+        wrong += [f'{key} is missing in the model' for key in loaded if key not in wanted]
+        words = (
+            f'{len(wrong)} tensors differ, the first: {"; ".join(wrong[:3])}' if wrong else error
+        )
+        raise InputError(f'{path} is not one of this config: {words}') from error
     check_kinds(tensors_of(checkpoint), model.state_dict())
     return checkpoint.get('meta') or {}
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..registry import MODELS
 from ..utils.arguments import typed
+from ..utils.tracing import is_eager
 from .centernet_targets import dense_targets
 
 
@@ -88,7 +89,7 @@ class CTHarDNetHead(CenterNetHead):
         Raises:
             ValueError: If the input does not have ``in_channels`` channels.
         """
-        if x.shape[1] != self.in_channels:
+        if is_eager(x) and x.shape[1] != self.in_channels:
             raise ValueError(
                 f"the head's in_channels is {self.in_channels}, but its input has {x.shape[1]} "
                 'channels: see CTHarDNetNeck.out_channels'

@@ -11,6 +11,7 @@ from torch.nn import functional
 from ..backbones import HarDBlock
 from ..registry import MODELS
 from ..utils.arguments import typed
+from ..utils.tracing import is_eager
 
 
 @MODELS.register_module()
@@ -113,7 +114,8 @@ class CTHarDNetNeck(BaseModule):
         Raises:
             ValueError: If the number of skips, their channels or their sizes are wrong.
         """
-        self._check(inputs)
+        if is_eager(inputs[0]):
+            self._check(inputs)
         x = self.blocks[0](with_context(self.halve(self.projections[0](inputs[-1]))))
         shortcuts = []
         steps = zip(reversed(inputs), self.use_skips, self.projections[1:], self.blocks[1:])

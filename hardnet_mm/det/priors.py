@@ -10,6 +10,8 @@ import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from torch import Tensor
 
+from ..utils.tracing import constant
+
 
 def decode_priors(
     head: BaseDenseHead,
@@ -47,7 +49,7 @@ def decode_priors(
     if any(last_pixel):
         boxes = boxes + boxes.new_tensor([0, 0, *map(float, last_pixel)])
     if head.bbox_coder.clip_border:
-        height, width = map(int, image_size)
+        height, width = map(constant, image_size)
         limits = boxes.new_tensor([width, height, width, height])
         boxes = torch.minimum(boxes.clamp(min=0), limits)
     scores = flatten_levels(logits, head.cls_out_channels)

@@ -19,9 +19,9 @@ REASONS = dict(
     init_cfg='has weights of the old backbone',
     resume='has weights of the old backbone',
     custom_imports='registers HarDNet',
-    custom_keys="names the old backbone's layers",
-    constructor="counts the old backbone's layers",
-    paramwise_cfg="is for the old backbone's layers",
+    custom_keys='they set the optimizer for layers of the old backbone, which HarDNet has not',
+    constructor='it gave each layer of the old backbone a learning rate; now all have the same',
+    paramwise_cfg="it belongs to the old constructor of the optimizer's groups",
 )
 # Arguments that need no counterpart: HarDNet has them under other names, or does not need them.
 ANSWERED = {
@@ -43,10 +43,10 @@ def changes(cfg, swap):
     """
     place = ('model', *swap.keys)
     old = reach(cfg, place)
-    seen = f'run on images of {swap.old.size}' if swap.old.size else 'as stated by --outputs'
+    seen = f'seen in a run on images of {swap.old.size}' if swap.old.size else 'given by --outputs'
     lines = [
-        f'{".".join(place)}: {kind_of(old)} -> HarDNet. Old outputs: {_shapes(swap.old)}, {seen}; '
-        f'HarDNet outputs: {_shapes(swap.hardnet)}'
+        f'{".".join(place)}: {kind_of(old)} -> HarDNet. The outputs were {_shapes(swap.old)}, '
+        f'{seen}, and are now {_shapes(swap.hardnet)}'
     ]
     new = reach(swap.differences, place)
     if 'strides' in new:
@@ -79,7 +79,7 @@ def undecided(cfg, swap, ran=False):
     place = ('model', *swap.keys)
     old = reach(cfg, place)
     lines = [
-        f'{".".join((*place, key))} = {short(value)}: HarDNet has no such argument'
+        f'{".".join((*place, key))} = {short(value)}: left out, HarDNet has no such argument'
         for key, value in old.items()
         if key not in ANSWERED
     ]
@@ -186,22 +186,26 @@ def to_check(cfg, swap):
         settings = ', '.join(
             f'{k} {optimizer[k]}' for k in ('lr', 'weight_decay') if k in optimizer
         )
-        line = f'learning rate: {kind_of(optimizer)} with {settings} was chosen for {kind_of(old)}'
+        line = (
+            f'learning rate: {kind_of(optimizer)} with {settings}, as in the old config, where it '
+            f'was chosen for {kind_of(old)}; the best one for HarDNet may be another'
+        )
         if kind_of(optimizer) != 'SGD':
-            line += '; the authors of HarDNet trained it by SGD'
+            line += ', and the authors of HarDNet trained it by SGD'
         lines.append(line)
     new = reach(swap.differences, ('model', *swap.keys))
     frozen = new.get('frozen_stages', -1)
     if frozen >= 0:
-        stages = f' and {frozen} stage{"s" if frozen > 1 else ""}' if frozen else ''
+        stages = ' and the first stage' if frozen == 1 else f' and the first {frozen} stages'
         lines.append(
-            f'frozen stages: the stem{stages} keep their ImageNet weights, as in the old config; '
-            "HarDNet's first stages differ from the old ones, so also try -1"
+            f'frozen stages: the stem{stages if frozen else ""} keep the ImageNet weights '
+            f'(frozen_stages={frozen}), as in the old config; they are other layers than those of '
+            f'{kind_of(old)}, so also try frozen_stages=-1, which trains all'
         )
     elif old.get('frozen_stages', -1) >= 0:
         lines.append(
-            'frozen stages: none, since the weights are random; the old config froze '
-            f'{old["frozen_stages"]}'
+            'frozen stages: none, since the initial weights are random; the old config had '
+            f'frozen_stages={old["frozen_stages"]}'
         )
     lines.append(_norm_line(new, old))
     if swap.pretrained and 'in_channels' in new:
@@ -220,15 +224,18 @@ def to_check(cfg, swap):
 def _norm_line(new, old):
     kind = (new.get('norm_cfg') or {}).get('type', 'BN')
     if new.get('norm_eval'):
-        return f'norm: {kind} keeps the statistics of ImageNet, as in the old config (norm_eval)'
+        return (
+            f'norm: {kind} keeps the mean and variance from the training on ImageNet '
+            '(norm_eval=True), as in the old config'
+        )
     if kind == 'GN':
-        words = 'norm: GN computes its statistics from each image'
+        words = 'norm: GN computes mean and variance from each image'
     elif 'SyncBN' in kind:
-        words = f'norm: {kind} computes its statistics from the batches of all GPUs'
+        words = f'norm: {kind} computes mean and variance from the images of all GPUs'
     else:
         words = (
-            f'norm: {kind} computes its statistics from the training batches: with fewer than '
-            'about 8 images per GPU use SyncBN, GN or norm_eval'
+            f'norm: {kind} computes mean and variance from the images of each GPU: with fewer than '
+            'about 8, set norm_cfg to SyncBN or GN, or norm_eval to True'
         )
     if 'norm_cfg' in old and 'norm_cfg' not in new and kind != old['norm_cfg'].get('type'):
         words += f' (the old one was {old["norm_cfg"].get("type")})'

@@ -46,7 +46,7 @@ class LabelCheckHook(Hook):
     before_test_iter = before_val_iter
 
     def _check_labels(self, sample, model):
-        head = self._head(model)
+        place, head = self._head(model)
         num_classes = getattr(head, 'num_classes', None)
         if not num_classes:
             return
@@ -63,15 +63,18 @@ class LabelCheckHook(Hook):
             raise InputError(
                 f'{sample.get(file)} has the label {wrong[0]}, and the model {num_classes} '
                 f'classes: labels are from 0 to {num_classes - 1}{other}. Correct the labels, '
-                "or set num_classes of the model's head"
+                f'or set model.{place}.num_classes'
             )
 
     @staticmethod
     def _head(model):
-        """Return the head of a model of mmseg or mmpretrain."""
+        """Return the place and the module of the head of a model of mmseg or mmpretrain."""
         model = model.module if is_model_wrapper(model) else model
-        head = getattr(model, 'decode_head', getattr(model, 'head', None))
-        return head[-1] if isinstance(head, nn.ModuleList) else head  # a cascade's last
+        place = 'decode_head' if hasattr(model, 'decode_head') else 'head'
+        head = getattr(model, place, None)
+        if isinstance(head, nn.ModuleList):  # a cascade's last
+            return f'{place}.{len(head) - 1}', head[-1]
+        return place, head
 
 
 def _samples(data_batch):

@@ -1,7 +1,5 @@
 """The data sets of a config, their classes and their colours."""
 
-from pathlib import Path
-
 from mmengine.config import ConfigDict
 from mmengine.utils import import_modules_from_strings
 
@@ -9,22 +7,38 @@ from .errors import InputError
 
 
 def leaf_datasets(settings):
-    """Yield the configs of the data sets that a data set's config wraps, or that config itself.
+    """Return the configs of the data sets that a data set's config wraps, or that config itself.
 
     Args:
         settings (dict): The config of a data set, or of a ``ConcatDataset``, ``RepeatDataset``,
             ``ClassBalancedDataset``, ``MultiImageMixDataset`` or the like, nested in any way.
 
-    Yields:
-        dict: The config of a data set that wraps no other.
+    Returns:
+        Iterator[dict]: The configs of the data sets that wrap no other.
     """
+    return (leaf for _, leaf in named_leaves(settings))
+
+
+def named_leaves(settings, key=''):
+    """Yield the same as :func:`leaf_datasets`, each with its key.
+
+    Args:
+        settings (dict): As of :func:`leaf_datasets`.
+        key (str): Key of ``settings`` in the config. Defaults to ''.
+
+    Yields:
+        tuple[str, dict]: The key, such as ``'train_dataloader.dataset.datasets.0'``, and the config
+        of a data set that wraps no other.
+    """
+    if not isinstance(settings, dict):  # a data set that a program has built
+        return
     if 'datasets' in settings:
-        for part in settings['datasets']:
-            yield from leaf_datasets(part)
+        for index, part in enumerate(settings['datasets']):
+            yield from named_leaves(part, f'{key}.datasets.{index}')
     elif 'dataset' in settings:
-        yield from leaf_datasets(settings['dataset'])
+        yield from named_leaves(settings['dataset'], f'{key}.dataset')
     else:
-        yield settings
+        yield key, settings
 
 
 def with_pipeline(settings, pipeline):
@@ -47,30 +61,6 @@ def with_pipeline(settings, pipeline):
         return ConfigDict({**settings, 'pipeline': pipeline})
     inner = with_pipeline(settings.dataset, pipeline)
     return inner if 'pipeline' in settings else ConfigDict({**settings, 'dataset': inner})
-
-
-def check_data_files(settings):
-    """Refuse a data set whose folder or annotation file is missing, before the data set is read.
-
-    Data on another machine (``backend_args``, addresses) is not checked.
-
-    Args:
-        settings (dict): As of :func:`leaf_datasets`.
-
-    Raises:
-        FileNotFoundError: If the folder or the annotation file is missing.
-    """
-    for leaf in leaf_datasets(settings):
-        root, annotations = leaf.get('data_root') or '', leaf.get('ann_file') or ''
-        paths = [path for path in (root, annotations and Path(root, annotations)) if path]
-        if 'backend_args' in leaf and leaf['backend_args'] or '://' in f'{root}{annotations}':
-            continue
-        for path in paths:
-            if not Path(path).exists():
-                raise FileNotFoundError(
-                    f'the config names data at {path}, which is not there: pass its place by '
-                    '--cfg-options'
-                )
 
 
 def class_names(cfg, meta):

@@ -1,5 +1,7 @@
 """Tells eager execution from tracing, compiling and function transforms."""
 
+import warnings
+
 import torch
 from torch.autograd import forward_ad
 
@@ -20,6 +22,21 @@ def is_eager(x):
         x (Tensor): A tensor, or what a tracer passes in its place.
     """
     return isinstance(x, torch.Tensor) and not is_compiling() and not torch.jit.is_tracing()
+
+
+def constant(number):
+    """Return a size as an integer, which a traced file holds as a constant.
+
+    PyTorch warns of constants in a trace. This is for files that take images of one size.
+
+    Args:
+        number (int | Tensor): The size. ``torch.jit.trace`` gives sizes as tensors.
+    """
+    if not torch.jit.is_tracing():
+        return int(number)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        return int(number)
 
 
 def in_plain_autograd(x):

@@ -16,6 +16,7 @@ from hardnet_mm.checkpoints.contents import (
     check_groups,
     check_kinds,
     check_resumable,
+    check_states,
     checked,
     tensors_of,
 )
@@ -170,6 +171,59 @@ def test_the_state_of_an_optimizer_of_other_parameters():
     for damaged in ({}, dict(param_groups=3), dict(param_groups=[{}])):
         with pytest.raises(InputError, match='no param_groups'):
             check_groups(dict(optimizer=damaged), optimizer.param_groups)
+
+
+@pytest.mark.parametrize(
+    'kind',
+    ['SGD', 'Adam', 'AdamW', 'NAdam', 'RAdam', 'Adamax', 'Adagrad', 'Adadelta', 'RMSprop', 'Rprop']
+    + ['ASGD', 'LBFGS', 'Adafactor'],
+)
+def test_the_state_of_each_optimizer(kind):
+    """Its own is resumed, whatever its shapes; that of a wider layer fits no step."""
+    if not hasattr(torch.optim, kind):
+        pytest.skip(f'torch {torch.__version__} has no {kind}')
+    narrow, wide = (stepped(kind, width) for width in (3, 4))
+    names = {parameter: 'fc.weight' for parameter in narrow.param_groups[0]['params']}
+    check_states(dict(optimizer=narrow.state_dict()), narrow, names)
+    if kind in ('LBFGS', 'Adafactor'):  # a history, and factors
+        return
+    with pytest.raises(InputError, match=r' of fc.weight is \(2, 4\), and the parameter \(2, 3\)'):
+        check_states(dict(optimizer=wide.state_dict()), narrow, names)
+
+
+def stepped(kind, width):
+    """An optimizer of a 2 x width matrix after a step that gave it all the state it may have."""
+    extra = dict(
+        SGD=dict(momentum=0.9),
+        Adam=dict(amsgrad=True),
+        RMSprop=dict(momentum=0.9, centered=True),
+    )
+    parameter = torch.nn.Parameter(torch.ones(2, width))
+    optimizer = getattr(torch.optim, kind)([parameter], **{'lr': 0.1, **extra.get(kind, {})})
+
+    def closure():
+        optimizer.zero_grad()
+        loss = parameter.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return optimizer
+
+
+def test_the_state_of_an_optimizer_of_another_package():
+    """It may hold blocks or factors of any shape under any name."""
+
+    class Other(torch.optim.SGD):
+        pass
+
+    parameter = torch.nn.Parameter(torch.ones(2, 3))
+    state = Other([parameter], 0.1).state_dict()
+    state['state'] = {0: dict(exp_avg=torch.zeros(1, 3))}
+    check_states(dict(optimizer=state), Other([parameter], 0.1), {})
+    del state['state']
+    with pytest.raises(InputError, match='has no state'):
+        check_states(dict(optimizer=state), Other([parameter], 0.1), {})
 
 
 def test_what_is_no_tensor_is_no_weight():

@@ -1,6 +1,7 @@
 """What a user may get wrong: each is told at once, or handled as mmdet handles it."""
 
 import argparse
+import copy
 import logging
 
 import pytest
@@ -28,6 +29,16 @@ def test_a_checkpoint_of_another_model():
         hook.after_load_checkpoint(runner, other)
 
 
+def test_the_shapes_in_checkpoint_and_model_are_told():
+    runner = argparse.Namespace(model=nn.Linear(3, 4))
+    with pytest.raises(
+        InputError,
+        match=r'weight is \(4, 5\) in the checkpoint and \(4, 3\) in the model; '
+        r'bias \(4,\) is missing in the checkpoint$',
+    ):
+        CheckpointMatchHook().after_load_checkpoint(runner, dict(weight=torch.zeros(4, 5)))
+
+
 def test_the_training_state_of_another_config(caplog):
     """Of other parameters it is refused; of another number of schedulers it is told."""
     model = nn.Conv2d(1, 1, 1)
@@ -53,6 +64,10 @@ def test_the_training_state_of_another_config(caplog):
     assert 'the state of 0 schedulers, and this config has 1' in caplog.text
     other = torch.optim.SGD([model.weight], 0.1).state_dict()
     with pytest.raises(InputError, match="of another optimizer's config"):
+        hook.after_load_checkpoint(runner, {**state, 'optimizer': other})
+    other = copy.deepcopy(optim_wrapper.state_dict())
+    other['state'] = {0: dict(momentum_buffer=torch.zeros(1, 2))}
+    with pytest.raises(InputError, match=r'momentum_buffer of weight is \(1, 2\), and the par'):
         hook.after_load_checkpoint(runner, {**state, 'optimizer': other})
 
 

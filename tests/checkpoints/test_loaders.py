@@ -10,7 +10,9 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 
 from hardnet_mm import HarDNet, create_model
 from hardnet_mm.checkpoints import convert_official
+from hardnet_mm.checkpoints.loaders import load_whole
 from hardnet_mm.checkpoints.published import WEIGHTS
+from hardnet_mm.utils.errors import InputError
 
 
 def test_what_was_allowed_stays_allowed(publish, original, cache):
@@ -122,3 +124,14 @@ def test_classifier_from_a_users_copy(original, root, tmp_path, golden):
 def test_the_log_names_the_loader(path):
     """It leaves out the first ten letters of the loader's name."""
     assert CheckpointLoader._get_checkpoint_loader(path).__name__.startswith('load_from_')
+
+
+def test_what_another_model_has_is_told_in_a_line(tmp_path):
+    torch.save(dict(weight=torch.zeros(4, 5), other=torch.zeros(1)), tmp_path / 'a.pth')
+    with pytest.raises(
+        InputError,
+        match=r'a.pth is not one of this config: 3 tensors differ, the first: weight is \(4, 5\) '
+        r'in the checkpoint and \(4, 3\) in the model; bias \(4,\) is missing in the checkpoint; '
+        r'other is missing in the model$',
+    ):
+        load_whole(torch.nn.Linear(3, 4), str(tmp_path / 'a.pth'))

@@ -18,7 +18,13 @@ from hardnet_mm.export.candidates import (
     Candidates,
     suppressed_by_overlap,
 )
-from hardnet_mm.export.compare import DetectionComparison, compare, compare_maps
+from hardnet_mm.export.compare import (
+    BOX_DISTANCE,
+    TOLERANCES,
+    DetectionComparison,
+    compare,
+    compare_maps,
+)
 
 # four boxes apart, and three that overlap the first one, each the next one, too
 BOXES = torch.tensor(
@@ -92,6 +98,22 @@ def test_a_wrong_detection_is_named(change):
         assert len(comparison.differences) == 2  # a wrong one, and a right one that is missing
         assert comparison.ties == 0
         assert any('at 200.0 0.0 220.0 20.0' in line for line in comparison.differences)
+
+
+@pytest.mark.parametrize(
+    'side, error, accepted', [(4000, 0.3, True), (4000, 0.6, False), (20, 0.2, False)]
+)
+def test_rounding_in_a_large_box_is_no_fault(side, error, accepted):
+    """A tool refuses a file by its distances and by its differences, which agree."""
+    boxes = torch.tensor([[0.0, 0, side, 30]])
+    scores = torch.tensor([[0.9]])
+    decided_by = suppressed_by_overlap(boxes, 0.45)
+    wanted = detections([0.9], 0, boxes=boxes)
+    found = detections([0.9], 0, boxes=boxes + torch.tensor([0, 0, error, 0]))
+    comparison = DetectionComparison(Candidates(boxes, scores, scores + 9, 9, 9, decided_by))
+    result = comparison(found, wanted)
+    assert (result.distances[BOX_DISTANCE] <= TOLERANCES[BOX_DISTANCE]) == accepted
+    assert (result.differences == []) == accepted
 
 
 def test_ties_are_not_counted():

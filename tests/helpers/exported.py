@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hardnet_mm.deploy import to_deploy
-from hardnet_mm.export.compare import compare
+from hardnet_mm.export.compare import BOX_DISTANCE, compare
 from hardnet_mm.export.end_to_end import build_end_to_end
 from hardnet_mm.export.formats import FORMATS, load
 from hardnet_mm.export.writing import export
@@ -112,7 +112,7 @@ def assert_equal(comparison):
     distances = dict(comparison.distances)
     assert distances and comparison.differences == [] and comparison.ties == 0
     assert distances.pop('detections', 0) == 0
-    assert distances.pop('boxes, pixels', 0) < 1e-2
+    assert distances.pop(BOX_DISTANCE, 0) < 1e-2
     assert distances.pop('labels, share', 0) == 0
     assert distances.pop('scores', 0) < 1e-4
     assert distances.pop('outputs, relative', 0) < 1e-4

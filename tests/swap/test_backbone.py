@@ -271,7 +271,7 @@ def test_the_command(run_tool, tmp_path):
     out = tmp_path / 'configs/mine.py'
     command = ('swap_backbone.py', RETINANET, '--arch', 'hardnet39ds', '--out', out)
     output = run_tool(*command)
-    assert 'hardnet39ds for ResNet' in output and 'built and run once' in output
+    assert 'hardnet39ds instead of ResNet' in output and 'built and run once' in output
     cfg = Config.fromfile(out)
     assert cfg.model.backbone.arch == 'hardnet39ds' and cfg.model.bbox_head.num_classes == 80
     assert [path.name for path in out.parent.iterdir()] == ['mine.py']

@@ -114,7 +114,7 @@ def test_a_backbone_that_cannot_be_built_here(contours, write):
     with pytest.raises(ImportError, match='ladder_ops is not installed'):
         swapped(path)
     cfg, swap = swapped(path, outputs=told_outputs(['8:4', '16:8']))
-    assert 'as stated by --outputs' in report(cfg, swap)[1]
+    assert 'given by --outputs' in report(cfg, swap)[1]
     try_out(path, swap)
     for words in (['8'], ['8:x'], ['16:8', '8:4']):
         with pytest.raises(ValueError, match='CHANNELS:STRIDE|shallow to deep'):

@@ -28,8 +28,9 @@ def test_each_change_and_its_reason():
     )
     lines = told(changes, cfg).splitlines()
     assert lines[0] == (
-        'model.backbone: Pyramid -> HarDNet. Old outputs: 8, 16 channels at strides 4, 8, run on '
-        'images of 256 x 256 (the default); HarDNet outputs: 96, 320 channels at strides 4, 8'
+        'model.backbone: Pyramid -> HarDNet. The outputs were 8, 16 channels at strides 4, 8, '
+        'seen in a run on images of 256 x 256 (the default), and are now 96, 320 channels at '
+        'strides 4, 8'
     )
     assert "model.head.in_channels: [8, 16] -> [96, 320]: reads the backbone's outputs" in lines
     assert "load_from: 'old.pth' -> None: has weights of the old backbone" in lines
@@ -40,7 +41,7 @@ def test_each_change_and_its_reason():
 
 def test_what_is_not_decided():
     text = told(undecided, config())
-    assert 'model.backbone.drop_path_rate = 0.1: HarDNet has no such argument' in text
+    assert 'model.backbone.drop_path_rate = 0.1: left out, HarDNet has no such argument' in text
     assert 'model.backbone.frozen_stages' not in text
     assert 'there is no data_preprocessor' in text
 
@@ -56,14 +57,17 @@ def test_what_to_check_in_training():
     optimizer = dict(type='AdamW', lr=1e-4, weight_decay=0.05)
     cfg = config(optim_wrapper=dict(optimizer=optimizer))
     text = told(to_check, cfg)
-    assert 'AdamW with lr 0.0001, weight_decay 0.05 was chosen for Pyramid' in text
-    assert 'frozen stages: the stem and 1 stage keep their ImageNet weights' in text
-    assert 'norm: BN computes its statistics' in text
+    assert (
+        'learning rate: AdamW with lr 0.0001, weight_decay 0.05, as in the old config, where it '
+        'was chosen for Pyramid; the best one for HarDNet may be another, and'
+    ) in text
+    assert 'the stem and the first stage keep the ImageNet weights (frozen_stages=1), as in' in text
+    assert 'norm: BN computes mean and variance' in text
     assert 'initial weights' not in text
     text = told(to_check, cfg, pretrained=False)
     assert 'frozen stages: none' in text and 'initial weights: random' in text
     cfg.model.backbone.norm_eval = True
-    assert 'norm: BN keeps the statistics of ImageNet' in told(to_check, cfg)
+    assert 'norm: BN keeps the mean and variance from' in told(to_check, cfg)
     cfg.model.backbone.in_channels = cfg.model.backbone.image_channels = 1
     assert 'random in the first layer' in told(to_check, cfg)
 
@@ -98,15 +102,15 @@ def test_what_a_prediction_decides():
 @pytest.mark.parametrize(
     'norm, words',
     [
-        ('BN', 'from the training batches: with fewer'),
-        ('SyncBN', 'from the batches of all GPUs'),
+        ('BN', 'from the images of each GPU: with fewer'),
+        ('SyncBN', 'from the images of all GPUs'),
         ('GN', 'from each image'),
     ],
 )
 def test_the_statistics_of_a_norm(norm, words):
     cfg = config()
     cfg.model.backbone.norm_cfg = dict(type=norm, **(dict(num_groups=2) if norm == 'GN' else {}))
-    assert f'norm: {norm} computes its statistics {words}' in told(to_check, cfg)
+    assert f'norm: {norm} computes mean and variance {words}' in told(to_check, cfg)
 
 
 def test_what_is_said_of_imagenet_weights_is_of_a_swap_that_has_them():

@@ -30,7 +30,12 @@ def test_a_missing_data_folder(root, run_tool, tmp_path):
         'train.py', root / CONFIG, '--work-dir', tmp_path / 'work', fails=True, cwd=tmp_path
     )
     last = output.splitlines()[-1]
-    assert last == 'train.py: error: No such file or directory: data/digits/annotations/train.json'
+    keys = [f'{key}_dataloader.dataset.data_root' for key in ('train', 'val')]
+    assert last.startswith(
+        f'train.py: error: No such file or directory: data/digits/ ({", ".join(keys)}), '
+        'data/digits/annotations/val.json (val_evaluator.ann_file): correct these settings '
+    )
+    assert not (tmp_path / 'work').exists()
 
 
 @pytest.mark.parametrize('model', ['ssd', 'centernet'])

@@ -37,6 +37,7 @@ MISTAKES = [
     (['predict.py', 'hardnet68', 'hardnet://hardnet68', '--out-dir', 'a'], 'nothing to predict on'),
     (['demo_page.py', '--model', 'missing.py', 'a.pth'], 'there is no config missing.py'),
     (['swap_backbone.py', 'missing.py'], 'there is no config missing.py'),
+    (['swap_backbone.py', CONFIG, '--arch', 'hardnet86'], "--arch: invalid choice: 'hardnet86'"),
     (['swap_backbone.py', CONFIG, '--out', CONFIG], 'is there already: .* or pass --overwrite'),
     (['swap_backbone.py', CONFIG, '--out', 'a.json'], 'that ends in .py, got a.json'),
     (['model_converters/hardnet_to_mm.py', CONFIG], 'dst is missing'),

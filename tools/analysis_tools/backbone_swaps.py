@@ -19,6 +19,7 @@ import torch
 from mmengine.utils import is_installed
 
 from hardnet_mm import HarDNet
+from hardnet_mm.backbones.architectures import ARCHITECTURES
 from hardnet_mm.swap.backbone import plan_swap
 from hardnet_mm.swap.places import reach
 from hardnet_mm.swap.trial import loss, predict
@@ -380,7 +381,7 @@ def read(path):
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--arch', default='hardnet39ds')
+    parser.add_argument('--arch', default='hardnet39ds', choices=ARCHITECTURES)
     parser.add_argument(
         '--out',
         type=expanded_path,

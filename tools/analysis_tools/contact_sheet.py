@@ -57,7 +57,7 @@ def build(args):
     from hardnet_mm.checkpoints.loaders import load_whole
     from hardnet_mm.utils.command_line import load_config
     from hardnet_mm.utils.configs import build_model
-    from hardnet_mm.utils.datasets import check_data_files
+    from hardnet_mm.utils.data_settings import check_data_files
     from hardnet_mm.utils.errors import InputError
 
     check_checkpoint(args.checkpoint)
@@ -68,7 +68,7 @@ def build(args):
         raise InputError(
             f'--heatmaps needs a CenterNet: the model of {args.config} is a {cfg.model.type}'
         )
-    check_data_files(cfg.test_dataloader.dataset)
+    check_data_files(cfg, 'test_dataloader')
     from mmdet.registry import DATASETS, VISUALIZERS
 
     model = build_model(cfg)

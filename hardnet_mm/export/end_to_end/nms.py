@@ -51,10 +51,10 @@ class NonMaxSuppression(torch.autograd.Function):
     def forward(ctx, boxes, scores, max_per_class, iou_threshold, score_thr):
         """Return the selected boxes, ``(M, 3)`` int64: indices of image, class and box."""
         kept = [torch.zeros(0, 3, dtype=torch.int64)]
-        for image in range(len(boxes)):
-            label, box = (scores[image] > score_thr).nonzero(as_tuple=True)
-            best = batched_nms(boxes[image, box], scores[image, label, box], label, iou_threshold)
-            for number in label.unique():
+        for image, of_image in enumerate(scores.unbind()):
+            label, box = (of_image > score_thr).nonzero(as_tuple=True)
+            best = batched_nms(boxes[image, box], of_image[label, box], label, iou_threshold)
+            for number in label.unique().unbind():
                 of_class = best[label[best] == number][:max_per_class]
                 where = (torch.full_like(of_class, image), label[of_class], box[of_class])
                 kept.append(torch.stack(where, dim=1))

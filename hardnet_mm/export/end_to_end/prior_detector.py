@@ -9,6 +9,7 @@ from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 
 from ...det.priors import decode_priors, flatten_levels
 from ...det.ssd_head import own_pixel_size
+from ...utils.tracing import constant
 from ..candidates import Candidates, suppressed_by_overlap
 from .instances import set_instances
 from .model import EndToEndModel
@@ -128,7 +129,7 @@ class EndToEndPriorDetector(EndToEndModel):
         """Return the scores of each level."""
         channels = self.model.bbox_head.cls_out_channels
         levels = self.kinds(maps)[0]
-        counts = [int(level.shape[1] * level.shape[2] * level.shape[3]) for level in levels]
+        counts = [constant(level.shape[1] * level.shape[2] * level.shape[3]) for level in levels]
         return scores.split([count // channels for count in counts], dim=2)
 
     def _limited(self, scores):
@@ -139,7 +140,7 @@ class EndToEndPriorDetector(EndToEndModel):
         return scores * (scores >= last[:, None, None]).to(scores)
 
     def _is_limited(self, scores):
-        return 0 < self.nms_pre < min(NO_LIMIT, int(scores.shape[1] * scores.shape[2]))
+        return 0 < self.nms_pre < min(NO_LIMIT, constant(scores.shape[1] * scores.shape[2]))
 
     def suppress(self, boxes, scores):
         """Map the boxes and scores of all priors to detections, by NMS."""
