@@ -167,11 +167,9 @@ class Exporter:
 
     def read_dataset(self, settings, count):
         """Return ``count`` items of a data set, evenly spaced."""
-        from hardnet_mm.utils.data_settings import naming_files
         from hardnet_mm.utils.errors import InputError
 
-        with naming_files(self.cfg, 'test_dataloader', 'train_dataloader'):
-            dataset = self.registry.DATASETS.build(settings)
+        dataset = self.registry.DATASETS.build(settings)
         if not len(dataset):
             raise InputError(f'the data set has no image: {settings}')
         count = min(count, len(dataset))
