@@ -114,7 +114,7 @@ class CTHarDNetNeck(BaseModule):
         Raises:
             ValueError: If the number of skips, their channels or their sizes are wrong.
         """
-        if is_eager(inputs[0]):
+        if all(map(is_eager, inputs)):
             self._check(inputs)
         x = self.blocks[0](with_context(self.halve(self.projections[0](inputs[-1]))))
         shortcuts = []

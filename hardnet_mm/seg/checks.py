@@ -14,7 +14,7 @@ def check_widths(inputs: Sequence[Tensor], in_channels: Sequence[int]) -> None:
         ValueError: If a ``C_i`` differs from ``in_channels[i]``.
     """
     channels = [x.shape[1] for x in inputs]
-    if is_eager(inputs[0]) and channels != list(in_channels):
+    if all(map(is_eager, inputs)) and channels != list(in_channels):
         raise ValueError(
             f"the head's in_channels are {list(in_channels)}, but its inputs have {channels} "
             "channels: see the backbone's channels"

@@ -369,8 +369,9 @@ def test_neck_and_head_refuse_what_does_not_fit(small):
     maps = [torch.zeros(1, c, s, s) for c, s in zip(small.neck.in_channels, (16, 8, 4))]
     (out,) = small.neck(maps)
     assert out.shape == (1, small.neck.out_channels, 16, 16)
-    with pytest.raises(ValueError, match=r'in_channels are .* but .* have'):
-        small.neck(maps[:2])
+    for few in (maps[:2], ()):
+        with pytest.raises(ValueError, match=r'in_channels are .* but .* have'):
+            small.neck(few)
     with pytest.raises(ValueError, match='smaller with depth'):
         small.neck([maps[0], torch.zeros(1, maps[1].shape[1], 20, 20), maps[2]])
     with pytest.raises(ValueError, match='smaller with depth'):

@@ -151,6 +151,8 @@ def test_head_refuses_what_does_not_fit():
     assert head([torch.zeros(1, 8, 8, 8), torch.zeros(1, 16, 4, 4)]).shape == (1, 3, 8, 8)
     with pytest.raises(ValueError, match=r'in_channels are \[8, 16\], but .* \[8, 8\]'):
         head([torch.zeros(1, 8, 8, 8), torch.zeros(1, 8, 4, 4)])
+    with pytest.raises(ValueError, match=r'in_channels are \[8, 16\], but .* \[\]'):
+        head([])
     with pytest.raises(ValueError, match='one value for each'):
         FCHarDNetHead(**{**arguments, 'growth_rates': (8, 8)})
 
